@@ -1,0 +1,53 @@
+# Latchkey. `make run` needs Python 3.11 or newer with pip, and nothing else. `make help` lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run dev test check bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | awk -F: '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: .venv/run ## set everything up and serve the site (FLASK_SITE_URL, default http://localhost:8000)
+	@$(BIN)/python -m gunicorn wsgi:app
+
+dev: .venv/run ## the same, reloading on changes and showing tracebacks
+	@FLASK_DEBUG=1 $(BIN)/python -m gunicorn --reload wsgi:app
+
+test: .venv/dev ## run every test, in real Chromium too
+	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m pytest $(TESTS)
+
+check: .venv/dev ## format, lint and types, then every test
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+bench: .venv/dev ## measure the site against the bare reference
+	@$(BIN)/python -m bench
+
+lock: ## lock the dependencies again, with hashes (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements.txt pyproject.toml
+	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements-dev.txt --group dev pyproject.toml
+
+clean: ## remove the environment and what a run left behind
+	rm -rf .venv instance/latchkey.db* instance/secret-key instance/mail
+
+# The environment is made without its own pip, and filled by the pip that is there: that works where Debian's
+# python3-venv is missing too. The stamp files make a second run cost nothing.
+.venv/run: requirements.txt
+	@$(MAKE) --no-print-directory .venv/bin/python
+	@echo "Installing what the site needs into .venv (once) ..." >&2
+	@$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet --require-hashes --root-user-action=ignore -r $<
+	@touch $@
+
+.venv/dev: requirements-dev.txt
+	@$(MAKE) --no-print-directory .venv/bin/python
+	@echo "Installing what the tests need into .venv (once) ..." >&2
+	@$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet --require-hashes --root-user-action=ignore -r $<
+	@touch $@ .venv/run
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Latchkey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "Latchkey needs pip: install it (Debian: apt install python3-pip) and run make again." >&2; exit 1; }
+	@$(PYTHON) -m venv --without-pip .venv

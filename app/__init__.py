@@ -1,0 +1,47 @@
+"""Latchkey: sign in with an email link, make a passkey, come back by autofill."""
+
+import os
+from pathlib import Path
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import log, mailer, views
+from app.config import configure
+from app.extensions import db, login_manager
+
+ROOT = Path(__file__).parent.parent
+
+
+class Site(Flask):
+    """Flask, with an error log that names the route and not the path: paths hold tokens."""
+
+    def log_exception(self, exc_info) -> None:
+        log.failure(views.route_pattern(), exc_info)
+
+
+def create_app(environ: dict[str, str] | None = None, instance_path: str | None = None) -> Flask:
+    """Return the site, configured from the environment (or, for tests, from `environ`).
+
+    Raises ConfigurationError where it would be unsafe to run.
+    """
+    app = Site(
+        __name__,
+        root_path=str(ROOT),
+        instance_path=instance_path or str(ROOT / "instance"),
+    )
+    configure(app.config, app.instance_path, environ)
+    log.set_up()
+    db.init_app(app)
+    login_manager.init_app(app)
+    mailer.init_app(app)
+    views.init_app(app)
+    if os.environ.get("FLASK_RUN_FROM_CLI"):
+        # Alembic serves `flask db ...` only, and would cost every worker 12 MiB.
+        from flask_migrate import Migrate
+
+        Migrate(app, db, directory=str(ROOT / "migrations"))
+    if app.config["PROXIES"]:
+        proxies = app.config["PROXIES"]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore
+    return app

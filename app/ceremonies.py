@@ -1,0 +1,230 @@
+"""The two ceremonies of WebAuthn, from the relying party's side: the options it makes and what it checks.
+
+The library checks what it can; what it leaves to us is checked here, each with its section of Web Authentication
+Level 3. Whatever a hostile response makes the library, CBOR or cryptography raise is one CeremonyError. The rows that
+ceremonies leave behind are passkeys.py's.
+"""
+
+import json
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import single_use
+from app.refusals import Refusal
+
+if TYPE_CHECKING:
+    from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+    from webauthn.registration.verify_registration_response import VerifiedRegistration
+
+CHALLENGE_LIFETIME = timedelta(minutes=10)
+REGISTRATION = single_use.Purpose("registration", CHALLENGE_LIFETIME)
+AUTHENTICATION = single_use.Purpose("authentication", CHALLENGE_LIFETIME)
+TIMEOUT_MS = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
+
+# L3 4, "credential ID": at most 1023 bytes.
+LONGEST_CREDENTIAL_ID = 1023
+
+# L3 5.8.4.
+TRANSPORTS = ("ble", "hybrid", "internal", "nfc", "smart-card", "usb")
+
+BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
+
+# What the library says, by how it begins, and what we call it.
+REASONS = {
+    "Unexpected client data type": "wrong_type",
+    "Unexpected client data origin": "wrong_origin",
+    "Unexpected RP ID hash": "wrong_rp_id",
+    "User was not present": "user_not_present",
+    "User presence was required": "user_not_present",
+    "User verification is required": "user_not_verified",
+    "Could not verify authentication signature": "wrong_signature",
+    "Unsupported credential public key alg": "algorithm_not_offered",
+}
+
+
+class CeremonyError(Refusal):
+    """A response was refused."""
+
+
+def creation_options(user_handle: bytes, name: str, exclude: Iterable[tuple[bytes, str]]) -> str:
+    """Return creation options (L3 5.4) as JSON text, for this user only, valid for CHALLENGE_LIFETIME.
+
+    `exclude` is what the user has already: credential ids and their transports.
+    """
+    from webauthn import generate_registration_options, options_to_json
+    from webauthn.helpers import structs
+
+    options = generate_registration_options(
+        rp_id=current_app.config["RP_ID"],
+        rp_name=current_app.config["SITE_NAME"],
+        user_id=user_handle,
+        user_name=name,
+        user_display_name=name,
+        challenge=single_use.issue(REGISTRATION, user=user_handle.hex()).encode(),
+        timeout=TIMEOUT_MS,
+        attestation=structs.AttestationConveyancePreference.NONE,
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            # Only a discoverable credential is offered in autofill.
+            resident_key=structs.ResidentKeyRequirement.REQUIRED,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
+        ),
+        supported_pub_key_algs=_algorithms(),
+        exclude_credentials=[
+            structs.PublicKeyCredentialDescriptor(
+                id=id, transports=[structs.AuthenticatorTransport(word) for word in transports.split()]
+            )
+            for id, transports in exclude
+        ],
+    )
+    return options_to_json(options)
+
+
+def request_options(browser: str) -> str:
+    """Return request options (L3 5.5) as JSON text, for this browser only, valid for CHALLENGE_LIFETIME.
+
+    They name no credential: every passkey here is discoverable, so the authenticator knows which it has.
+    """
+    from webauthn import generate_authentication_options, options_to_json
+    from webauthn.helpers import structs
+
+    options = generate_authentication_options(
+        rp_id=current_app.config["RP_ID"],
+        challenge=single_use.issue(AUTHENTICATION, browser=browser).encode(),
+        timeout=TIMEOUT_MS,
+        user_verification=structs.UserVerificationRequirement.REQUIRED,
+    )
+    return options_to_json(options)
+
+
+def open_response(response: str, purpose: single_use.Purpose, **bound_to: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Spend the challenge that the response answers. Returns the credential, and what the library is to expect of it.
+
+    The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this user or browser.
+    """
+    credential = json.loads(response)
+    client_data_json = decode(credential["response"]["clientDataJSON"])
+    client_data = json.loads(client_data_json)
+    challenge = decode(client_data["challenge"])
+    token = single_use.read(purpose, challenge.decode("ascii"), **bound_to)
+    single_use.spend(token.id, token.expires_at)
+    # L3 7.1 steps 10 and 11, 7.2 steps 13 and 14: nobody frames this site.
+    if client_data.get("crossOrigin", False) is not False or "topOrigin" in client_data:
+        raise CeremonyError("cross_origin")
+    # L3 7.1 step 25. The library holds `id` against it.
+    if len(decode(credential["rawId"])) > LONGEST_CREDENTIAL_ID:
+        raise CeremonyError("credential_id_too_long")
+    return credential, {
+        "expected_challenge": challenge,
+        "expected_rp_id": current_app.config["RP_ID"],
+        "expected_origin": current_app.config["SITE_URL"],
+        "require_user_verification": True,
+    }
+
+
+def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) -> "VerifiedRegistration":
+    """Check an opened response to creation options: L3 7.1. Raises what `one_error` turns into CeremonyError."""
+    from webauthn import verify_registration_response
+    from webauthn.helpers import parse_cbor
+
+    attestation = parse_cbor(decode(credential["response"]["attestationObject"]))
+    # A statement that would name a maker was not asked for, and gives no trust: only none and self attestation pass.
+    if attestation["fmt"] == "none":
+        trusted = attestation["attStmt"] == {}
+    else:
+        trusted = attestation["fmt"] == "packed" and "x5c" not in attestation["attStmt"]
+    if not trusted:
+        raise CeremonyError("attestation_not_accepted")
+    verified = verify_registration_response(credential=credential, supported_pub_key_algs=_algorithms(), **expected)
+    if verified.credential_id != decode(credential["rawId"]):
+        raise CeremonyError("credential_id_mismatch")
+    _load_key(verified.credential_public_key)
+    return verified
+
+
+def verify_authentication(
+    credential: dict[str, Any], expected: dict[str, Any], public_key: bytes, backup_eligible: bool
+) -> "VerifiedAuthentication":
+    """Check an opened response to request options against the credential record: L3 7.2. Raises what `one_error` turns
+    into CeremonyError."""
+    from webauthn import verify_authentication_response
+
+    verified = verify_authentication_response(
+        credential=credential,
+        credential_public_key=public_key,
+        # The library would refuse a counter that went back, and lock the owner out.
+        credential_current_sign_count=0,
+        **expected,
+    )
+    # L3 7.2 step 19: backup eligibility never changes.
+    if is_backup_eligible(verified) != backup_eligible:
+        raise CeremonyError("backup_eligibility_changed")
+    return verified
+
+
+def is_backup_eligible(verified: "VerifiedRegistration | VerifiedAuthentication") -> bool:
+    """Whether the authenticator says that the credential may leave the device (the BE flag)."""
+    return verified.credential_device_type == "multi_device"
+
+
+def decode(text: str) -> bytes:
+    """Decode base64url (RFC 4648 5, without padding), and nothing else: Python's decoder skips what it can't read."""
+    if not BASE64URL.fullmatch(text):
+        raise CeremonyError("malformed_response", "not base64url")
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def transports(credential: dict[str, Any]) -> str:
+    """Return the transports that the response tells of, space-separated, as far as they are known ones."""
+    told = credential["response"].get("transports") or []
+    return " ".join(word for word in TRANSPORTS if word in told)
+
+
+@contextmanager
+def one_error() -> Iterator[None]:
+    """Turn whatever the library, CBOR or cryptography raise on a hostile response into one CeremonyError."""
+    from webauthn.helpers.exceptions import WebAuthnException
+
+    try:
+        yield
+    except (CeremonyError, SQLAlchemyError):
+        raise
+    except Refusal as error:
+        raise CeremonyError(error.reason, error.detail) from error
+    except WebAuthnException as error:
+        reasons = (reason for beginning, reason in REASONS.items() if str(error).startswith(beginning))
+        raise CeremonyError(next(reasons, "invalid_response"), str(error)) from error
+    except Exception as error:
+        raise CeremonyError("malformed_response", type(error).__name__) from error
+
+
+def _load_key(public_key: bytes) -> None:
+    """Load the key once, as RFC 9053 and L3 5.8.5 want it, so that none is stored that could never sign in."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
+
+    try:
+        decoded = decode_credential_public_key(public_key)
+        key = decoded_public_key_to_cryptography(decoded)
+    except Exception as error:
+        raise CeremonyError("unusable_key", type(error).__name__) from error
+    usable = {
+        -8: isinstance(key, ed25519.Ed25519PublicKey),
+        -7: isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1",
+        -257: isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048,
+    }
+    if not usable[decoded.alg]:
+        raise CeremonyError("unusable_key", f"{type(key).__name__} for algorithm {decoded.alg:d}")
+
+
+def _algorithms() -> list:
+    """Ed25519, ES256 and RS256, in the order of our preference."""
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
+
+    return [Algorithm.EDDSA, Algorithm.ECDSA_SHA_256, Algorithm.RSASSA_PKCS1_v1_5_SHA_256]

@@ -1,0 +1,172 @@
+"""The settings: where each comes from, what it may be, and what a site on the internet must have.
+
+Every setting is read from the environment under Flask's own prefix: `FLASK_SITE_URL`, `FLASK_SECRET_KEY`, ... On
+localhost everything has a default that works. Anywhere else an unsafe setting stops the start with a sentence that
+says what to change.
+"""
+
+import ipaddress
+import os
+import secrets
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Config
+
+DEFAULTS = {
+    # The one source of the origin, the RP ID, the links in mail and the host that is answered.
+    "SITE_URL": "http://localhost:8000",
+    "SITE_NAME": "Latchkey",
+    "SECRET_KEY": "",
+    "SQLALCHEMY_DATABASE_URI": "",
+    "MAIL_SERVER": "",
+    "MAIL_PORT": 587,
+    "MAIL_USE_TLS": True,
+    "MAIL_USERNAME": "",
+    "MAIL_PASSWORD": "",
+    "MAIL_DEFAULT_SENDER": "",
+    "LIMITS_ENABLED": True,
+    "PROXIES": 0,
+}
+
+# What no environment changes.
+FIXED = {
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    # The cookie lives as long as a session may at most; sessions end by their row (see sessions.py).
+    "PERMANENT_SESSION_LIFETIME": timedelta(days=90),
+    "SESSION_REFRESH_EACH_REQUEST": False,
+    "MAX_CONTENT_LENGTH": 128 * 1024,
+    "MAX_FORM_MEMORY_SIZE": 128 * 1024,
+    "TRAP_HTTP_EXCEPTIONS": False,
+}
+
+SHORTEST_SECRET_KEY = 32
+
+
+class ConfigurationError(Exception):
+    """A setting that the site can't be run with; the message says what to change."""
+
+
+def configure(config: Config, instance_path: str, environ: dict[str, str] | None = None) -> None:
+    """Fill `config` from the defaults and the environment.
+
+    `environ` (for tests) takes the place of the process's environment. Raises ConfigurationError where a setting is
+    malformed, or unsafe for the SITE_URL that is served.
+    """
+    config.from_mapping(DEFAULTS | FIXED)
+    _read_environment(config, os.environ if environ is None else environ)
+    config["SITE_URL"] = canonical_site_url(config["SITE_URL"])
+    site = urlsplit(config["SITE_URL"])
+    config["RP_ID"] = site.hostname
+    config["HOST"] = site.netloc
+    config["LOCAL"] = site.hostname == "localhost"
+    secure = site.scheme == "https"
+    config["SESSION_COOKIE_SECURE"] = secure
+    # Cookies ignore ports: without the port in its name, two local copies would sign each other out.
+    config["SESSION_COOKIE_NAME"] = "__Host-latchkey" if secure else f"latchkey-{site.port or 80}"
+
+    if config["LOCAL"]:
+        Path(instance_path).mkdir(parents=True, exist_ok=True)
+        config["SECRET_KEY"] = config["SECRET_KEY"] or _local_secret_key(Path(instance_path) / "secret-key")
+        config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
+    else:
+        _refuse_unsafe(config)
+    config["SQLALCHEMY_DATABASE_URI"] = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
+    # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
+    config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
+
+
+def canonical_site_url(text: str) -> str:
+    """Return `text` as an origin: scheme, host in lower case and IDNA form, and the port where it isn't the default.
+
+    Raises ConfigurationError where it is no http(s) URL of a host name, or holds more than an origin.
+    """
+    problem = f"FLASK_SITE_URL={text!r} is not usable: "
+    try:
+        url = urlsplit(text.strip())
+        host = (url.hostname or "").rstrip(".").encode("idna").decode("ascii").lower()
+        port = url.port
+    except ValueError as error:
+        raise ConfigurationError(f"{problem}{error}.") from error
+    if url.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(f"{problem}give a full URL such as https://example.org.")
+    if url.path not in ("", "/") or url.query or url.fragment or "@" in url.netloc:
+        raise ConfigurationError(f"{problem}give scheme, host and port only.")
+    if _is_ip_address(host):
+        raise ConfigurationError(f"{problem}passkeys do not work on an IP address; use http://localhost:8000.")
+    default_port = {"http": 80, "https": 443}[url.scheme]
+    return f"{url.scheme}://{host}" + ("" if port in (None, default_port) else f":{port}")
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_environment(config: Config, environ) -> None:
+    """Take FLASK_* as text, and give each the type of its default: `FLASK_SECRET_KEY=12345` stays text."""
+    for name, text in environ.items():
+        key = name.removeprefix("FLASK_")
+        if key == name:
+            continue
+        default = config.get(key)
+        if isinstance(default, bool):
+            config[key] = _boolean(name, text)
+        elif isinstance(default, int):
+            if not text.isdecimal():
+                raise ConfigurationError(f"{name}={text!r} is not usable: give a whole number.")
+            config[key] = int(text)
+        elif key in DEFAULTS:
+            config[key] = text
+
+
+def _boolean(name: str, text: str) -> bool:
+    values = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+    if text.lower() not in values:
+        raise ConfigurationError(f"{name}={text!r} is not usable: say true or false.")
+    return values[text.lower()]
+
+
+def _local_secret_key(path: Path) -> str:
+    """Return the key kept in `path`, making it on the first start."""
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        aside.touch(mode=0o600)
+        aside.write_text(secrets.token_hex(32))
+    try:
+        # Two processes may start at once: a link is made whole, and by one of them only.
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    finally:
+        aside.unlink()
+    return path.read_text()
+
+
+def _refuse_unsafe(config: Config) -> None:
+    """Raise ConfigurationError where a site that isn't on localhost would be unsafe."""
+    where = config["SITE_URL"]
+    if not config["SESSION_COOKIE_SECURE"]:
+        raise ConfigurationError(f"{where} is not https: set FLASK_SITE_URL to the https:// URL that visitors use.")
+    if config["DEBUG"]:
+        raise ConfigurationError(f"Debugging is on for {where}: unset FLASK_DEBUG.")
+    if len(config["SECRET_KEY"]) < SHORTEST_SECRET_KEY or len(set(config["SECRET_KEY"])) < 10:
+        raise ConfigurationError(
+            f"{where} needs a secret key of at least {SHORTEST_SECRET_KEY} random characters: set FLASK_SECRET_KEY to "
+            "what `python -c 'import secrets; print(secrets.token_hex(32))'` prints."
+        )
+    if not config["MAIL_SERVER"]:
+        raise ConfigurationError(f"{where} can't send mail: set FLASK_MAIL_SERVER to your SMTP server.")
+    if not config["MAIL_USE_TLS"]:
+        raise ConfigurationError(f"{where} would send mail in the clear: unset FLASK_MAIL_USE_TLS.")
+    if not config["MAIL_DEFAULT_SENDER"]:
+        raise ConfigurationError(f"{where} has no sender for its mail: set FLASK_MAIL_DEFAULT_SENDER.")
+    if not config["LIMITS_ENABLED"]:
+        raise ConfigurationError(f"{where} can't be run without limits: unset FLASK_LIMITS_ENABLED.")

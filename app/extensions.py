@@ -1,0 +1,49 @@
+"""The extensions, made once and bound to the app in its factory."""
+
+import sqlite3
+
+from flask_login import LoginManager
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import Engine, MetaData, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase
+
+
+class Base(DeclarativeBase):
+    """What the tables in models.py are made of."""
+
+    # Constraints have names, so that a migration can change one on SQLite too.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+# What a view returned stays readable after its transaction is committed.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+
+login_manager = LoginManager()
+# It would sign people out when their address or browser version changes, and hashes both on every request.
+login_manager.session_protection = None
+
+
+@event.listens_for(Engine, "connect")
+def _set_up_sqlite(connection, _record) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000"
+        )
+
+
+def insert_if_absent(model: type[Base], **values) -> bool:
+    """Insert a row unless a unique constraint forbids it; return whether it was inserted.
+
+    Not by catching the violation: that would roll back what the transaction has done so far.
+    """
+    insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.engine.dialect.name]
+    statement = insert(model.__table__).on_conflict_do_nothing()
+    return db.session.execute(statement, values).rowcount == 1

@@ -1,0 +1,45 @@
+"""The log: one JSON object per line, on standard output. It names reasons exactly, and holds no secret: routes by
+their pattern, never by their path, because paths hold tokens."""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+
+logger = logging.getLogger("latchkey")
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON: time, level, event, then its fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def set_up() -> None:
+    """Write this site's events to standard output, once per process."""
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(JsonFormatter())
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    # The development server's own request lines hold paths.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+
+
+def event(name: str, level: int = logging.INFO, **fields) -> None:
+    """Log that something happened, under a name in snake_case, with what is worth knowing about it."""
+    logger.log(level, name, extra={"fields": fields})
+
+
+def failure(route: str, exc_info) -> None:
+    """Log an exception that nobody handled, with its traceback."""
+    logger.error("unhandled_exception", exc_info=exc_info, extra={"fields": {"route": route}})

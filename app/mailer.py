@@ -1,0 +1,115 @@
+"""All mail leaves here: over SMTP, or on localhost without a server into `instance/mail/`, one file per message."""
+
+import os
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from pathlib import Path
+
+from flask import Flask, current_app, render_template
+from flask_mail import Connection, Mail, Message
+
+from app.refusals import Refusal
+
+# A visitor is waiting: from first contact to acceptance, and an answer within five seconds.
+SECONDS_TO_HAND_OVER = 4.5
+
+
+class Unsent(Refusal):
+    """The mail server did not take the message."""
+
+
+class _HangsUp(smtplib.SMTP):
+    """smtplib's time-out is per answer; this ends the whole conversation, so that a server that drips holds nobody."""
+
+    def connect(self, *args, **kwargs):
+        self.watchdog = threading.Timer(SECONDS_TO_HAND_OVER, self._hang_up)
+        self.watchdog.daemon = True
+        self.watchdog.start()
+        return super().connect(*args, **kwargs)
+
+    def close(self):
+        self.watchdog.cancel()
+        super().close()
+
+    def _hang_up(self):
+        if self.sock:
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _HangsUpTls(_HangsUp, smtplib.SMTP_SSL):
+    pass
+
+
+class _Connection(Connection):
+    """Flask-Mail's connection, with certificates verified and an end to waiting."""
+
+    def configure_host(self) -> smtplib.SMTP:
+        config, context = current_app.config, ssl.create_default_context()
+        server = config["MAIL_SERVER"], config["MAIL_PORT"]
+        # Naming ourselves saves a DNS look-up for a name that would say nothing.
+        patience = {"timeout": SECONDS_TO_HAND_OVER, "local_hostname": config["RP_ID"]}
+        if config["MAIL_PORT"] == 465:  # TLS from the first byte: RFC 8314 3.3.
+            host: smtplib.SMTP = _HangsUpTls(*server, **patience, context=context)
+        else:
+            host = _HangsUp(*server, **patience)
+            if config["MAIL_USE_TLS"]:
+                host.starttls(context=context)
+        if config["MAIL_USERNAME"]:
+            host.login(config["MAIL_USERNAME"], config["MAIL_PASSWORD"])
+        return host
+
+    def __exit__(self, *_) -> None:
+        # By now the message was taken or not: how the server says goodbye changes nothing.
+        if self.host:
+            self.host.close()
+
+
+class _Mail(Mail):
+    def connect(self) -> Connection:
+        return _Connection(self.state)
+
+
+def init_app(app: Flask) -> None:
+    """Choose between the mail server and the outbox."""
+    app.config["MAIL_SUPPRESS_SEND"] = False
+    app.extensions["latchkey.mail"] = _Mail(app)
+    if not app.config["MAIL_SERVER"]:
+        outbox(app).mkdir(parents=True, exist_ok=True)
+
+
+def outbox(app: Flask) -> Path:
+    """The folder of the messages written on localhost."""
+    return Path(app.instance_path) / "mail"
+
+
+def send(template: str, to: str, **values) -> None:
+    """Render `mail/<template>.txt` (its first line is the subject) and `.html`, and hand the message over.
+
+    Raises Unsent `mail_server_unreachable` or `mail_refused` where the server did not take it.
+    """
+    subject, _, text = render_template(f"mail/{template}.txt", **values).partition("\n")
+    html = render_template(f"mail/{template}.html", subject=subject, **values)
+    # Auto-Submitted (RFC 3834): nobody's out-of-office reply is wanted.
+    message = Message(subject, [to], text.lstrip(), html, extra_headers={"Auto-Submitted": "auto-generated"})
+    if not current_app.config["MAIL_SERVER"]:
+        _write(message, outbox(current_app))
+        return
+    try:
+        current_app.extensions["latchkey.mail"].send(message)
+    except smtplib.SMTPResponseException as error:
+        raise Unsent("mail_refused", f"{type(error).__name__} {error.smtp_code}") from error
+    except smtplib.SMTPRecipientsRefused as error:
+        raise Unsent("mail_refused", type(error).__name__) from error
+    except (OSError, smtplib.SMTPException) as error:
+        raise Unsent("mail_server_unreachable", f"{type(error).__name__}: {error}") from error
+
+
+def _write(message: Message, folder: Path) -> None:
+    """Write the message aside and rename it, so that whoever finds it finds it whole."""
+    name = f"{time.time_ns()}-{os.urandom(4).hex()}"
+    aside = folder / f".{name}.part"
+    aside.write_bytes(message.as_bytes())
+    aside.rename(folder / f"{name}.eml")

@@ -1,0 +1,102 @@
+"""The tables, their constraints, and nothing else."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, DateTime, ForeignKey, LargeBinary, String, TypeDecorator
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.extensions import db
+
+
+def now() -> datetime:
+    """The present time in UTC."""
+    return datetime.now(UTC)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time. SQLite forgets the time zone, so it is put back: what goes in and comes out is UTC."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return value.astimezone(UTC) if value else None
+
+    def process_result_value(self, value, dialect):
+        return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+class User(db.Model):
+    """An account: it exists from the moment its address is proven."""
+
+    __tablename__ = "users"
+    # No row number is ever given twice: a token for a deleted account must not fit the next one.
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    user_handle: Mapped[bytes] = mapped_column(LargeBinary(64), unique=True)
+    wants_passkey_offer: Mapped[bool] = mapped_column(default=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+    # What Flask-Login asks of a user. It knows people by their session, so that ending the row signs out.
+    is_authenticated = True
+    is_active = True
+    is_anonymous = False
+    current_session = None  # type: Session | None
+
+    def get_id(self) -> str:
+        """Return the id of the session that this user is here by."""
+        assert self.current_session
+        return self.current_session.id
+
+    passkeys: Mapped[list["Passkey"]] = relationship(
+        back_populates="user", order_by="Passkey.id", cascade="all, delete-orphan", passive_deletes=True
+    )
+    sessions: Mapped[list["Session"]] = relationship(
+        back_populates="user", order_by="Session.created_at", cascade="all, delete-orphan", passive_deletes=True
+    )
+
+
+class Passkey(db.Model):
+    """A credential record (WebAuthn L3 4, "credential record")."""
+
+    __tablename__ = "passkeys"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    credential_id: Mapped[bytes] = mapped_column(LargeBinary(1023), unique=True)
+    public_key: Mapped[bytes]
+    sign_count: Mapped[int] = mapped_column(BigInteger)
+    transports: Mapped[str]
+    """Space-separated, in the words of WebAuthn L3 5.8.4."""
+    backup_eligible: Mapped[bool]
+    backup_state: Mapped[bool]
+    aaguid: Mapped[str] = mapped_column(String(36))
+    name: Mapped[str] = mapped_column(String(60))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(back_populates="passkeys")
+
+
+class Session(db.Model):
+    """One sign-in of one browser. Its random id is what the signed cookie holds; deleting the row ends it."""
+
+    __tablename__ = "sessions"
+    id: Mapped[str] = mapped_column(String(22), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    method: Mapped[str] = mapped_column(String(20))
+    user_agent: Mapped[str] = mapped_column(String(300))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    user: Mapped[User] = relationship(back_populates="sessions")
+
+
+class SpentToken(db.Model):
+    """The id of a signed token that has been used. Its primary key decides who was first."""
+
+    __tablename__ = "spent_tokens"
+    id: Mapped[str] = mapped_column(String(22), primary_key=True)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

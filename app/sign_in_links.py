@@ -1,0 +1,127 @@
+"""The sign-in mail: one request, one link, one code, one browser.
+
+A request lives in the browser that asked (its signed cookie). The link carries the request's id and who asked, never
+the address, because links end up in histories. The code is derived from the id with the secret key. Using either ends
+both: what is spent is the request's id.
+"""
+
+import hmac
+import secrets
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from flask import current_app
+from sqlalchemy import select
+
+from app import single_use
+from app.extensions import db, insert_if_absent
+from app.models import User, now
+from app.refusals import Refusal
+
+LINK_LIFETIME = timedelta(minutes=10)
+LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
+
+# Sending again repeats the request, so that the code of the mail in flight stays good. Not for ever: a spent id is
+# forgotten after a day.
+REPEATABLE_FOR = timedelta(hours=1)
+SEND_AGAIN_AFTER = timedelta(seconds=30)
+
+# No vowels, so no words; no 0 1 2 5 8 B I L O S Z, so no doubts. 22 ** 8 is over 35 bits.
+CODE_ALPHABET = "CDFGHJKMNPQRTVWXY34679"
+CODE_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class SignInRequest:
+    """What a browser asked for: a sign-in link for one address."""
+
+    id: str
+    email: str
+    next: str
+    asked_at: int
+    sent_at: int
+
+    @property
+    def send_again_in(self) -> int:
+        """Seconds until the mail may be sent again; 0 when it may be."""
+        waited = int(now().timestamp()) - self.sent_at
+        return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - waited)
+
+    @property
+    def expires_at(self) -> datetime:
+        return datetime.fromtimestamp(self.sent_at, now().tzinfo) + LINK_LIFETIME
+
+
+def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
+    """Return the request to send a mail for: the earlier one again where it is for the same address, else a new one."""
+    at = int(now().timestamp())
+    if earlier and earlier.email == email and at - earlier.asked_at < REPEATABLE_FOR.total_seconds():
+        return replace(earlier, next=next or earlier.next, sent_at=at)
+    return SignInRequest(single_use.new_id(), email, next, asked_at=at, sent_at=at)
+
+
+def link_token(request: SignInRequest, asked_with: str) -> str:
+    """Return the token of the mailed link; `asked_with` is the browser that asked, in words."""
+    return single_use.issue(LINK, request.id, asked_with=asked_with)
+
+
+def code_for(request_id: str) -> str:
+    """Return the request's code, such as `CDFG-HJKM`: the other way to use it, on the page where it was asked for."""
+    key = current_app.config["SECRET_KEY"].encode()
+    number = int.from_bytes(hmac.digest(key, f"latchkey.sign-in-code.{request_id}".encode(), sha256))
+    letters = []
+    for _ in range(CODE_LENGTH):
+        number, place = divmod(number, len(CODE_ALPHABET))
+        letters.append(CODE_ALPHABET[place])
+    return "".join(letters[:4]) + "-" + "".join(letters[4:])
+
+
+def open_link(token: str) -> single_use.Token:
+    """Return what a mailed link says, having changed nothing. Raises Refusal as `single_use.read` does, and
+    `already_used`."""
+    link = single_use.read(LINK, token)
+    if single_use.is_spent(link.id):
+        raise Refusal("already_used", LINK.name)
+    return link
+
+
+def redeem_link(token: str, request: SignInRequest | None) -> tuple[User, bool]:
+    """Spend a link and return the user it signs in, and whether the account is new; `request` is what this browser last asked for.
+
+    Raises Refusal as `open_link` does, and `other_browser`, which spends nothing: a stranger's link must sign nobody
+    in to the stranger's account, and a mail scanner must not use up the visitor's.
+    """
+    link = open_link(token)
+    if not request or request.id != link.id:
+        raise Refusal("other_browser")
+    return _prove(request)
+
+
+def redeem_code(typed: str, request: SignInRequest | None) -> tuple[User, bool]:
+    """Spend the request by its code and return the user it signs in, and whether the account is new.
+
+    Raises Refusal `no_request`, `expired`, `wrong_code` (which spends nothing) or `already_used`.
+    """
+    if not request:
+        raise Refusal("no_request")
+    if request.expires_at <= now():
+        raise Refusal("expired")
+    letters = "".join(character for character in typed.upper() if character.isalnum())
+    if not hmac.compare_digest(letters.encode(), code_for(request.id).replace("-", "").encode()):
+        raise Refusal("wrong_code")
+    return _prove(request)
+
+
+def _prove(request: SignInRequest) -> tuple[User, bool]:
+    """Spend the request: its address is proven by that, and gets an account where it has none."""
+    single_use.spend(request.id, request.expires_at)
+    is_new = insert_if_absent(
+        User,
+        email=request.email,
+        # WebAuthn L3 14.6.1: 64 random bytes, so that the handle tells nothing about the person.
+        user_handle=secrets.token_bytes(64),
+        wants_passkey_offer=True,
+        created_at=now(),
+    )
+    return db.session.scalars(select(User).where(User.email == request.email)).one(), is_new

@@ -1,0 +1,111 @@
+"""Signed tokens that work once.
+
+*Issuing* writes nothing, so nobody can fill the database by asking. *Reading* checks and changes nothing. *Spending*
+writes one row, and the primary key decides who was first, however many arrive at once. All that follows from a spent
+token belongs to the same transaction; the caller commits it.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from flask import current_app
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from sqlalchemy import delete, exists, select
+
+from app.extensions import db, insert_if_absent
+from app.models import SpentToken, now
+from app.refusals import Refusal
+
+# Machines disagree about the time by seconds; a token from further ahead was not made by us.
+CLOCK_SKEW = timedelta(seconds=30)
+
+# A spent id is kept for this long after its token expired, so that a clock set back revives nothing.
+KEPT_AFTER_EXPIRY = timedelta(days=1)
+
+# No SpentToken is ever held as an object, so there is none to keep in step with a statement.
+UNTRACKED = {"synchronize_session": False}
+
+
+@dataclass(frozen=True)
+class Purpose:
+    """What a token is for. A token made for one purpose is never taken for another."""
+
+    name: str
+    lifetime: timedelta
+
+
+@dataclass(frozen=True)
+class Token:
+    """What a token says, once its signature, age and purpose have been checked."""
+
+    id: str
+    claims: dict
+    made_at: datetime
+    expires_at: datetime
+
+
+def new_id() -> str:
+    """Return 128 random bits as 22 characters."""
+    return secrets.token_urlsafe(16)
+
+
+def issue(purpose: Purpose, id: str | None = None, **claims: str) -> str:
+    """Return a signed token with a random id, or the given one, and what it is bound to."""
+    return _serializer(purpose).dumps([id or new_id(), claims])
+
+
+def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
+    """Return what the token says, having changed nothing.
+
+    Raises Refusal `malformed_token` (not signed here, or for another purpose), `expired`, `from_the_future`, or
+    `bound_to_another_<claim>` where one of its claims is not the given one.
+    """
+    try:
+        (id, claims), made_at = _serializer(purpose).loads(text, return_timestamp=True)
+    except (BadSignature, ValueError) as error:
+        raise Refusal("malformed_token", f"{purpose.name}: {type(error).__name__}") from error
+    expires_at = made_at + purpose.lifetime
+    if made_at > now() + CLOCK_SKEW:
+        raise Refusal("from_the_future", purpose.name)
+    if expires_at <= now():
+        raise Refusal("expired", purpose.name)
+    for claim, value in bound_to.items():
+        if claims.get(claim) != value:
+            raise Refusal(f"bound_to_another_{claim}", purpose.name)
+    return Token(id, claims, made_at, expires_at)
+
+
+def spend(id: str, expires_at: datetime) -> None:
+    """Use up a token. Must be the first write of its transaction, so that who comes second changes nothing. Raises Refusal `already_used`."""
+    if not insert_if_absent(SpentToken, id=id, expires_at=expires_at):
+        raise Refusal("already_used")
+    _sweep()
+
+
+def is_spent(id: str) -> bool:
+    """Whether the token has been used."""
+    return bool(db.session.scalar(select(exists().where(SpentToken.id == id))))
+
+
+def _sweep() -> None:
+    """Forget a few ids that have been useless for long: each new row pays for the old ones."""
+    useless = (
+        select(SpentToken.id)
+        .where(SpentToken.expires_at < now() - KEPT_AFTER_EXPIRY)
+        .limit(10)
+        # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
+        .with_for_update(skip_locked=True)
+    )
+    db.session.execute(
+        delete(SpentToken).where(SpentToken.id.in_(useless)), execution_options={"synchronize_session": False}
+    )
+
+
+def _serializer(purpose: Purpose) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(
+        current_app.config["SECRET_KEY"],
+        salt=f"latchkey.{purpose.name}",
+        signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"},
+    )

@@ -1,0 +1,50 @@
+"""The account, and the offer after the first sign-in."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+
+from app.passkeys import begin_registration
+from app.refusals import Refusal
+from app.views import flow
+
+blueprint = Blueprint("account", __name__, url_prefix="/account")
+
+
+@blueprint.get("")
+@login_required
+def show() -> ResponseReturnValue:
+    """The address and the passkeys."""
+    return page()
+
+
+def page(refusal: Refusal | None = None, **values) -> ResponseReturnValue:
+    """Return the account page with fresh creation options, and the refusal if there is one."""
+    return _with_options("account/show.html", refusal)
+
+
+@blueprint.get("/welcome")
+@login_required
+def welcome() -> ResponseReturnValue:
+    """The offer to make a passkey."""
+    return welcome_page(flow.next_page(request.args.get("next")))
+
+
+def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnValue:
+    """Return the offer with fresh creation options, and the refusal if there is one."""
+    return _with_options("account/welcome.html", refusal, next=next)
+
+
+@blueprint.post("/welcome")
+@login_required
+@flow.one_transaction
+def decline() -> ResponseReturnValue:
+    """Turn the offer down, for now or for good."""
+    if request.form.get("again") == "never":
+        current_user.wants_passkey_offer = False
+    return redirect(flow.next_page(request.form.get("next")) or url_for(".show"), 303)
+
+
+def _with_options(template: str, refusal: Refusal | None, **values) -> ResponseReturnValue:
+    values |= {"options": begin_registration(current_user)}
+    return flow.refuse(refusal, template, **values) if refusal else render_template(template, **values)

@@ -1,0 +1,60 @@
+"""The outbox of a site on localhost. It exists nowhere else."""
+
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask.typing import ResponseReturnValue
+
+from app import mailer
+
+blueprint = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
+
+FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+
+# The message's own styles are inline; nothing else is allowed in its frame but to open a link in the whole window.
+FRAME_POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
+    "sandbox allow-top-navigation-by-user-activation"
+)
+
+
+@blueprint.before_request
+def local_only() -> None:
+    """Show mail to this machine only, even when a proxy or a tunnel makes localhost public."""
+    if request.remote_addr not in ("127.0.0.1", "::1") or any(name in request.headers for name in FORWARDING_HEADERS):
+        abort(404)
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """All messages, newest first."""
+    messages = [
+        (path.stem, _read(path.stem)) for path in sorted(mailer.outbox(current_app).glob("*.eml"), reverse=True)
+    ]
+    return render_template("dev/mail.html", messages=messages)
+
+
+@blueprint.get("/<id>")
+def show(id: str) -> ResponseReturnValue:
+    """One message: text, HTML, headers."""
+    message = _read(id)
+    return render_template("dev/message.html", id=id, message=message, text=_part(message, "plain"))
+
+
+@blueprint.get("/<id>/html")
+def html(id: str) -> ResponseReturnValue:
+    """The HTML part, as a mail program would show it: for the frame on the message's page."""
+    return Response(_part(_read(id), "html"), headers={"Content-Security-Policy": FRAME_POLICY})
+
+
+def _read(id: str) -> EmailMessage:
+    path = mailer.outbox(current_app) / f"{id}.eml"
+    if path not in mailer.outbox(current_app).glob("*.eml"):
+        abort(404)
+    return message_from_bytes(path.read_bytes(), policy=policy.default)
+
+
+def _part(message: EmailMessage, subtype: str) -> str:
+    body = message.get_body((subtype,))
+    return body.get_content() if body else ""

@@ -1,0 +1,71 @@
+"""What goes wrong, as a page (or, for the scripts' two addresses, as RFC 9457 problem details)."""
+
+from http import HTTPStatus
+
+from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from app import log
+from app.extensions import db, login_manager
+from app.sessions import find
+from app.views.protection import route_pattern
+
+# A reloaded tab must not meet a 405: the page that holds the form, by how the form's address begins.
+PAGES_WITH_FORMS = {
+    "/sign-in/code": "sign_in.check_email",
+    "/sign-in/": "sign_in.show",
+    "/account/": "account.show",
+}
+
+SECONDS_TO_RETRY = 5
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error with a page of ours."""
+    app.register_error_handler(MethodNotAllowed, form_only)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(OperationalError, database_busy)
+    login_manager.user_loader(find)
+    login_manager.unauthorized_handler(unauthorized)
+
+
+def unauthorized() -> ResponseReturnValue:
+    """A page leads to signing in and back; a form can't be kept."""
+    if request.method in ("GET", "HEAD"):
+        return redirect(url_for("sign_in.show", next=request.full_path.rstrip("?")), 303)
+    log.event("refused", reason="not_signed_in", route=route_pattern())
+    return problem(401)
+
+
+def form_only(error: MethodNotAllowed) -> ResponseReturnValue:
+    """Lead a GET of an address that only takes a form to the page that has it."""
+    if request.method in ("GET", "HEAD"):
+        for beginning, endpoint in PAGES_WITH_FORMS.items():
+            if request.path.startswith(beginning):
+                return redirect(url_for(endpoint), 303)
+    return http_error(error)
+
+
+def http_error(error: HTTPException) -> ResponseReturnValue:
+    """Any refusal that isn't a view's own."""
+    answer, status = problem(error.code or 500)
+    return answer, status, {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+
+
+def database_busy(error: OperationalError) -> ResponseReturnValue:
+    """The database is locked or away: nothing was changed, and trying again soon is all there is to do."""
+    log.failure(route_pattern(), (type(error), error, error.__traceback__))
+    db.session.rollback()
+    answer, status = problem(503)
+    return answer, status, {"Retry-After": str(SECONDS_TO_RETRY)}
+
+
+def problem(status: int) -> tuple:
+    """Return the page for a status, and the status."""
+    if request.path.endswith("/options"):
+        response = jsonify(title=HTTPStatus(status).phrase, status=status)
+        response.mimetype = "application/problem+json"
+        return response, status
+    return render_template("error.html", status=status, phrase=HTTPStatus(status).phrase), status

@@ -1,0 +1,27 @@
+"""`/`: what this is, and the guided tour. And whether the site is alive."""
+
+from flask import Blueprint, make_response, render_template, session
+from flask.typing import ResponseReturnValue
+from sqlalchemy import text
+
+from app.extensions import db
+from app.views.flow import TOUR
+
+blueprint = Blueprint("home", __name__)
+
+
+@blueprint.get("/")
+def show() -> ResponseReturnValue:
+    """What this is. No ceremony waits here: after signing out, it would sign the visitor back in."""
+    done = session.get("tour", [])
+    upcoming = next((step for step in TOUR if step not in done), None)
+    return render_template("home.html", done=done, upcoming=upcoming)
+
+
+@blueprint.get("/healthz")
+def healthz() -> ResponseReturnValue:
+    """Whether the database answers."""
+    db.session.execute(text("SELECT 1"))
+    response = make_response("ok\n")
+    response.mimetype = "text/plain"
+    return response

@@ -1,0 +1,91 @@
+"""What holds for every request: which host is answered, who may post, what the browser is told, what is logged."""
+
+import time
+
+from flask import Flask, Response, abort, current_app, g, redirect, request
+
+from app import log
+
+LOOPBACK = ("127.0.0.1", "[::1]")
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        # Icons of authenticators, and the site's own, are data: URLs.
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "frame-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
+    # A link's token must not travel to another site. Not `no-referrer`: that makes the browser send `Origin: null`.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # The two pages that may be kept say so themselves.
+    "Cache-Control": "no-store",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Put these in front of and behind every view."""
+    app.before_request(_start_clock)
+    app.before_request(_answer_one_host)
+    app.before_request(_refuse_cross_site)
+    app.after_request(_add_headers)
+    app.after_request(_log_request)
+
+
+def route_pattern() -> str:
+    """The pattern of the route asked for, never the path: that may hold a token."""
+    return request.url_rule.rule if request and request.url_rule else "none"
+
+
+def _start_clock() -> None:
+    g.started = time.perf_counter()
+
+
+def _answer_one_host():
+    """Answer SITE_URL's host only, so that no link or origin can be made of another."""
+    if request.host == current_app.config["HOST"] or request.endpoint == "home.healthz":
+        return None
+    if current_app.config["LOCAL"] and request.host.rpartition(":")[0] in LOOPBACK:
+        # Passkeys don't work on an IP address, and the visitor typed one: same server, right name.
+        return redirect(current_app.config["SITE_URL"] + request.full_path.rstrip("?"), 302)
+    log.event("unknown_host", host=request.host[:100])
+    abort(400, "unknown_host")
+
+
+def _refuse_cross_site() -> None:
+    """Take forms from our own pages only. Fetch Metadata says so; an old browser's Origin does, too."""
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    # `none` is the visitor's own doing (a reload); another port of localhost is `same-site`, and not us.
+    if site in ("same-origin", "none") or (
+        not site and request.headers.get("Origin") == current_app.config["SITE_URL"]
+    ):
+        return
+    log.event("refused", reason="cross_site", route=route_pattern())
+    abort(403, "cross_site")
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _log_request(response: Response) -> Response:
+    milliseconds = round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None
+    log.event("request", method=request.method, route=route_pattern(), status=response.status_code, ms=milliseconds)
+    return response

@@ -1,0 +1,100 @@
+"""Asking for the sign-in mail, and typing its code."""
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import mailer, sign_in_links
+from app.email_addresses import canonical
+from app.models import now
+from app.passkeys import begin_authentication
+from app.refusals import Refusal
+from app.user_agents import describe
+from app.views import flow
+
+blueprint = Blueprint("sign_in", __name__)
+
+
+@blueprint.get("/sign-in")
+def show() -> ResponseReturnValue:
+    """The email field and both buttons; a ceremony waits in the field's autofill."""
+    next = flow.next_page(request.args.get("next"))
+    if current_user.is_authenticated:
+        return redirect(next or url_for("account.show"), 303)
+    # Coming back by the Back button may show the kept page: its script renews the options.
+    return page(next=next), {"Cache-Control": "private, no-cache"}
+
+
+def page(refusal: Refusal | None = None, status: int = 400, **values) -> ResponseReturnValue:
+    """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
+    values = {"email": "", "next": ""} | values | {"options": begin_authentication(flow.this_browser())}
+    if refusal:
+        return flow.refuse(refusal, "sign_in/show.html", status, **values)
+    return render_template("sign_in/show.html", **values)
+
+
+@blueprint.post("/sign-in")
+def ask() -> ResponseReturnValue:
+    """Mail a link and a code. Nothing is looked up and nothing stored: every address gets the same answer."""
+    typed, next = request.form.get("email", ""), flow.next_page(request.form.get("next"))
+    earlier = flow.pending_request()
+    try:
+        email = canonical(typed)
+    except Refusal as refusal:
+        return page(refusal, email=typed[:254], next=next)
+    if flow.limits_enabled() and earlier and earlier.email == email and earlier.send_again_in:
+        answer, status = check_email_page(earlier, Refusal("too_soon"), 429)
+        return answer, status, {"Retry-After": str(earlier.send_again_in)}
+    wanted = sign_in_links.ask(email, next, earlier)
+    browser = describe(flow.user_agent())
+    token = sign_in_links.link_token(wanted, browser)
+    try:
+        mailer.send(
+            "sign_in",
+            email,
+            link=url_for("sign_in_link.show", token=token, _external=True),
+            code=sign_in_links.code_for(wanted.id),
+            browser=browser,
+            address=request.remote_addr,
+            time=now(),
+        )
+    except mailer.Unsent as refusal:
+        return page(refusal, 503, email=email, next=next)
+    flow.keep_request(wanted)
+    flow.tick("ask")
+    return redirect(url_for("sign_in.check_email"), 303)
+
+
+@blueprint.get("/sign-in/check-email")
+def check_email() -> ResponseReturnValue:
+    """Where the code is typed, and the mail sent again."""
+    waiting = flow.pending_request()
+    if not waiting:
+        return redirect(url_for("sign_in.show"), 303)
+    return check_email_page(waiting)[0]
+
+
+def check_email_page(
+    waiting: sign_in_links.SignInRequest, refusal: Refusal | None = None, status: int = 400
+) -> tuple[str, int]:
+    """Return the page that waits for the code, with the refusal if there is one."""
+    values = {"waiting": waiting, "wait": waiting.send_again_in if flow.limits_enabled() else 0}
+    if refusal:
+        return flow.refuse(refusal, "sign_in/check_email.html", status, **values)
+    return render_template("sign_in/check_email.html", **values), 200
+
+
+@blueprint.post("/sign-in/code")
+@flow.one_transaction
+def use_code() -> ResponseReturnValue:
+    """Sign in with the code of the mail, in the browser that asked for it."""
+    waiting = flow.pending_request()
+    if not waiting and current_user.is_authenticated:
+        # A second tab: the link or the code has been used since, by this same visitor.
+        return redirect(url_for("account.show"), 303)
+    try:
+        user, is_new = sign_in_links.redeem_code(request.form.get("code", ""), waiting)
+    except Refusal as refusal:
+        return check_email_page(waiting, refusal) if waiting else page(refusal)
+    flow.tick("open")
+    return flow.sign_in(user, "code", waiting.next if waiting else "", is_new)

@@ -1,0 +1,37 @@
+"""What templates can say that Jinja can't: times, icons, and names for what is stored."""
+
+from datetime import datetime, timedelta
+
+from flask import Flask
+
+from app import ceremonies, sign_in_links, user_agents
+from app.models import now
+
+
+def init_app(app: Flask) -> None:
+    """Give the templates their filters and constants."""
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.add_template_filter(in_words)
+    app.add_template_filter(user_agents.authenticator, "authenticator")
+    app.jinja_env.globals.update(
+        link_minutes=minutes(sign_in_links.LINK_LIFETIME),
+        options_lifetime=int(ceremonies.CHALLENGE_LIFETIME.total_seconds()),
+        local=app.config["LOCAL"],
+        site_name=app.config["SITE_NAME"],
+        site_url=app.config["SITE_URL"],
+    )
+
+
+def minutes(duration: timedelta) -> int:
+    """A duration in whole minutes."""
+    return int(duration.total_seconds()) // 60
+
+
+def in_words(moment: datetime) -> str:
+    """Say how long ago, roughly; the template gives the exact time beside it."""
+    seconds = (now() - moment).total_seconds()
+    for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"

@@ -1,0 +1,1 @@
+"""The benchmark: what the site costs, measured against the same flow on bare Flask. `make bench` runs it."""

@@ -1,0 +1,47 @@
+"""How gunicorn serves the site: on the port of SITE_URL, on loopback, its database brought up to date first.
+
+This runs in gunicorn's master process, which does without the app and its memory.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+from urllib.parse import urlsplit
+
+
+def _loopback(port: int) -> list[str]:
+    """Return every address of this machine's that "localhost" may mean: browsers try the IPv6 one first."""
+    addresses = []
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.bind((address, 0))
+        except OSError:
+            continue
+        addresses.append(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+    return addresses
+
+
+_site = urlsplit(os.environ.get("FLASK_SITE_URL", "http://localhost:8000"))
+# Elsewhere than on localhost, a proxy ends TLS and comes to port 8000.
+bind = _loopback(_site.port or 80) if _site.hostname == "localhost" else ["127.0.0.1:8000"]
+worker_class = "gthread"
+workers = 1
+threads = 8
+# It would be written into the home directory.
+control_socket_disable = True
+loglevel = "warning"
+
+
+def on_starting(server) -> None:
+    """Bring an SQLite database up to date, in a process of its own: Alembic would stay in memory."""
+    if os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI", "sqlite:").startswith("sqlite:"):
+        upgrade = subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
+        if upgrade.returncode:
+            sys.exit(upgrade.returncode)
+
+
+def when_ready(server) -> None:
+    """Say where to look."""
+    print(f"Latchkey is ready: {_site.geturl()}", flush=True)

@@ -1,0 +1,33 @@
+// <passkey-sign-in>: signing in by autofill, which waits from the start, and by the button, which interrupts it.
+
+import { Ceremony, stop } from "./ceremony.js";
+
+class PasskeySignIn extends Ceremony {
+  failures = { NotAllowedError: "cancelled" };
+
+  modal = (publicKey, signal) => navigator.credentials.get({ publicKey, signal });
+
+  autofill = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, mediation: "conditional" });
+
+  connectedCallback() {
+    this.field = document.querySelector("input[autocomplete~=webauthn]");
+    // That form leaves the page: nothing may be left pending.
+    this.field.form.addEventListener("submit", stop);
+    super.connectedCallback();
+  }
+
+  /** Arm autofill: the browser offers passkeys in the email field until one is picked. */
+  async wait() {
+    const available = await PublicKeyCredential.isConditionalMediationAvailable?.();
+    if (!available || this.busy || this.done) return;
+    try {
+      await this.perform(this.autofill);
+    } catch (error) {
+      this.explain(error);
+      // Whoever aborted it arms it again. Anything else would only fail again, before the visitor does something.
+      if (error.name !== "AbortError") this.field.addEventListener("focus", () => this.wait(), { once: true });
+    }
+  }
+}
+
+customElements.define("passkey-sign-in", PasskeySignIn);

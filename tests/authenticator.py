@@ -1,0 +1,285 @@
+"""A software authenticator, and the browser in front of it: real keys, real signatures, every byte made by hand.
+
+It answers options as `PublicKeyCredential.toJSON()` would, and keeps its credentials as a device does. A test that
+needs something wrong says what, and everything that depends on it stays right: a wrong flag is still signed, so that
+only the check for that flag can refuse it. What the options decide is changed in the options.
+
+    phone = Authenticator()
+    phone.create(options)                                           a good RegistrationResponseJSON
+    phone.get(options, flags=UP)                                    signed, but the user was not verified
+    phone.get(options, client_data={"origin": "https://evil.example"})
+    phone.get(options, mangle={"signature": lambda signature: signature[:-1]})
+
+All numbers of sections are Web Authentication Level 3's.
+"""
+
+import hashlib
+import json
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cbor2
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+# The flags: one byte, section 6.1.
+UP = 0x01  # user present: somebody touched it
+UV = 0x04  # user verified: by a finger, a face or a PIN
+BE = 0x08  # backup eligible: the credential may leave this device
+BS = 0x10  # backup state: it has
+AT = 0x40  # attested credential data follows (registration only)
+ED = 0x80  # extension data follows
+
+# COSE algorithms: RFC 9053, RFC 8812.
+EDDSA, ES256, RS256 = -8, -7, -257
+
+# What goes wrong in the bytes of one part: its name, and what becomes of it. Parts that are made of it, and
+# signatures over it, see the changed one.
+Mangle = dict[str, Callable]
+
+
+class NotAllowedError(Exception):
+    """What the browser says when there is no credential for this site, or the user cancels."""
+
+
+class InvalidStateError(Exception):
+    """What the browser says when the authenticator holds one of `excludeCredentials`."""
+
+
+class NotSupportedError(Exception):
+    """What the browser says when the authenticator knows none of `pubKeyCredParams`."""
+
+
+@dataclass
+class Credential:
+    """What a device remembers of a discoverable credential: the private key never leaves it."""
+
+    id: bytes
+    private_key: PrivateKeyTypes
+    rp_id: str
+    user_handle: bytes
+    user_name: str
+    sign_count: int = 0
+
+
+class Authenticator:
+    """One device. `synced` is a phone whose passkeys are in a cloud (backed up, counter always 0); without it, a
+    security key that counts its signatures."""
+
+    def __init__(
+        self,
+        origin: str = "http://localhost:8000",
+        rp_id: str = "localhost",
+        algorithm: int = ES256,
+        aaguid: bytes = bytes(16),
+        synced: bool = True,
+    ):
+        self.origin = origin
+        self.rp_id = rp_id
+        self.algorithm = algorithm
+        self.aaguid = aaguid
+        self.synced = synced
+        self.flags = UP | UV | (BE | BS if synced else 0)
+        self.credentials: list[Credential] = []
+
+    def create(
+        self,
+        options: dict,
+        *,
+        client_data: dict | None = None,
+        rp_id: str | None = None,
+        flags: int | None = None,
+        sign_count: int = 0,
+        aaguid: bytes | None = None,
+        credential_id: bytes | None = None,
+        public_key: dict | None = None,
+        attestation: str | tuple[str, object] = "none",
+        mangle: Mangle | None = None,
+    ) -> dict:
+        """Answer creation options with a RegistrationResponseJSON (5.1.8).
+
+        `public_key` is a COSE key to claim instead of the real one; `attestation` is "none", "packed"
+        (self-attestation, really signed) or a format with a statement of the test's making.
+        """
+        mangle = mangle or {}
+        rp, user = options["rp"], options["user"]
+        offered = [parameters["alg"] for parameters in options["pubKeyCredParams"]]
+        if self.algorithm not in offered:
+            raise NotSupportedError(f"algorithm {self.algorithm} is not among {offered}")
+        excluded = [decode(descriptor["id"]) for descriptor in options.get("excludeCredentials", [])]
+        if any(credential.id in excluded for credential in self.credentials):
+            raise InvalidStateError("there is a passkey for this account on this device")
+
+        credential = Credential(
+            id=credential_id or secrets.token_bytes(32),
+            private_key=generate_key(self.algorithm),
+            rp_id=rp.get("id", self.rp_id),
+            user_handle=decode(user["id"]),
+            user_name=user["name"],
+            sign_count=sign_count,
+        )
+        key = credential.private_key.public_key()
+        client_data_json = self._client_data("webauthn.create", options, client_data, mangle)
+
+        # Attested credential data, 6.5.1: 16 bytes AAGUID | 2 bytes length of the id | the id | the key in COSE form.
+        attested = (
+            (self.aaguid if aaguid is None else aaguid)
+            + len(credential.id).to_bytes(2, "big")
+            + credential.id
+            + cbor2.dumps(cose_key(key, self.algorithm) if public_key is None else public_key, canonical=True)
+        )
+        authenticator_data = self._authenticator_data(
+            rp_id or credential.rp_id, (self.flags if flags is None else flags) | AT, sign_count, attested, mangle
+        )
+
+        # Attestation object, 6.5.4: a CBOR map of the format, its statement, and the authenticator data.
+        if attestation == "none":
+            attestation = ("none", {})
+        elif attestation == "packed":
+            # Self-attestation, 8.2: the new key signs for itself, which proves that it is held and nothing more.
+            signature = sign(credential.private_key, authenticator_data + hashlib.sha256(client_data_json).digest())
+            attestation = ("packed", {"alg": self.algorithm, "sig": mangled("signature", signature, mangle)})
+        format, statement = attestation
+        attestation_object = cbor2.dumps({"fmt": format, "attStmt": statement, "authData": authenticator_data})
+
+        # A device holds one discoverable credential per account: the new one takes the place of the old.
+        account = (credential.rp_id, credential.user_handle)
+        self.credentials = [kept for kept in self.credentials if (kept.rp_id, kept.user_handle) != account]
+        self.credentials.append(credential)
+        return self._to_json(
+            credential,
+            clientDataJSON=encode(client_data_json),
+            attestationObject=encode(mangled("attestationObject", attestation_object, mangle)),
+            # For scripts that want to look at it. A server believes the attestation object.
+            authenticatorData=encode(authenticator_data),
+            publicKey=encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)),
+            publicKeyAlgorithm=self.algorithm,
+            transports=["hybrid", "internal"] if self.synced else ["usb"],
+        )
+
+    def get(
+        self,
+        options: dict,
+        *,
+        client_data: dict | None = None,
+        rp_id: str | None = None,
+        flags: int | None = None,
+        sign_count: int | None = None,
+        user_handle: bytes | None = None,
+        mangle: Mangle | None = None,
+    ) -> dict:
+        """Answer request options with an AuthenticationResponseJSON (5.1.8), by the newest credential that fits."""
+        mangle = mangle or {}
+        credential = self._find(options)
+        if not self.synced:
+            credential.sign_count += 1
+        client_data_json = self._client_data("webauthn.get", options, client_data, mangle)
+        authenticator_data = self._authenticator_data(
+            rp_id or credential.rp_id,
+            self.flags if flags is None else flags,
+            credential.sign_count if sign_count is None else sign_count,
+            b"",
+            mangle,
+        )
+        # The assertion signature, 6.3.3: over the authenticator data and the hash of the client data.
+        signature = sign(credential.private_key, authenticator_data + hashlib.sha256(client_data_json).digest())
+        return self._to_json(
+            credential,
+            clientDataJSON=encode(client_data_json),
+            authenticatorData=encode(authenticator_data),
+            signature=encode(mangled("signature", signature, mangle)),
+            userHandle=encode(credential.user_handle if user_handle is None else user_handle),
+        )
+
+    def _find(self, options: dict) -> Credential:
+        allowed = [decode(descriptor["id"]) for descriptor in options.get("allowCredentials", [])]
+        for credential in reversed(self.credentials):
+            if credential.rp_id == options.get("rpId", self.rp_id) and (not allowed or credential.id in allowed):
+                return credential
+        raise NotAllowedError("there is no passkey for this site on this device")
+
+    def _client_data(self, type: str, options: dict, changes: dict | None, mangle: Mangle) -> bytes:
+        """What the browser says about the ceremony, 5.8.1; None among the changes leaves a member out.
+
+        The challenge stands in it as the base64url text that the options have.
+        """
+        client_data = {
+            "type": type,
+            "challenge": options["challenge"],
+            "origin": self.origin,
+            "crossOrigin": False,
+        } | (changes or {})
+        present = {name: value for name, value in client_data.items() if value is not None}
+        return mangled("clientDataJSON", json.dumps(present, separators=(",", ":")).encode(), mangle)
+
+    def _authenticator_data(self, rp_id: str, flags: int, sign_count: int, rest: bytes, mangle: Mangle) -> bytes:
+        """What the authenticator says about the ceremony, 6.1: 37 bytes, and what the flags announce.
+
+        32 bytes SHA-256 of the RP ID | 1 byte flags | 4 bytes signature counter, big-endian | the rest
+        """
+        data = hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + sign_count.to_bytes(4, "big") + rest
+        return mangled("authenticatorData", data, mangle)
+
+    def _to_json(self, credential: Credential, **response) -> dict:
+        return {
+            "id": encode(credential.id),
+            "rawId": encode(credential.id),
+            "type": "public-key",
+            "authenticatorAttachment": "platform" if self.synced else "cross-platform",
+            "clientExtensionResults": {},
+            "response": response,
+        }
+
+
+def generate_key(algorithm: int) -> PrivateKeyTypes:
+    """Return a new private key for a COSE algorithm."""
+    if algorithm == EDDSA:
+        return ed25519.Ed25519PrivateKey.generate()
+    if algorithm == ES256:
+        return ec.generate_private_key(ec.SECP256R1())
+    assert algorithm == RS256
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def cose_key(key, algorithm: int) -> dict:
+    """Return a public key as a COSE_Key map (RFC 9052 7): 1 is the key type, 3 the algorithm, the negative ones are
+    the key type's own (RFC 9053 7, RFC 8230 4)."""
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        # 1: OKP; -1: the curve Ed25519; -2: x.
+        return {1: 1, 3: algorithm, -1: 6, -2: key.public_bytes(Encoding.Raw, PublicFormat.Raw)}
+    numbers = key.public_numbers()
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        # 1: EC2; -1: the curve; -2 and -3: x and y, as long as the curve's field.
+        curve, size = {"secp256r1": 1, "secp384r1": 2}[key.curve.name], (key.key_size + 7) // 8
+        return {1: 2, 3: algorithm, -1: curve, -2: numbers.x.to_bytes(size, "big"), -3: numbers.y.to_bytes(size, "big")}
+    # 1: RSA; -1: n; -2: e, without leading zeros.
+    modulus = numbers.n.to_bytes((key.key_size + 7) // 8, "big")
+    return {1: 3, 3: algorithm, -1: modulus, -2: numbers.e.to_bytes(3, "big")}
+
+
+def sign(key, data: bytes) -> bytes:
+    """Sign as WebAuthn wants it (6.5.5): Ed25519 and PKCS #1 v1.5 as they are, ECDSA in ASN.1 DER."""
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key.sign(data)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return key.sign(data, ec.ECDSA(SHA256()))
+    return key.sign(data, padding.PKCS1v15(), SHA256())
+
+
+def mangled(name: str, value, mangle: Mangle):
+    """Return the part as the test wants it."""
+    return mangle[name](value) if name in mangle else value
+
+
+def encode(data: bytes) -> str:
+    """Bytes as base64url without padding (RFC 4648 5): how all bytes travel in WebAuthn's JSON."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """The bytes of base64url text."""
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,302 @@
+"""What the HTTP tests share: a site with an empty database, visitors with a browser each, and its log.
+
+Everybody signs in through the real pages: the mail is read from the outbox, the options out of the page, and what is
+posted is what the page's form would post.
+"""
+
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
+
+import html5lib
+import pytest
+from flask import Flask
+from flask_migrate import Migrate, upgrade
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from app import create_app, log, mailer
+from app.extensions import db
+from app.models import SpentToken
+from app.sign_in_links import CODE_ALPHABET
+from tests.authenticator import Authenticator
+
+ROOT = Path(__file__).parent.parent
+
+CODE = re.compile(rf"\b[{CODE_ALPHABET}]{{4}}-[{CODE_ALPHABET}]{{4}}\b")
+
+# Standard output changes hands during a test run: with a handler here, `log.set_up` adds none that writes there.
+log.logger.addHandler(logging.NullHandler())
+log.logger.setLevel(logging.INFO)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory) -> Path:
+    """A database that the migrations have made, to be copied: they run once."""
+    instance = tmp_path_factory.mktemp("empty-database")
+    app = create_app(environ={}, instance_path=str(instance))
+    Migrate(app, db, directory=str(ROOT / "migrations"))
+    with app.app_context():
+        upgrade()
+        # Closing the last connection moves all of it into one file.
+        db.engine.dispose()
+    return instance / "latchkey.db"
+
+
+@pytest.fixture
+def make_app(empty_database, tmp_path_factory) -> Iterator[Callable[..., Flask]]:
+    """Make a site with an empty database of its own: `make_app(FLASK_SITE_URL="https://example.org", ...)`.
+
+    It isn't in testing mode: what a visitor would see as a 500 is a 500 here, with its traceback in the log.
+    """
+    apps = []
+
+    def make(**environ: str) -> Flask:
+        instance = tmp_path_factory.mktemp("instance")
+        shutil.copy(empty_database, instance)
+        apps.append(create_app(environ=environ, instance_path=str(instance)))
+        return apps[-1]
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def app(make_app) -> Flask:
+    """The site as it is on localhost with no settings."""
+    return make_app()
+
+
+@pytest.fixture
+def visitor(app) -> "Visitor":
+    """Somebody at a browser."""
+    return Visitor(app)
+
+
+@pytest.fixture
+def stranger(app) -> "Visitor":
+    """Somebody else, at another browser."""
+    return Visitor(app)
+
+
+class Mail(NamedTuple):
+    """A sign-in mail: the path of its link, its code, and all of it."""
+
+    link: str
+    code: str
+    message: EmailMessage
+
+
+class Visitor:
+    """Somebody at a browser of their own, who does what the pages offer.
+
+    What is named for an outcome (`sign_in_by_link`, `make_passkey`, ...) asserts it; the rest returns the response.
+    """
+
+    def __init__(self, app: Flask):
+        self.app = app
+        self.site_url = app.config["SITE_URL"]
+        self.client = app.test_client()
+
+    def get(self, path: str, **kwargs) -> TestResponse:
+        """Open a page."""
+        return self.client.get(path, base_url=self.site_url, **kwargs)
+
+    def post(self, path: str, form: dict | None = None, headers: dict | None = None, **kwargs) -> TestResponse:
+        """Send a form, as a page of the site would."""
+        headers = {"Sec-Fetch-Site": "same-origin"} | (headers or {})
+        return self.client.post(path, base_url=self.site_url, data=form, headers=headers, **kwargs)
+
+    def twin(self) -> "Visitor":
+        """Return a visitor with the same cookies: another tab, or a finger that was faster than the network."""
+        twin = Visitor(self.app)
+        name, host = self.app.config["SESSION_COOKIE_NAME"], urlsplit(self.site_url).hostname
+        cookie = self.client.get_cookie(name, domain=host)
+        if cookie:
+            twin.client.set_cookie(name, cookie.value, domain=host)
+        return twin
+
+    # The mail.
+
+    def ask(self, email: str, **form: str) -> TestResponse:
+        """Ask for the sign-in mail."""
+        return self.post("/sign-in", {"email": email, **form})
+
+    def read_mail(self) -> Mail:
+        """Return the newest message of the outbox."""
+        newest = max(mailer.outbox(self.app).glob("*.eml"))
+        message = message_from_bytes(newest.read_bytes(), policy=policy.default)
+        text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        [link] = re.findall(re.escape(self.site_url) + r"(/sign-in/link/\S+)", text)
+        [code] = CODE.findall(text.replace(link, ""))
+        return Mail(link, code, message)
+
+    def sign_in_by_link(self, email: str) -> TestResponse:
+        """Ask for a link, open it, and confirm."""
+        expect(self.ask(email), 303)
+        link = self.read_mail().link
+        expect(self.get(link), 200)
+        return expect(self.post(link), 303)
+
+    # The passkeys.
+
+    def creation_options(self) -> dict:
+        """Return the options of the passkey registration on the account page."""
+        return options_of(self.get("/account"), "passkey-registration")
+
+    def request_options(self) -> dict:
+        """Return the options of the ceremony that waits on the sign-in page."""
+        return options_of(self.get("/sign-in"), "passkey-sign-in")
+
+    def register(self, credential: object, **form: str) -> TestResponse:
+        """Send what an authenticator made; text goes as it is."""
+        return self.post("/account/passkeys", {"credential": as_text(credential), **form})
+
+    def authenticate(self, credential: object, **form: str) -> TestResponse:
+        """Send what an authenticator signed; text goes as it is."""
+        return self.post("/sign-in/passkey", {"credential": as_text(credential), **form})
+
+    def make_passkey(self, authenticator: Authenticator, **knobs) -> TestResponse:
+        """Make a passkey on the account page."""
+        return expect(self.register(authenticator.create(self.creation_options(), **knobs)), 303)
+
+    def sign_in_by_passkey(self, authenticator: Authenticator, **knobs) -> TestResponse:
+        """Sign in with a passkey on the sign-in page."""
+        return expect(self.authenticate(authenticator.get(self.request_options(), **knobs)), 303)
+
+    def sign_out(self) -> TestResponse:
+        """Press the button that signs out."""
+        return expect(self.post("/sign-out"), 303)
+
+    def is_signed_in(self) -> bool:
+        """Whether the account page opens."""
+        return self.get("/account").status_code == 200
+
+    @staticmethod
+    def alert(response: TestResponse) -> str:
+        """Return the sentence of the page's alert, as far as anybody sees one: what is hidden waits for a script."""
+        alerts = [text_of(element) for element in visible(parse(response)) if element.get("role") == "alert"]
+        assert len(alerts) <= 1, f"one page, two alerts: {alerts}"
+        return alerts[0] if alerts else ""
+
+
+def expect(response: TestResponse, status: int) -> TestResponse:
+    """Return the response if it has this status."""
+    said = Visitor.alert(response) if response.mimetype == "text/html" else ""
+    assert response.status_code == status, f"{response.request.path} answered {response.status}: {said}"
+    return response
+
+
+def as_text(credential: object) -> str:
+    """A credential as the form has it: JSON text."""
+    return credential if isinstance(credential, str) else json.dumps(credential)
+
+
+def parse(response: TestResponse) -> Element:
+    """Return the page as a tree, parsed as browsers do."""
+    return html5lib.parse(response.get_data(as_text=True), namespaceHTMLElements=False)
+
+
+def options_of(response: TestResponse, element: str) -> dict:
+    """Return the options that the page has for its ceremony."""
+    found = parse(expect(response, 200)).find(f".//{element}")
+    assert found is not None, f"{response.request.path} has no <{element}>"
+    return json.loads(found.attrib["options"])
+
+
+def visible(element: Element) -> Iterator[Element]:
+    """Yield the element and what is in it, but nothing hidden and nothing within what is hidden."""
+    if "hidden" not in element.attrib:
+        yield element
+        for child in element:
+            yield from visible(child)
+
+
+def text_of(element: Element) -> str:
+    """The text of an element, with its white space evened out."""
+    return " ".join("".join(element.itertext()).split())
+
+
+class Event(NamedTuple):
+    """An event of the site's log."""
+
+    name: str
+    fields: dict[str, Any]
+
+
+class EventList(logging.Handler):
+    """The log as a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.events: list[Event] = []
+        self.reasons: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = Event(record.getMessage(), getattr(record, "fields", {}))
+        self.events.append(event)
+        if event.name == "refused":
+            self.reasons.append(event.fields["reason"])
+
+
+@pytest.fixture
+def site_log() -> Iterator[EventList]:
+    """The site's log from here on: `site_log.events`."""
+    handler = EventList()
+    log.logger.addHandler(handler)
+    yield handler
+    log.logger.removeHandler(handler)
+
+
+@pytest.fixture
+def events(site_log) -> list[Event]:
+    """The events that the site logs, as they come."""
+    return site_log.events
+
+
+@pytest.fixture
+def reasons(site_log) -> list[str]:
+    """The reasons for which the site refuses, as they come."""
+    return site_log.reasons
+
+
+@pytest.fixture
+def snapshot(app) -> Callable[[], dict[str, list]]:
+    """Return every row of every table, by the table's name."""
+
+    def take() -> dict[str, list]:
+        with app.app_context():
+            return {
+                table.name: [tuple(row) for row in db.session.execute(select(table).order_by(*table.primary_key))]
+                for table in db.metadata.sorted_tables
+            }
+
+    return take
+
+
+@pytest.fixture
+def unchanged(snapshot) -> Callable[..., AbstractContextManager]:
+    """Assert that a block changes no row. A failed ceremony has spent its challenge all the same: `spent=1`."""
+
+    @contextmanager
+    def watch(spent: int = 0) -> Iterator[None]:
+        before = snapshot()
+        yield
+        after = snapshot()
+        name = SpentToken.__table__.name
+        new = set(after.pop(name)) - set(before.pop(name))
+        assert after == before
+        assert len(new) == spent, f"{len(new)} tokens were spent, not {spent}"
+
+    return watch

@@ -1,0 +1,16 @@
+"""What gunicorn and the `flask` command serve. `python wsgi.py` is the reloading, debugging variant."""
+
+import sys
+from urllib.parse import urlsplit
+
+from app import create_app
+from app.config import ConfigurationError
+
+try:
+    app = create_app()
+except ConfigurationError as error:
+    sys.exit(f"Latchkey can't start: {error}")
+
+if __name__ == "__main__":
+    print(f"Latchkey, reloading and debugging, on {app.config['SITE_URL']}", flush=True)
+    app.run(host="localhost", port=urlsplit(app.config["SITE_URL"]).port or 80, debug=True)
