@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -16,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 class Site(Flask):
     """Flask, with an error log that names the route and not the path: paths hold tokens."""
 
-    def log_exception(self, exc_info) -> None:
+    def log_exception(self, exc_info: Any) -> None:
         log.failure(views.route_pattern(), exc_info)
 
 

@@ -21,6 +21,7 @@ from app.refusals import Refusal
 
 if TYPE_CHECKING:
     from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier
     from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 CHALLENGE_LIFETIME = timedelta(minutes=10)
@@ -223,7 +224,7 @@ def _load_key(public_key: bytes) -> None:
         raise CeremonyError("unusable_key", f"{type(key).__name__} for algorithm {decoded.alg:d}")
 
 
-def _algorithms() -> list:
+def _algorithms() -> list["COSEAlgorithmIdentifier"]:
     """Ed25519, ES256 and RS256, in the order of our preference."""
     from webauthn.helpers.cose import COSEAlgorithmIdentifier as Algorithm
 

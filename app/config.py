@@ -8,6 +8,7 @@ says what to change.
 import ipaddress
 import os
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -49,7 +50,7 @@ class ConfigurationError(Exception):
     """A setting that the site can't be run with; the message says what to change."""
 
 
-def configure(config: Config, instance_path: str, environ: dict[str, str] | None = None) -> None:
+def configure(config: Config, instance_path: str, environ: Mapping[str, str] | None = None) -> None:
     """Fill `config` from the defaults and the environment.
 
     `environ` (for tests) takes the place of the process's environment. Raises ConfigurationError where a setting is
@@ -108,7 +109,7 @@ def _is_ip_address(host: str) -> bool:
     return True
 
 
-def _read_environment(config: Config, environ) -> None:
+def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
     """Take FLASK_* as text, and give each the type of its default: `FLASK_SECRET_KEY=12345` stays text."""
     for name, text in environ.items():
         key = name.removeprefix("FLASK_")

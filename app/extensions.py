@@ -1,6 +1,7 @@
 """The extensions, made once and bound to the app in its factory."""
 
 import sqlite3
+from typing import Any
 
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
@@ -32,18 +33,18 @@ login_manager.session_protection = None
 
 
 @event.listens_for(Engine, "connect")
-def _set_up_sqlite(connection, _record) -> None:
+def _set_up_sqlite(connection: object, _record: object) -> None:
     if isinstance(connection, sqlite3.Connection):
         connection.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000"
         )
 
 
-def insert_if_absent(model: type[Base], **values) -> bool:
+def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Insert a row unless a unique constraint forbids it; return whether it was inserted.
 
     Not by catching the violation: that would roll back what the transaction has done so far.
     """
-    insert = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.engine.dialect.name]
-    statement = insert(model.__table__).on_conflict_do_nothing()
-    return db.session.execute(statement, values).rowcount == 1
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.engine.dialect.name]
+    inserted: Any = db.session.execute(insert(model.__table__).on_conflict_do_nothing(), values)
+    return bool(inserted.rowcount == 1)

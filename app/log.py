@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from typing import Any
 
 logger = logging.getLogger("latchkey")
 
@@ -35,11 +36,11 @@ def set_up() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
-def event(name: str, level: int = logging.INFO, **fields) -> None:
+def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
     """Log that something happened, under a name in snake_case, with what is worth knowing about it."""
     logger.log(level, name, extra={"fields": fields})
 
 
-def failure(route: str, exc_info) -> None:
+def failure(route: str, exc_info: Any) -> None:
     """Log an exception that nobody handled, with its traceback."""
     logger.error("unhandled_exception", exc_info=exc_info, extra={"fields": {"route": route}})

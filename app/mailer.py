@@ -7,6 +7,7 @@ import ssl
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, current_app, render_template
 from flask_mail import Connection, Mail, Message
@@ -24,17 +25,17 @@ class Unsent(Refusal):
 class _HangsUp(smtplib.SMTP):
     """smtplib's time-out is per answer; this ends the whole conversation, so that a server that drips holds nobody."""
 
-    def connect(self, *args, **kwargs):
+    def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         self.watchdog = threading.Timer(SECONDS_TO_HAND_OVER, self._hang_up)
         self.watchdog.daemon = True
         self.watchdog.start()
         return super().connect(*args, **kwargs)
 
-    def close(self):
+    def close(self) -> None:
         self.watchdog.cancel()
         super().close()
 
-    def _hang_up(self):
+    def _hang_up(self) -> None:
         if self.sock:
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -61,7 +62,7 @@ class _Connection(Connection):
             host.login(config["MAIL_USERNAME"], config["MAIL_PASSWORD"])
         return host
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         # By now the message was taken or not: how the server says goodbye changes nothing.
         if self.host:
             self.host.close()
@@ -69,7 +70,7 @@ class _Connection(Connection):
 
 class _Mail(Mail):
     def connect(self) -> Connection:
-        return _Connection(self.state)
+        return _Connection(current_app.extensions["mail"])
 
 
 def init_app(app: Flask) -> None:
@@ -85,7 +86,7 @@ def outbox(app: Flask) -> Path:
     return Path(app.instance_path) / "mail"
 
 
-def send(template: str, to: str, **values) -> None:
+def send(template: str, to: str, **values: Any) -> None:
     """Render `mail/<template>.txt` (its first line is the subject) and `.html`, and hand the message over.
 
     Raises Unsent `mail_server_unreachable` or `mail_refused` where the server did not take it.

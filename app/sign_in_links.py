@@ -87,7 +87,8 @@ def open_link(token: str) -> single_use.Token:
 
 
 def redeem_link(token: str, request: SignInRequest | None) -> tuple[User, bool]:
-    """Spend a link and return the user it signs in, and whether the account is new; `request` is what this browser last asked for.
+    """Spend a link and return the user it signs in, and whether the account is new. `request` is what this browser
+    last asked for.
 
     Raises Refusal as `open_link` does, and `other_browser`, which spends nothing: a stranger's link must sign nobody
     in to the stranger's account, and a mail scanner must not use up the visitor's.

@@ -41,7 +41,7 @@ class Token:
     """What a token says, once its signature, age and purpose have been checked."""
 
     id: str
-    claims: dict
+    claims: dict[str, str]
     made_at: datetime
     expires_at: datetime
 
@@ -78,7 +78,10 @@ def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
 
 
 def spend(id: str, expires_at: datetime) -> None:
-    """Use up a token. Must be the first write of its transaction, so that who comes second changes nothing. Raises Refusal `already_used`."""
+    """Use up a token, as the first write of its transaction, so that who comes second changes nothing.
+
+    Raises Refusal `already_used`.
+    """
     if not insert_if_absent(SpentToken, id=id, expires_at=expires_at):
         raise Refusal("already_used")
     _sweep()

@@ -23,8 +23,7 @@ class PasskeySignIn extends Ceremony {
     try {
       await this.perform(this.autofill);
     } catch (error) {
-      this.explain(error);
-      // Whoever aborted it arms it again. Anything else would only fail again, before the visitor does something.
+      // Whoever aborted it arms it again. Else the browser has said why; it is armed again when the visitor is back.
       if (error.name !== "AbortError") this.field.addEventListener("focus", () => this.wait(), { once: true });
     }
   }

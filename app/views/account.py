@@ -1,5 +1,7 @@
 """The account, and the offer after the first sign-in."""
 
+from typing import Any
+
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
@@ -18,7 +20,7 @@ def show() -> ResponseReturnValue:
     return page()
 
 
-def page(refusal: Refusal | None = None, **values) -> ResponseReturnValue:
+def page(refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the account page with fresh creation options, and the refusal if there is one."""
     return _with_options("account/show.html", refusal)
 
@@ -45,6 +47,6 @@ def decline() -> ResponseReturnValue:
     return redirect(flow.next_page(request.form.get("next")) or url_for(".show"), 303)
 
 
-def _with_options(template: str, refusal: Refusal | None, **values) -> ResponseReturnValue:
+def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:
     values |= {"options": begin_registration(current_user)}
     return flow.refuse(refusal, template, **values) if refusal else render_template(template, **values)

@@ -45,7 +45,9 @@ def show(id: str) -> ResponseReturnValue:
 @blueprint.get("/<id>/html")
 def html(id: str) -> ResponseReturnValue:
     """The HTML part, as a mail program would show it: for the frame on the message's page."""
-    return Response(_part(_read(id), "html"), headers={"Content-Security-Policy": FRAME_POLICY})
+    # Its links lead out of the frame: our pages refuse to be framed.
+    page = _part(_read(id), "html").replace("<head>", '<head><base target="_top">', 1)
+    return Response(page, headers={"Content-Security-Policy": FRAME_POLICY})
 
 
 def _read(id: str) -> EmailMessage:
@@ -57,4 +59,4 @@ def _read(id: str) -> EmailMessage:
 
 def _part(message: EmailMessage, subtype: str) -> str:
     body = message.get_body((subtype,))
-    return body.get_content() if body else ""
+    return body.get_content().replace("\r\n", "\n") if body else ""

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -62,7 +62,7 @@ def database_busy(error: OperationalError) -> ResponseReturnValue:
     return answer, status, {"Retry-After": str(SECONDS_TO_RETRY)}
 
 
-def problem(status: int) -> tuple:
+def problem(status: int) -> tuple[Response | str, int]:
     """Return the page for a status, and the status."""
     if request.path.endswith("/options"):
         response = jsonify(title=HTTPStatus(status).phrase, status=status)

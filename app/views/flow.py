@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 from urllib.parse import urlsplit
 
 from flask import current_app, redirect, render_template, request, session, url_for
@@ -98,7 +98,7 @@ def tick(step: str) -> None:
         session["tour"] = [*done, step]
 
 
-def refuse(refusal: Refusal, template: str, status: int = 400, **values) -> tuple[str, int]:
+def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) -> tuple[str, int]:
     """Log why, and answer with the page again and a sentence in it."""
     log.event("refused", reason=refusal.reason, detail=refusal.detail, route=route_pattern())
     return render_template(template, refusal=refusal.reason, **values), status

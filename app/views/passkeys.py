@@ -6,7 +6,7 @@ from flask_login import current_user, login_required
 
 from app import log, passkeys
 from app.models import Passkey
-from app.passkeys import CeremonyError
+from app.ceremonies import CeremonyError
 from app.user_agents import describe
 from app.views import account, flow
 

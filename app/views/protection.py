@@ -3,6 +3,7 @@
 import time
 
 from flask import Flask, Response, abort, current_app, g, redirect, request
+from flask.typing import ResponseReturnValue
 
 from app import log
 
@@ -54,7 +55,7 @@ def _start_clock() -> None:
     g.started = time.perf_counter()
 
 
-def _answer_one_host():
+def _answer_one_host() -> ResponseReturnValue | None:
     """Answer SITE_URL's host only, so that no link or origin can be made of another."""
     if request.host == current_app.config["HOST"] or request.endpoint == "home.healthz":
         return None

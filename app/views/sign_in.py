@@ -1,6 +1,8 @@
 """Asking for the sign-in mail, and typing its code."""
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from typing import Any
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -21,11 +23,13 @@ def show() -> ResponseReturnValue:
     next = flow.next_page(request.args.get("next"))
     if current_user.is_authenticated:
         return redirect(next or url_for("account.show"), 303)
-    # Coming back by the Back button may show the kept page: its script renews the options.
-    return page(next=next), {"Cache-Control": "private, no-cache"}
+    response = make_response(page(next=next))
+    # The Back button may show it as it was left: its script renews the options.
+    response.cache_control.private = response.cache_control.no_cache = True
+    return response
 
 
-def page(refusal: Refusal | None = None, status: int = 400, **values) -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, status: int = 400, **values: Any) -> ResponseReturnValue:
     """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
     values = {"email": "", "next": ""} | values | {"options": begin_authentication(flow.this_browser())}
     if refusal:

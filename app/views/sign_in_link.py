@@ -1,5 +1,7 @@
 """The mailed link: opening it changes nothing; a person confirming in the browser that asked signs in."""
 
+from typing import Any
+
 from flask import Blueprint, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -48,6 +50,6 @@ def dead_link(refusal: Refusal) -> ResponseReturnValue:
     return flow.refuse(refusal, "sign_in/dead_link.html", 410)
 
 
-def asked_elsewhere(link: Token) -> dict:
+def asked_elsewhere(link: Token) -> dict[str, Any]:
     """What a strange browser is shown: the code, and what asked for it."""
     return {"link": link, "code": sign_in_links.code_for(link.id)}

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from app import passkeys
-from app.passkeys import CeremonyError
+from app.ceremonies import CeremonyError
 from app.views import flow, sign_in
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
