@@ -31,7 +31,7 @@ class User(db.Model):
 
     __tablename__ = "users"
     # No row number is ever given twice: a token for a deleted account must not fit the next one.
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
@@ -62,7 +62,7 @@ class Passkey(db.Model):
     """A credential record (WebAuthn L3 4, "credential record")."""
 
     __tablename__ = "passkeys"
-    __table_args__ = {"sqlite_autoincrement": True}
+    __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)

@@ -5,8 +5,8 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
 from app import log, passkeys
-from app.models import Passkey
 from app.ceremonies import CeremonyError
+from app.models import Passkey
 from app.user_agents import describe
 from app.views import account, flow
 
