@@ -59,8 +59,8 @@ def creation_options(user_handle: bytes, name: str, exclude: Iterable[tuple[byte
 
     `exclude` is what the user has already: credential ids and their transports.
     """
-    from webauthn import generate_registration_options, options_to_json
-    from webauthn.helpers import structs
+    from webauthn import generate_registration_options
+    from webauthn.helpers import options_to_json_dict, structs
 
     options = generate_registration_options(
         rp_id=current_app.config["RP_ID"],
@@ -84,7 +84,8 @@ def creation_options(user_handle: bytes, name: str, exclude: Iterable[tuple[byte
             for id, transports in exclude
         ],
     )
-    return options_to_json(options)
+    # L3 10.1.3: have the browser say whether the credential came out discoverable.
+    return json.dumps(options_to_json_dict(options) | {"extensions": {"credProps": True}})
 
 
 def request_options(browser: str) -> str:
@@ -145,6 +146,9 @@ def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) ->
     verified = verify_registration_response(credential=credential, supported_pub_key_algs=_algorithms(), **expected)
     if verified.credential_id != decode(credential["rawId"]):
         raise CeremonyError("credential_id_mismatch")
+    # It would never be offered in autofill. A browser that doesn't say is taken at its word: it was required.
+    if credential.get("clientExtensionResults", {}).get("credProps", {}).get("rk") is False:
+        raise CeremonyError("not_discoverable")
     _load_key(verified.credential_public_key)
     return verified
 

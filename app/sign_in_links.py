@@ -46,7 +46,8 @@ class SignInRequest:
     def send_again_in(self) -> int:
         """Seconds until the mail may be sent again; 0 when it may be."""
         waited = int(now().timestamp()) - self.sent_at
-        return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - waited)
+        # A clock that was set back must not make anybody wait for longer.
+        return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - max(0, waited))
 
     @property
     def expires_at(self) -> datetime:

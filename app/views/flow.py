@@ -49,7 +49,10 @@ def this_browser() -> str:
 
 def pending_request() -> SignInRequest | None:
     """Return what this browser last asked for, if it is waiting for a mail."""
-    return SignInRequest(**session["request"]) if "request" in session else None
+    try:
+        return SignInRequest(**session["request"])
+    except (KeyError, TypeError):  # none, or a cookie of an earlier release, with other fields
+        return None
 
 
 def keep_request(wanted: SignInRequest) -> None:
