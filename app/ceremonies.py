@@ -47,6 +47,8 @@ REASONS = {
     "User verification is required": "user_not_verified",
     "Could not verify authentication signature": "wrong_signature",
     "Unsupported credential public key alg": "algorithm_not_offered",
+    "Single-device credential indicated": "inconsistent_backup_flags",
+    "id and raw_id were not equivalent": "credential_id_mismatch",
 }
 
 
@@ -204,7 +206,7 @@ def one_error() -> Iterator[None]:
         raise CeremonyError(error.reason, error.detail) from error
     except WebAuthnException as error:
         reasons = (reason for beginning, reason in REASONS.items() if str(error).startswith(beginning))
-        raise CeremonyError(next(reasons, "invalid_response"), str(error)) from error
+        raise CeremonyError(next(reasons, "malformed_response"), str(error)) from error
     except Exception as error:
         raise CeremonyError("malformed_response", type(error).__name__) from error
 

@@ -5,7 +5,6 @@ localhost everything has a default that works. Anywhere else an unsafe setting s
 says what to change.
 """
 
-import ipaddress
 import os
 import secrets
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import idna
 from flask import Config
 
 DEFAULTS = {
@@ -87,42 +87,33 @@ def canonical_site_url(text: str) -> str:
     problem = f"FLASK_SITE_URL={text!r} is not usable: "
     try:
         url = urlsplit(text.strip())
-        host = (url.hostname or "").rstrip(".").encode("idna").decode("ascii").lower()
-        port = url.port
+        host, port = (url.hostname or "").rstrip("."), url.port
+        host = host if ":" in host else idna.encode(host, uts46=True).decode("ascii")
     except ValueError as error:
         raise ConfigurationError(f"{problem}{error}.") from error
-    if url.scheme not in ("http", "https") or not host:
+    if url.scheme not in ("http", "https") or not host or port == 0:
         raise ConfigurationError(f"{problem}give a full URL such as https://example.org.")
     if url.path not in ("", "/") or url.query or url.fragment or "@" in url.netloc:
         raise ConfigurationError(f"{problem}give scheme, host and port only.")
-    if _is_ip_address(host):
+    # What ends in a number is an IPv4 address to a browser (URL Standard 3.5): 127.1 and 0x7f000001 too.
+    if ":" in host or host.rpartition(".")[2].isdecimal() or host.rpartition(".")[2].startswith("0x"):
         raise ConfigurationError(f"{problem}passkeys do not work on an IP address; use http://localhost:8000.")
     default_port = {"http": 80, "https": 443}[url.scheme]
     return f"{url.scheme}://{host}" + ("" if port in (None, default_port) else f":{port}")
 
 
-def _is_ip_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
 def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
     """Take FLASK_* as text, and give each the type of its default: `FLASK_SECRET_KEY=12345` stays text."""
-    for name, text in environ.items():
-        key = name.removeprefix("FLASK_")
-        if key == name:
+    for key, default in {**DEFAULTS, "DEBUG": False}.items():
+        name = f"FLASK_{key}"
+        text = environ.get(name)
+        if text is None:
             continue
-        default = config.get(key)
         if isinstance(default, bool):
             config[key] = _boolean(name, text)
         elif isinstance(default, int):
-            if not text.isdecimal():
-                raise ConfigurationError(f"{name}={text!r} is not usable: give a whole number.")
-            config[key] = int(text)
-        elif key in DEFAULTS:
+            config[key] = _number(name, text, least=1 if key == "MAIL_PORT" else 0)
+        else:
             config[key] = text
 
 
@@ -131,6 +122,13 @@ def _boolean(name: str, text: str) -> bool:
     if text.lower() not in values:
         raise ConfigurationError(f"{name}={text!r} is not usable: say true or false.")
     return values[text.lower()]
+
+
+def _number(name: str, text: str, least: int) -> int:
+    """Ports and counts: up to the highest port."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and least <= int(text) <= 65535):
+        raise ConfigurationError(f"{name}={text!r} is not usable: give a whole number from {least} to 65535.")
+    return int(text)
 
 
 def _local_secret_key(path: Path) -> str:

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +27,27 @@ class _HangsUp(smtplib.SMTP):
     """smtplib's time-out is per answer; this ends the whole conversation, so that a server that drips holds nobody."""
 
     def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
+        self.give_up_at = time.monotonic() + SECONDS_TO_HAND_OVER
         self.watchdog = threading.Timer(SECONDS_TO_HAND_OVER, self._hang_up)
         self.watchdog.daemon = True
         self.watchdog.start()
         return super().connect(*args, **kwargs)
+
+    def getreply(self) -> tuple[int, bytes]:
+        reply = super().getreply()
+        # For the TLS handshake that may follow: it has a socket of its own, which the watchdog doesn't see.
+        if self.sock:
+            self.sock.settimeout(max(0.001, self.give_up_at - time.monotonic()))
+        return reply
 
     def close(self) -> None:
         self.watchdog.cancel()
         super().close()
 
     def _hang_up(self) -> None:
-        if self.sock:
-            self.sock.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            if self.sock:
+                self.sock.shutdown(socket.SHUT_RDWR)
 
 
 class _HangsUpTls(_HangsUp, smtplib.SMTP_SSL):
@@ -56,10 +66,14 @@ class _Connection(Connection):
             host: smtplib.SMTP = _HangsUpTls(*server, **patience, context=context)
         else:
             host = _HangsUp(*server, **patience)
-            if config["MAIL_USE_TLS"]:
+        try:
+            if config["MAIL_USE_TLS"] and config["MAIL_PORT"] != 465:
                 host.starttls(context=context)
-        if config["MAIL_USERNAME"]:
-            host.login(config["MAIL_USERNAME"], config["MAIL_PASSWORD"])
+            if config["MAIL_USERNAME"]:
+                host.login(config["MAIL_USERNAME"], config["MAIL_PASSWORD"])
+        except BaseException:
+            host.close()
+            raise
         return host
 
     def __exit__(self, *_: object) -> None:
@@ -100,12 +114,11 @@ def send(template: str, to: str, **values: Any) -> None:
         return
     try:
         current_app.extensions["latchkey.mail"].send(message)
-    except smtplib.SMTPResponseException as error:
-        raise Unsent("mail_refused", f"{type(error).__name__} {error.smtp_code}") from error
-    except smtplib.SMTPRecipientsRefused as error:
-        raise Unsent("mail_refused", type(error).__name__) from error
-    except (OSError, smtplib.SMTPException) as error:
-        raise Unsent("mail_server_unreachable", f"{type(error).__name__}: {error}") from error
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        # Its name and code only: the server's words may hold the address.
+        code = getattr(error, "smtp_code", 550 if isinstance(error, smtplib.SMTPRecipientsRefused) else 0)
+        reason = "mail_refused" if code >= 400 else "mail_server_unreachable"
+        raise Unsent(reason, f"{type(error).__name__} {code or ''}".rstrip()) from error
 
 
 def _write(message: Message, folder: Path) -> None:

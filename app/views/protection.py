@@ -62,7 +62,6 @@ def _answer_one_host() -> ResponseReturnValue | None:
     if current_app.config["LOCAL"] and request.host.rpartition(":")[0] in LOOPBACK:
         # Passkeys don't work on an IP address, and the visitor typed one: same server, right name.
         return redirect(current_app.config["SITE_URL"] + request.full_path.rstrip("?"), 302)
-    log.event("unknown_host", host=request.host[:100])
     abort(400, "unknown_host")
 
 
@@ -76,7 +75,6 @@ def _refuse_cross_site() -> None:
         not site and request.headers.get("Origin") == current_app.config["SITE_URL"]
     ):
         return
-    log.event("refused", reason="cross_site", route=route_pattern())
     abort(403, "cross_site")
 
 
