@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from flask import current_app
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import single_use
+from app import ctap2_cbor, single_use
 from app.refusals import Refusal
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ REASONS = {
     "User presence was required": "user_not_present",
     "User verification is required": "user_not_verified",
     "Could not verify authentication signature": "wrong_signature",
+    "Could not verify attestation statement signature": "wrong_signature",
     "Unsupported credential public key alg": "algorithm_not_offered",
     "Single-device credential indicated": "inconsistent_backup_flags",
     "id and raw_id were not equivalent": "credential_id_mismatch",
@@ -113,14 +114,9 @@ def open_response(response: str, purpose: single_use.Purpose, **bound_to: str) -
     The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this user or browser.
     """
     credential = json.loads(response)
-    client_data_json = decode(credential["response"]["clientDataJSON"])
-    client_data = json.loads(client_data_json)
-    challenge = decode(client_data["challenge"])
+    challenge = decode(_client_data(credential)["challenge"])
     token = single_use.read(purpose, challenge.decode("ascii"), **bound_to)
     single_use.spend(token.id, token.expires_at)
-    # L3 7.1 steps 10 and 11, 7.2 steps 13 and 14: nobody frames this site.
-    if client_data.get("crossOrigin", False) is not False or "topOrigin" in client_data:
-        raise CeremonyError("cross_origin")
     # L3 7.1 step 25. The library holds `id` against it.
     if len(decode(credential["rawId"])) > LONGEST_CREDENTIAL_ID:
         raise CeremonyError("credential_id_too_long")
@@ -137,7 +133,11 @@ def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) ->
     from webauthn import verify_registration_response
     from webauthn.helpers import parse_cbor
 
-    attestation = parse_cbor(decode(credential["response"]["attestationObject"]))
+    _refuse_framed(credential)
+    attestation_object = decode(credential["response"]["attestationObject"])
+    ctap2_cbor.check(attestation_object)
+    attestation = parse_cbor(attestation_object)
+    ctap2_cbor.check_authenticator_data(attestation["authData"])
     # A statement that would name a maker was not asked for, and gives no trust: only none and self attestation pass.
     if attestation["fmt"] == "none":
         trusted = attestation["attStmt"] == {}
@@ -162,6 +162,8 @@ def verify_authentication(
     into CeremonyError."""
     from webauthn import verify_authentication_response
 
+    _refuse_framed(credential)
+    ctap2_cbor.check_authenticator_data(decode(credential["response"]["authenticatorData"]))
     verified = verify_authentication_response(
         credential=credential,
         credential_public_key=public_key,
@@ -173,6 +175,17 @@ def verify_authentication(
     if is_backup_eligible(verified) != backup_eligible:
         raise CeremonyError("backup_eligibility_changed")
     return verified
+
+
+def _client_data(credential: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(decode(credential["response"]["clientDataJSON"]))
+
+
+def _refuse_framed(credential: dict[str, Any]) -> None:
+    """L3 7.1 steps 10 and 11, 7.2 steps 13 and 14: no other site's page holds ours."""
+    client_data = _client_data(credential)
+    if client_data.get("crossOrigin", False) is not False or "topOrigin" in client_data:
+        raise CeremonyError("cross_origin")
 
 
 def is_backup_eligible(verified: "VerifiedRegistration | VerifiedAuthentication") -> bool:
@@ -224,7 +237,7 @@ def _load_key(public_key: bytes) -> None:
     usable = {
         -8: isinstance(key, ed25519.Ed25519PublicKey),
         -7: isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1",
-        -257: isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048,
+        -257: isinstance(key, rsa.RSAPublicKey) and 2048 <= key.key_size <= 8192,
     }
     if not usable[decoded.alg]:
         raise CeremonyError("unusable_key", f"{type(key).__name__} for algorithm {decoded.alg:d}")

@@ -245,5 +245,7 @@ def create_passkey() -> ResponseReturnValue:
         except Exception:
             return "That passkey was not made.", 400
         values = new.credential_id, user["id"], new.credential_public_key, new.sign_count, new.credential_backed_up
-        connection.execute("INSERT INTO passkeys VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", (*values, time()))
+        connection.execute(
+            "INSERT INTO passkeys VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING", (*values, time())
+        )
         return redirect("/account", 303)

@@ -9,6 +9,7 @@ only the check for that flag can refuse it. What the options decide is changed i
     phone.get(options, flags=UP)                                    signed, but the user was not verified
     phone.get(options, client_data={"origin": "https://evil.example"})
     phone.get(options, mangle={"signature": lambda signature: signature[:-1]})
+    changed(phone.get(options), "userHandle", MISSING)
 
 All numbers of sections are Web Authentication Level 3's.
 """
@@ -36,6 +37,9 @@ ED = 0x80  # extension data follows
 
 # COSE algorithms: RFC 9053, RFC 8812.
 EDDSA, ES256, RS256 = -8, -7, -257
+
+# No value at all: see `changed`.
+MISSING = object()
 
 # What goes wrong in the bytes of one part: its name, and what becomes of it. Parts that are made of it, and
 # signatures over it, see the changed one.
@@ -100,7 +104,7 @@ class Authenticator:
         attestation: str | tuple[str, object] = "none",
         mangle: Mangle | None = None,
     ) -> dict:
-        """Answer creation options with a RegistrationResponseJSON (5.1.8).
+        """Answer creation options with a RegistrationResponseJSON (5.1).
 
         `public_key` is a COSE key to claim instead of the real one; `attestation` is "none", "packed"
         (self-attestation, really signed) or a format with a statement of the test's making.
@@ -150,8 +154,11 @@ class Authenticator:
         account = (credential.rp_id, credential.user_handle)
         self.credentials = [kept for kept in self.credentials if (kept.rp_id, kept.user_handle) != account]
         self.credentials.append(credential)
+        # What the browser adds about extensions, 10.1.3: everything here is discoverable, and it says so when asked.
+        outputs = {"credProps": {"rk": True}} if options.get("extensions", {}).get("credProps") else {}
         return self._to_json(
             credential,
+            outputs,
             clientDataJSON=encode(client_data_json),
             attestationObject=encode(mangled("attestationObject", attestation_object, mangle)),
             # For scripts that want to look at it. A server believes the attestation object.
@@ -172,7 +179,7 @@ class Authenticator:
         user_handle: bytes | None = None,
         mangle: Mangle | None = None,
     ) -> dict:
-        """Answer request options with an AuthenticationResponseJSON (5.1.8), by the newest credential that fits."""
+        """Answer request options with an AuthenticationResponseJSON (5.1), by the newest credential that fits."""
         mangle = mangle or {}
         credential = self._find(options)
         if not self.synced:
@@ -189,6 +196,7 @@ class Authenticator:
         signature = sign(credential.private_key, authenticator_data + hashlib.sha256(client_data_json).digest())
         return self._to_json(
             credential,
+            {},
             clientDataJSON=encode(client_data_json),
             authenticatorData=encode(authenticator_data),
             signature=encode(mangled("signature", signature, mangle)),
@@ -224,15 +232,22 @@ class Authenticator:
         data = hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + sign_count.to_bytes(4, "big") + rest
         return mangled("authenticatorData", data, mangle)
 
-    def _to_json(self, credential: Credential, **response) -> dict:
+    def _to_json(self, credential: Credential, outputs: dict, **response: object) -> dict:
         return {
             "id": encode(credential.id),
             "rawId": encode(credential.id),
             "type": "public-key",
             "authenticatorAttachment": "platform" if self.synced else "cross-platform",
-            "clientExtensionResults": {},
+            "clientExtensionResults": outputs,
             "response": response,
         }
+
+
+def changed(response: dict, name: str, value: object) -> dict:
+    """Return the response with one member set, wherever it stands, or taken out (MISSING)."""
+    if name not in response:
+        return response | {"response": changed(response["response"], name, value)}
+    return {key: value if key == name else kept for key, kept in response.items() if (key, value) != (name, MISSING)}
 
 
 def generate_key(algorithm: int) -> PrivateKeyTypes:

@@ -21,6 +21,7 @@ import html5lib
 import pytest
 from flask import Flask
 from flask_migrate import Migrate, upgrade
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
@@ -52,8 +53,14 @@ def empty_database(tmp_path_factory) -> Path:
     return instance / "latchkey.db"
 
 
+@pytest.fixture(scope="session")
+def compiled_templates(tmp_path_factory) -> FileSystemBytecodeCache:
+    """The templates as Python's bytecode: each is compiled once, not once per site."""
+    return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("compiled-templates")))
+
+
 @pytest.fixture
-def make_app(empty_database, tmp_path_factory) -> Iterator[Callable[..., Flask]]:
+def make_app(empty_database, compiled_templates, tmp_path_factory) -> Iterator[Callable[..., Flask]]:
     """Make a site with an empty database of its own: `make_app(FLASK_SITE_URL="https://example.org", ...)`.
 
     It isn't in testing mode: what a visitor would see as a 500 is a 500 here, with its traceback in the log.
@@ -63,8 +70,10 @@ def make_app(empty_database, tmp_path_factory) -> Iterator[Callable[..., Flask]]
     def make(**environ: str) -> Flask:
         instance = tmp_path_factory.mktemp("instance")
         shutil.copy(empty_database, instance)
-        apps.append(create_app(environ=environ, instance_path=str(instance)))
-        return apps[-1]
+        app = create_app(environ=environ, instance_path=str(instance))
+        app.jinja_env.bytecode_cache = compiled_templates
+        apps.append(app)
+        return app
 
     yield make
     for app in apps:
@@ -88,6 +97,12 @@ def visitor(app) -> "Visitor":
 def stranger(app) -> "Visitor":
     """Somebody else, at another browser."""
     return Visitor(app)
+
+
+@pytest.fixture
+def phone() -> Authenticator:
+    """An authenticator with no credential yet."""
+    return Authenticator()
 
 
 class Mail(NamedTuple):

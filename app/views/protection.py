@@ -1,5 +1,6 @@
 """What holds for every request: which host is answered, who may post, what the browser is told, what is logged."""
 
+import re
 import time
 
 from flask import Flask, Response, abort, current_app, g, redirect, request
@@ -7,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from app import log
 
-LOOPBACK = ("127.0.0.1", "[::1]")
+LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     [
@@ -59,7 +60,7 @@ def _answer_one_host() -> ResponseReturnValue | None:
     """Answer SITE_URL's host only, so that no link or origin can be made of another."""
     if request.host == current_app.config["HOST"] or request.endpoint == "home.healthz":
         return None
-    if current_app.config["LOCAL"] and request.host.rpartition(":")[0] in LOOPBACK:
+    if current_app.config["LOCAL"] and LOOPBACK.fullmatch(request.host):
         # Passkeys don't work on an IP address, and the visitor typed one: same server, right name.
         return redirect(current_app.config["SITE_URL"] + request.full_path.rstrip("?"), 302)
     abort(400, "unknown_host")

@@ -1,0 +1,109 @@
+"""`make bench`: what the site costs, in CPU time against the bare reference, page weight, start-up and memory.
+
+CPU time is what the operating system has counted for the server's processes, so the visitor's work isn't in it. Each
+round measures both servers in turns, and the median of the rounds' ratios is the figure: a machine that is slower for
+a while is slower for both.
+"""
+
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+from bench import server, visitor
+from bench.server import Server
+from tests.authenticator import Authenticator
+
+ROUNDS = 7
+FLOWS = 100
+STARTS = 5
+
+Flow = Callable[[Server, Authenticator], None]
+
+
+class Figure(NamedTuple):
+    """A line of the table: what was measured, what is allowed, and what to know about it."""
+
+    name: str
+    value: float
+    target: float
+    unit: str = ""
+    detail: str = ""
+
+    def __str__(self) -> str:
+        verdict = "ok" if self.value <= self.target else "OVER"
+        return f"{self.name:42}{self.value:8.6g} {self.unit:6}{self.target:8.6g} {self.unit:6}{verdict:6}{self.detail}"
+
+
+def main() -> None:
+    """Measure everything and print the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        reference = server.reference(Path(folder, "reference"), free_port())
+        site = server.site(Path(folder, "site"), free_port())
+        figures = [*sizes(site), *ratios(reference, site)]
+    print(f"{'':42}{'site':>8} {'':6}{'target':>8}")
+    print(*figures, sep="\n")
+
+
+def sizes(site: Server) -> list[Figure]:
+    """Measure the site by itself: the sign-in page, start-up and memory."""
+    # The first start makes the database.
+    with site.running():
+        weight, loaded = visitor.weigh(site, "/sign-in")
+    starts = []
+    for _ in range(STARTS):
+        with site.running() as seconds:
+            starts.append(seconds)
+    with site.running():
+        fresh = site.mebibytes()
+        device = visitor.register(site)
+        for _ in range(FLOWS):
+            visitor.passkey_sign_in(site, device)
+        used = site.mebibytes()
+    return [
+        Figure("sign-in page, compressed", weight, 14 * 1024, "bytes", " ".join(loaded)),
+        Figure("sign-in page, requests", len(loaded), 4),
+        Figure("start to first page", round(median(starts), 2), 1.2, "s", f"median of {STARTS}, to {max(starts):.2f}"),
+        Figure("memory after the first page", round(fresh.all), 90, "MiB", f"worker alone {fresh.worker:.0f}"),
+        Figure(f"memory after {FLOWS} passkey sign-ins", round(used.all), 90, "MiB", f"worker alone {used.worker:.0f}"),
+    ]
+
+
+def ratios(reference: Server, site: Server) -> list[Figure]:
+    """Measure both flows on both servers."""
+    with reference.running(), site.running():
+        devices = {each: visitor.register(each) for each in (reference, site)}
+        return [
+            compare("CPU of a passkey sign-in, site / reference", visitor.passkey_sign_in, devices, 1.6),
+            compare("CPU of a mailed sign-in, site / reference", visitor.mailed_sign_in, devices, 1.5),
+        ]
+
+
+def compare(name: str, flow: Flow, devices: dict[Server, Authenticator], target: float) -> Figure:
+    """Return the ratio of what a flow costs: the second server's to the first's."""
+    costs: dict[Server, list[float]] = {each: [] for each in devices}
+    for number in range(ROUNDS + 1):
+        for each, device in devices.items():
+            before = each.cpu_seconds()
+            for _ in range(FLOWS):
+                flow(each, device)
+            # The first round is for what is imported late, and for caches.
+            if number:
+                costs[each].append((each.cpu_seconds() - before) / FLOWS * 1000)
+    bare, own = costs.values()
+    rounds = sorted(ours / theirs for ours, theirs in zip(own, bare, strict=True))
+    detail = f"{median(own):.2f} / {median(bare):.2f} ms, rounds from {rounds[0]:.2f} to {rounds[-1]:.2f}"
+    return Figure(name, round(median(rounds), 2), target, "", detail)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A visitor: a browser of few words, a device with a passkey, and somebody who does the flow."""
+
+import gzip
+import json
+import re
+from email import message_from_bytes, policy
+from html.parser import HTMLParser
+from http.client import HTTPConnection, HTTPResponse
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from bench.server import Server
+from tests.authenticator import Authenticator
+
+EMAIL = "visitor@example.org"
+
+# What Chrome sends along: it is there to be read, by both.
+HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Accept-Language": "en-GB,en;q=0.9",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Site": "same-origin",
+    "Upgrade-Insecure-Requests": "1",
+}
+
+# What a script or a stylesheet loads without anybody's doing.
+IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"';(]*["']([^"']+)["']|url\(\s*["']?([^"')]+)""", re.MULTILINE)
+
+
+class Tags(HTMLParser):
+    """The start tags of a page: (name, attributes) each."""
+
+    def __init__(self, html: str):
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {name: value or "" for name, value in attrs}))
+
+    def options(self, element: str) -> dict:
+        """Return the WebAuthn options that the page gives this element."""
+        return json.loads(next(attributes["options"] for name, attributes in self.found if name == element))
+
+
+class Browser:
+    """One connection that is kept, and cookies: new ones for each flow."""
+
+    def __init__(self, server: Server):
+        self._server = server
+        self._connection = HTTPConnection("127.0.0.1", server.port)
+        self._headers = {**HEADERS, "Host": f"localhost:{server.port}", "Origin": server.url}
+        self._cookies: SimpleCookie = SimpleCookie()
+
+    def __enter__(self) -> "Browser":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def get(self, path: str) -> str:
+        """Return the page."""
+        return self._ask("GET", path, None, 200)[1]
+
+    def post(self, path: str, **form: str) -> str:
+        """Send the form, follow the redirect, and return the page it leads to."""
+        response, _ = self._ask("POST", path, urlencode(form), 303)
+        return self.get(response.headers["Location"].removeprefix(self._server.url))
+
+    def _ask(self, method: str, path: str, body: str | None, expected: int) -> tuple[HTTPResponse, str]:
+        headers = dict(self._headers)
+        if self._cookies:
+            headers["Cookie"] = "; ".join(f"{name}={cookie.value}" for name, cookie in self._cookies.items())
+        if body is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+        self._connection.request(method, path, body, headers)
+        response = self._connection.getresponse()
+        text = response.read().decode()
+        if response.status != expected:
+            raise RuntimeError(f"{method} {path} answered {response.status}:\n{text}")
+        for cookie in response.headers.get_all("Set-Cookie", []):
+            self._cookies.load(cookie)
+        return response, text
+
+
+def mailed_sign_in(server: Server, device: Authenticator) -> None:
+    """Ask for a link, open the mail, open the link, confirm, and land on the account."""
+    with Browser(server) as browser:
+        open_mail(browser, server)
+
+
+def passkey_sign_in(server: Server, device: Authenticator) -> None:
+    """Open the sign-in page, answer its options, and land on the account."""
+    with Browser(server) as browser:
+        answer = device.get(Tags(browser.get("/sign-in")).options("passkey-sign-in"))
+        page = browser.post("/sign-in/passkey", credential=json.dumps(answer))
+        assert EMAIL in page and "passkey-registration" in page
+
+
+def register(server: Server) -> Authenticator:
+    """Make an account and a passkey for it. Returns the device that holds the passkey."""
+    device = Authenticator(origin=server.url)
+    with Browser(server) as browser:
+        open_mail(browser, server)
+        answer = device.create(Tags(browser.get("/account")).options("passkey-registration"))
+        browser.post("/account/passkeys", credential=json.dumps(answer))
+    return device
+
+
+def open_mail(browser: Browser, server: Server) -> None:
+    """Sign the browser in by mail, and throw the mail away."""
+    browser.get("/sign-in")
+    browser.post("/sign-in", email=EMAIL)
+    (file,) = server.outbox.glob("*.eml")
+    mail = message_from_bytes(file.read_bytes(), policy=policy.default).get_body(("plain",))
+    file.unlink()
+    link = re.search(re.escape(server.url) + r"(/sign-in/link/\S+)", mail.get_content() if mail else "")
+    assert link
+    browser.get(link[1])
+    page = browser.post(link[1])
+    assert EMAIL in page and "passkey-registration" in page
+
+
+def weigh(server: Server, path: str) -> tuple[int, list[str]]:
+    """Return what the page and all it loads take when compressed, in bytes, and the addresses asked for."""
+    weight, loaded, waiting = 0, list[str](), [path]
+    with Browser(server) as browser:
+        while waiting:
+            url = waiting.pop()
+            text = browser.get(url)
+            weight += len(gzip.compress(text.encode(), 9))
+            loaded.append(url)
+            if url == path:
+                tags = [attributes for tag, attributes in Tags(text).found if tag in ("link", "script", "img")]
+                found = [attributes.get("src") or attributes.get("href") or "" for attributes in tags]
+            else:
+                found = [module or image for module, image in IMPORT.findall(text)]
+            resolved = [urljoin(url, each) for each in found if each and not urlsplit(each).scheme]
+            waiting += [each for each in dict.fromkeys(resolved) if each not in loaded + waiting]
+    return weight, loaded

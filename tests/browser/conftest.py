@@ -1,0 +1,175 @@
+"""What the browser tests share: the site at a real port, Chromium, and visitors with a device that holds passkeys.
+
+Every page is watched: an error in a script, a violation of the Content-Security-Policy, a request to anybody else or
+an answer that should not be fails the test that met it.
+"""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from flask import Flask
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
+from werkzeug.serving import make_server
+
+from app import create_app
+from app.extensions import db
+from tests.browser import chrome
+from tests.browser.visitor import Visitor
+
+CHROMIUM_ARGS = [
+    # As root, as in most containers, its sandbox can't be had; it only ever visits us.
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+class Server:
+    """A port of localhost, and the site that answers there: another one for each test, all with the same origin.
+
+    It runs in this process, so a test that moves the clock (time_machine) moves the site's, too.
+    """
+
+    def __init__(self):
+        self.app: Flask | None = None
+        self.listener = make_server("localhost", 0, self, threaded=True)
+        self.url = f"http://localhost:{self.listener.port}"
+
+    def __call__(self, environ, start_response):
+        assert self.app, "a page asked for something between two tests"
+        return self.app(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    server = Server()
+    thread = threading.Thread(target=server.listener.serve_forever)
+    thread.start()
+    yield server
+    server.listener.shutdown()
+    thread.join()
+    server.listener.server_close()
+
+
+@pytest.fixture(scope="session")
+def base_url(server) -> str:
+    """Where the pages are: `page.goto("/sign-in")` begins here."""
+    return server.url
+
+
+@pytest.fixture
+def app(make_app, server) -> Iterator[Flask]:
+    """The site with an empty database, in the place of the one of the HTTP tests."""
+    server.app = make_app(FLASK_SITE_URL=server.url)
+    yield server.app
+    server.app = None
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args) -> dict:
+    return browser_type_launch_args | {
+        "executable_path": chrome.find(),
+        "args": CHROMIUM_ARGS,
+        # Playwright turns the cache off that visitors' browsers have: pages come out of it when they go back.
+        "ignore_default_args": ["--disable-back-forward-cache"],
+    }
+
+
+@pytest.fixture
+def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserContext]]:
+    """Open a browser of its own: `new_context(java_script_enabled=False)`."""
+    problems: list[str] = []
+
+    def failed_script(error: WebError) -> None:
+        problems.append(f"{error.page.url if error.page else 'a page'}: {error.error}")
+
+    def said(message: ConsoleMessage) -> None:
+        # What is answered with a refusal is an error in Chromium's eyes; `answered` knows which are meant.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            problems.append(f"{message.location['url']}: {message.text}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((f"{server.url}/", "data:")):
+            problems.append(f"{request.frame.url} asked {request.url}")
+
+    def answered(response: Response) -> None:
+        # A page may refuse, and say so. Nothing that a page loads may be missing.
+        if response.status >= 500 or (response.status >= 400 and not response.request.is_navigation_request()):
+            problems.append(f"{response.request.method} {response.url} was answered {response.status}")
+
+    def make(**kwargs) -> BrowserContext:
+        context = new_context(**kwargs)
+        # Everything is on this machine: what takes longer won't come.
+        context.set_default_timeout(5_000)
+        context.on("weberror", failed_script)
+        context.on("console", said)
+        context.on("request", asked)
+        context.on("response", answered)
+        return context
+
+    yield make
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture
+def new_visitor(new_context, app) -> Callable[..., Visitor]:
+    """Seat somebody at a browser of their own, on the empty page: `new_visitor(java_script_enabled=False)`."""
+
+    def make(**kwargs) -> Visitor:
+        return Visitor(new_context(**kwargs).new_page(), app)
+
+    return make
+
+
+@pytest.fixture
+def visitor(new_visitor) -> Visitor:
+    """Somebody at a browser, in the place of the one of the HTTP tests."""
+    return new_visitor()
+
+
+@pytest.fixture
+def stranger(new_visitor) -> Visitor:
+    """Somebody else, at another browser."""
+    return new_visitor()
+
+
+class Enrolled(NamedTuple):
+    """What somebody has who has been through the flow once: rows here, passkeys on their device."""
+
+    database: Path
+    credentials: list[dict]
+
+
+@pytest.fixture(scope="session")
+def enrolled(browser, server, empty_database, tmp_path_factory) -> Enrolled:
+    """The start of many stories, told once."""
+    instance = tmp_path_factory.mktemp("enrolled")
+    shutil.copy(empty_database, instance)
+    server.app = create_app(environ={"FLASK_SITE_URL": server.url}, instance_path=str(instance))
+    context = browser.new_context(base_url=server.url)
+    visitor = Visitor(context.new_page(), server.app)
+    visitor.sign_in_by_link()
+    visitor.make_passkey()
+    visitor.sign_out()
+    credentials = visitor.device.credentials
+    context.close()
+    with server.app.app_context():
+        # Closing the last connection moves all of it into one file.
+        db.engine.dispose()
+    return Enrolled(instance / "latchkey.db", credentials)
+
+
+@pytest.fixture
+def owner(enrolled, app, visitor) -> Visitor:
+    """Somebody who has an account and a passkey, and is signed out."""
+    shutil.copy(enrolled.database, app.instance_path)
+    visitor.device.hold(enrolled.credentials)
+    return visitor

@@ -1,0 +1,318 @@
+"""Signing in with a passkey, and all that can come between."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from playwright.sync_api import expect
+
+from tests.browser.visitor import EMAIL
+
+BUTTON = "Sign in with a passkey"
+
+CANCELLED = "Nobody was signed in"
+
+AN_HOUR = timedelta(hours=1)
+
+# What is done to a page before its own scripts run.
+NO_WEBAUTHN = "delete window.PublicKeyCredential"
+NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
+# As extensions do that put their own answer in the place of the browser's, and forget to tell when it is called off.
+NEVER_SETTLES = """
+    const get = navigator.credentials.get.bind(navigator.credentials);
+    navigator.credentials.get = (options) =>
+      options.mediation === "conditional"
+        ? new Promise((resolve) => get(options).then(resolve, () => {}))
+        : get(options);
+"""
+
+
+@pytest.fixture
+def traffic(owner):
+    """Every request from here on, such as "POST /sign-in/passkey"."""
+    seen = []
+    origin = owner.app.config["SITE_URL"]
+    owner.page.context.on("request", lambda request: seen.append(f"{request.method} {request.url.removeprefix(origin)}"))
+    return seen
+
+
+def let_it_take(visitor, milliseconds):
+    """Let the browser's dialog give up on its own: there is no Cancel to press, and to the page it is the same."""
+    visitor.page.locator("passkey-sign-in").evaluate(
+        "(element, milliseconds) => { element.options.timeout = milliseconds }", milliseconds
+    )
+
+
+def hold_the_answer(page):
+    """Keep what is posted in the air. Returns the list that it comes into; `continue_()` lets it go."""
+    held = []
+    page.route("**/sign-in/passkey", lambda route: held.append(route))
+    return held
+
+
+def test_a_page_of_four_requests_and_none_before_the_visitor_acts(owner, traffic):
+    owner.goto("/sign-in")
+    owner.page.wait_for_load_state("networkidle")
+
+    assert len([line for line in traffic if "data:" not in line]) == 4
+    assert traffic[0] == "GET /sign-in"
+    assert not [line for line in traffic if line.startswith("POST")]
+
+
+def test_autofill_signs_in_with_one_post(owner, traffic):
+    owner.pick_from_autofill()
+    owner.is_at("/account")
+
+    assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
+
+
+def test_the_button_signs_in_with_one_post(owner, traffic):
+    owner.open_sign_in()
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+    assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
+
+
+@pytest.mark.parametrize("by", ["autofill", "button"])
+def test_the_wanted_page_is_kept(owner, by):
+    wanted = "/account?from=a-bookmark"
+    owner.goto(wanted)
+    expect(owner.page).to_have_title("Sign in · Latchkey")
+    path = owner.page.url
+
+    if by == "autofill":
+        owner.pick_from_autofill(path)
+    else:
+        owner.open_sign_in(path)
+        owner.device.present = True
+        owner.button(BUTTON).click()
+
+    owner.is_at(wanted)
+
+
+def test_nothing_is_sent_twice_while_the_answer_is_on_its_way(owner, traffic):
+    owner.open_sign_in()
+    held = hold_the_answer(owner.page)
+    owner.device.present = True
+    with owner.page.expect_request("**/sign-in/passkey"):
+        owner.button(BUTTON).dblclick()
+
+    # The owner is still there, and would agree to anything that was asked again.
+    owner.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(owner.button(BUTTON)).to_be_disabled()
+    owner.autofill_waits()
+    held[0].continue_()
+    owner.is_at("/account")
+
+    assert traffic.count("POST /sign-in/passkey") == 1
+
+
+def test_after_a_cancelled_button_the_page_says_so_and_autofill_still_signs_in(owner):
+    owner.open_sign_in()
+    let_it_take(owner, 1000)
+    held = hold_the_answer(owner.page)
+    owner.button(BUTTON).click()
+    expect(owner.button(BUTTON)).to_be_disabled()
+    # The dialog waits by now, and goes on waiting. Whatever comes after it is agreed to.
+    owner.autofill_waits()
+    with owner.page.expect_request("**/sign-in/passkey"):
+        owner.device.present = True
+
+    expect(owner.alert).to_contain_text(CANCELLED)
+    held[0].continue_()
+    owner.is_at("/account")
+
+
+def test_a_cancelled_button_can_be_pressed_again(owner):
+    owner.open_sign_in()
+    let_it_take(owner, 300)
+    owner.button(BUTTON).click()
+    expect(owner.alert).to_contain_text(CANCELLED)
+
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+def test_a_device_without_a_passkey_is_told_of_and_the_email_form_remains(visitor):
+    visitor.open_sign_in()
+    visitor.device.present = True
+    visitor.button(BUTTON).click()
+    expect(visitor.alert).to_contain_text(CANCELLED)
+    expect(visitor.button(BUTTON)).to_be_enabled()
+
+    visitor.field("Email").fill(EMAIL)
+    visitor.button("Email me a sign-in link").click()
+    visitor.is_at("/sign-in/check-email")
+
+
+def test_the_wrong_finger_on_the_button_signs_nobody_in(owner):
+    owner.open_sign_in()
+    owner.device.verifies, owner.device.present = False, True
+    owner.button(BUTTON).click()
+    expect(owner.alert).to_contain_text(CANCELLED)
+    owner.is_at("/sign-in")
+
+    owner.device.verifies = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+@pytest.mark.parametrize("was_there", [False, True], ids=["from_elsewhere", "from_within"])
+def test_after_the_wrong_finger_in_autofill_a_click_into_the_field_offers_it_again(owner, was_there):
+    owner.device.verifies, owner.device.present = False, True
+    owner.goto("/sign-in")
+    if was_there:
+        owner.field("Email").focus()
+    owner.autofill_waits()
+    owner.is_at("/sign-in")
+
+    owner.device.verifies = True
+    owner.field("Email").click()
+    owner.is_at("/account")
+
+
+def test_a_passkey_that_was_removed_is_refused_and_the_email_link_remains(visitor):
+    visitor.sign_in_by_link()
+    visitor.make_passkey()
+    visitor.page.locator("summary").click()
+    visitor.button("Remove").click()
+    visitor.sign_out()
+
+    visitor.pick_from_autofill()
+    expect(visitor.alert).to_contain_text("That passkey didn’t sign you in")
+    visitor.is_at("/sign-in/passkey")
+
+
+def test_a_browser_without_webauthn_is_told_and_signs_in_by_email(visitor):
+    visitor.page.add_init_script(NO_WEBAUTHN)
+    visitor.goto("/sign-in")
+    expect(visitor.alert).to_contain_text("This browser can’t use passkeys")
+    expect(visitor.button(BUTTON)).to_be_disabled()
+
+    visitor.sign_in_by_link()
+
+
+def test_a_browser_without_autofill_for_passkeys_has_the_button(owner):
+    owner.page.add_init_script(NO_AUTOFILL)
+    owner.device.present = True
+    owner.goto("/sign-in")
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+def test_an_extension_that_never_lets_go_holds_the_button_up_for_a_moment_only(owner):
+    owner.page.add_init_script(NEVER_SETTLES)
+    owner.open_sign_in()
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+def test_two_tabs_do_not_spoil_each_other(owner):
+    other = owner.another_tab()
+    owner.open_sign_in()
+    other.open_sign_in()
+
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+    other.device.present = True
+    other.button(BUTTON).click()
+    other.is_at("/account")
+
+
+def test_a_tab_that_was_open_before_signing_in_elsewhere_still_signs_in_after_signing_out(owner):
+    waiting = owner.another_tab()
+    waiting.open_sign_in()
+
+    owner.pick_from_autofill()
+    owner.is_at("/account")
+    owner.sign_out()
+
+    waiting.device.present = True
+    waiting.button(BUTTON).click()
+    waiting.is_at("/account")
+
+
+@pytest.mark.parametrize("by", ["autofill", "button"])
+def test_a_page_that_was_open_for_an_hour_has_fresh_options(owner, traffic, by):
+    owner.page.clock.install()
+    owner.open_sign_in()
+
+    with time_machine.travel(datetime.now(UTC) + AN_HOUR):
+        owner.device.present = by == "autofill"
+        with owner.page.expect_response("**/sign-in/passkey/options"):
+            owner.page.clock.fast_forward(int(AN_HOUR.total_seconds() * 1000))
+        if by == "button":
+            owner.autofill_waits()
+            owner.device.present = True
+            owner.button(BUTTON).click()
+        owner.is_at("/account")
+
+    assert traffic.count("POST /sign-in/passkey/options") == 1
+
+
+@pytest.mark.parametrize("by", ["autofill", "button"])
+def test_a_laptop_that_slept_for_an_hour_gets_fresh_options_when_it_is_looked_at(owner, by):
+    owner.page.clock.install()
+    owner.open_sign_in()
+
+    with time_machine.travel(datetime.now(UTC) + AN_HOUR):
+        # Its clock has moved on, and no timer has rung.
+        owner.page.clock.set_system_time(datetime.now(UTC))
+        owner.device.present = by == "autofill"
+        with owner.page.expect_response("**/sign-in/passkey/options"):
+            owner.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        if by == "button":
+            owner.autofill_waits()
+            owner.device.present = True
+            owner.button(BUTTON).click()
+        owner.is_at("/account")
+
+
+@pytest.mark.parametrize("by", ["autofill", "button"])
+def test_a_page_that_the_back_button_restores_has_fresh_options(owner, by):
+    owner.open_sign_in()
+    leave(owner)
+    owner.device.present = by == "autofill"
+    with owner.page.expect_response("**/sign-in/passkey/options"):
+        come_back(owner)
+    if by == "button":
+        owner.autofill_waits()
+        owner.device.present = True
+        owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+def test_a_page_that_has_signed_somebody_in_does_so_again_when_the_back_button_restores_it(owner):
+    owner.open_sign_in()
+    owner.page.evaluate("window.kept = true")
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+    owner.device.present = False
+    with owner.page.expect_response("**/sign-in/passkey/options"):
+        come_back(owner)
+    owner.autofill_waits()
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+def leave(visitor):
+    """Go from the sign-in page to the start, by its link."""
+    visitor.page.evaluate("window.kept = true")
+    visitor.page.get_by_role("link", name="Latchkey", exact=True).click()
+    visitor.is_at("/")
+
+
+def come_back(visitor):
+    """Press the browser's Back button, and see the page as it was left: from the back-forward cache."""
+    # Such a page isn't loaded, so it never says that it has been.
+    visitor.page.go_back(wait_until="commit")
+    assert visitor.page.evaluate("window.kept"), "the page was loaded again"

@@ -1,0 +1,183 @@
+"""Somebody at a real browser, and the device that holds their passkeys."""
+
+import re
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import NamedTuple
+
+from flask import Flask
+from playwright.sync_api import Locator, Page, expect
+
+from app import mailer
+from app.sign_in_links import CODE_ALPHABET
+
+EMAIL = "ada@example.com"
+
+CODE = re.compile(rf"\b[{CODE_ALPHABET}]{{4}}-[{CODE_ALPHABET}]{{4}}\b")
+
+
+class Mail(NamedTuple):
+    """A sign-in mail: the path of its link, its code, and all of it."""
+
+    link: str
+    code: str
+    message: EmailMessage
+
+
+class Device:
+    """Chromium's virtual authenticator (WebAuthn L3 11), as it meets one page: it unlocks like a phone or a laptop.
+
+    With `present`, its owner agrees at once to whatever it asks, in the place of picking from the list or touching
+    it. What began to wait before that goes on waiting: set it before the page asks.
+    """
+
+    def __init__(self, page: Page):
+        self._cdp = page.context.new_cdp_session(page)
+        self._cdp.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": False,
+        }
+        self._id = self._send("addVirtualAuthenticator", options=options)["authenticatorId"]
+        self._present, self._verifies = False, True
+
+    @property
+    def present(self) -> bool:
+        """Whether its owner agrees to what is asked, at once."""
+        return self._present
+
+    @present.setter
+    def present(self, present: bool) -> None:
+        self._send("setAutomaticPresenceSimulation", authenticatorId=self._id, enabled=present)
+        self._present = present
+
+    @property
+    def verifies(self) -> bool:
+        """Whether finger, face or PIN are its owner's."""
+        return self._verifies
+
+    @verifies.setter
+    def verifies(self, verifies: bool) -> None:
+        self._send("setUserVerified", authenticatorId=self._id, isUserVerified=verifies)
+        self._verifies = verifies
+
+    @property
+    def credentials(self) -> list[dict]:
+        """Its passkeys, in the words of the protocol."""
+        return self._send("getCredentials", authenticatorId=self._id)["credentials"]
+
+    def forget(self) -> None:
+        """Delete its passkeys."""
+        self._send("clearCredentials", authenticatorId=self._id)
+
+    def hold(self, credentials: list[dict]) -> None:
+        """Have these passkeys, too."""
+        for credential in credentials:
+            self._send("addCredential", authenticatorId=self._id, credential=credential)
+
+    def _send(self, method: str, **parameters) -> dict:
+        return self._cdp.send(f"WebAuthn.{method}", parameters)
+
+
+class Visitor:
+    """Somebody at a browser of their own, who does what the pages offer."""
+
+    def __init__(self, page: Page, app: Flask):
+        self.page = page
+        self.app = app
+        self.device = Device(page)
+
+    def another_tab(self) -> "Visitor":
+        """Return the same visitor, at another tab of the same browser, on the empty page."""
+        other = Visitor(self.page.context.new_page(), self.app)
+        # Chromium keeps a device's passkeys per tab.
+        other.device.hold(self.device.credentials)
+        return other
+
+    # What the pages have.
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def field(self, name: str) -> Locator:
+        return self.page.get_by_role("textbox", name=name, exact=True)
+
+    @property
+    def alert(self) -> Locator:
+        """What the page says went wrong."""
+        return self.page.get_by_role("alert")
+
+    def goto(self, path: str) -> None:
+        """Open a page."""
+        self.page.goto(path)
+
+    def is_at(self, path: str) -> None:
+        """Assert that the browser is at this page, or gets there."""
+        expect(self.page).to_have_url(path)
+
+    def is_signed_in(self, email: str = EMAIL) -> None:
+        """Assert that the page is one of a signed-in visitor, and says as whom."""
+        expect(self.page.get_by_role("banner").get_by_role("link", name=email, exact=True)).to_be_visible()
+
+    # The mail.
+
+    def ask(self, email: str = EMAIL) -> Mail:
+        """Ask for the sign-in mail, and return it."""
+        self.goto("/sign-in")
+        self.field("Email").fill(email)
+        self.button("Email me a sign-in link").click()
+        self.is_at("/sign-in/check-email")
+        return self.read_mail()
+
+    def read_mail(self) -> Mail:
+        """Return the newest message of the outbox."""
+        newest = max(mailer.outbox(self.app).glob("*.eml"))
+        message = message_from_bytes(newest.read_bytes(), policy=policy.default)
+        text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+        [link] = re.findall(re.escape(self.app.config["SITE_URL"]) + r"(/sign-in/link/\S+)", text)
+        [code] = CODE.findall(text.replace(link, ""))
+        return Mail(link, code, message)
+
+    def sign_in_by_link(self, email: str = EMAIL) -> None:
+        """Ask for a link, open it, and confirm."""
+        self.goto(self.ask(email).link)
+        self.button("Sign in").click()
+        self.is_signed_in(email)
+
+    # The passkeys.
+
+    def make_passkey(self) -> None:
+        """Make a passkey, on a page that offers it."""
+        self.device.present = True
+        self.button("Create a passkey").click()
+        expect(self.page.get_by_role("status")).to_contain_text("Your passkey is ready")
+        self.device.present = False
+
+    def sign_out(self) -> None:
+        """Press the button that signs out."""
+        self.button("Sign out").click()
+        self.is_at("/")
+
+    def open_sign_in(self, path: str = "/sign-in") -> None:
+        """Open the sign-in page and do nothing yet: a passkey waits in the autofill of the email field."""
+        self.goto(path)
+        self.autofill_waits()
+
+    def autofill_waits(self) -> None:
+        """Wait until the page, which is about to, has asked the browser for autofill.
+
+        The page asks this same question before it asks for autofill, and all of it is answered in turn: after the
+        first answer the page asks, and after the second the browser has heard it.
+        """
+        question = "PublicKeyCredential.isConditionalMediationAvailable()"
+        assert self.page.evaluate(f"async () => await {question} && await {question}")
+
+    def pick_from_autofill(self, path: str = "/sign-in") -> None:
+        """Open the sign-in page and pick the passkey that the email field offers."""
+        self.device.present = True
+        # Its owner is quick: the next page may come before this one has finished loading.
+        self.page.goto(path, wait_until="commit")

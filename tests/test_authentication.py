@@ -1,0 +1,532 @@
+"""Signing in with a passkey: what is accepted, and each reason for which a response to request options is refused.
+
+A refusal is a 4xx with one sentence for the visitor that is the same for almost every cause, an exact reason in the
+log, and no row changed, except that a challenge of ours is spent by whatever answers it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import cbor2
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from app.ceremonies import CHALLENGE_LIFETIME
+from app.extensions import db
+from app.models import Passkey, Session, now
+from tests.authenticator import (
+    BE,
+    BS,
+    ED,
+    EDDSA,
+    ES256,
+    MISSING,
+    RS256,
+    UP,
+    UV,
+    Authenticator,
+    NotAllowedError,
+    changed,
+    encode,
+)
+
+VAGUE = "That passkey didn’t sign you in. Try again, or ask for a link by email."
+
+
+@pytest.fixture
+def ada(visitor, phone):
+    """A visitor who has made a passkey on their phone, and signed out."""
+    visitor.sign_in_by_link("ada@example.org")
+    visitor.make_passkey(phone)
+    visitor.sign_out()
+    return visitor
+
+
+@pytest.fixture
+def bobs_phone(stranger):
+    """The phone of somebody else, who has made a passkey too."""
+    phone = Authenticator()
+    stranger.sign_in_by_link("bob@example.org")
+    stranger.make_passkey(phone)
+    stranger.sign_out()
+    return phone
+
+
+@pytest.fixture
+def refuses(ada, reasons, unchanged) -> Callable[..., None]:
+    """Assert that Ada's response is refused for `reason`, having spent its challenge and changed nothing else."""
+
+    def check(credential: object, reason: str, spent: int = 1, sentence: str = VAGUE) -> None:
+        with unchanged(spent=spent):
+            response = ada.authenticate(credential)
+        assert (response.status_code, reasons) == (400, [reason])
+        assert ada.alert(response) == sentence
+        assert not ada.is_signed_in()
+
+    return check
+
+
+def the_passkey(app) -> Passkey:
+    with app.app_context():
+        return db.session.scalars(select(Passkey)).one()
+
+
+# What the site asks for.
+
+
+def test_the_options_name_nobody(ada):
+    """Every passkey here is discoverable: the authenticator knows which it has, and the page tells nobody."""
+    options = ada.request_options()
+    assert (options["rpId"], options["userVerification"]) == ("localhost", "required")
+    assert not options.get("allowCredentials")
+
+
+def test_a_device_without_a_passkey_has_nothing_to_offer(ada):
+    with pytest.raises(NotAllowedError):
+        Authenticator().get(ada.request_options())
+
+
+# What it accepts.
+
+
+def test_a_passkey_signs_in(ada, phone, app, events):
+    response = ada.sign_in_by_passkey(phone)
+    assert response.location == "/account"
+    assert ada.is_signed_in()
+    assert ("signed_in", {"user": 1, "method": "passkey"}) in events
+    assert the_passkey(app).last_used_at is not None
+
+
+@pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
+def test_every_algorithm_that_was_offered_signs_in(visitor, algorithm):
+    phone = Authenticator(algorithm=algorithm)
+    visitor.sign_in_by_link("ada@example.org")
+    visitor.make_passkey(phone)
+    visitor.sign_out()
+    visitor.sign_in_by_passkey(phone)
+
+
+def test_a_passkey_signs_in_at_any_browser(ada, phone, stranger):
+    stranger.sign_in_by_passkey(phone)
+    assert stranger.is_signed_in()
+    assert not ada.is_signed_in()
+
+
+def test_a_passkey_leads_to_the_page_that_was_wanted(ada, phone):
+    response = ada.authenticate(phone.get(ada.request_options()), next="/account/welcome")
+    assert response.location == "/account/welcome"
+
+
+def test_each_of_two_tabs_has_a_challenge_of_its_own(ada, phone):
+    first, second = ada.request_options(), ada.request_options()
+    assert ada.authenticate(phone.get(second)).status_code == 303
+    assert ada.authenticate(phone.get(first)).status_code == 303
+
+
+def test_signing_in_again_takes_the_place_of_this_browsers_session(ada, phone, app):
+    first, second = ada.request_options(), ada.request_options()
+    ada.authenticate(phone.get(first))
+    ada.authenticate(phone.get(second))
+    with app.app_context():
+        assert len(db.session.scalars(select(Session)).all()) == 1
+
+
+def test_client_data_of_a_browser_that_says_nothing_about_frames_is_accepted(ada, phone):
+    ada.sign_in_by_passkey(phone, client_data={"crossOrigin": None})
+
+
+def test_extension_outputs_that_nobody_asked_for_are_accepted(ada, phone):
+    outputs = cbor2.dumps({"appid": False})
+    ada.sign_in_by_passkey(
+        phone, flags=UP | UV | BE | BS | ED, mangle={"authenticatorData": lambda data: data + outputs}
+    )
+
+
+# The signature counter and the backup state: L3 7.2 steps 19, 22 and 24. They tell something, and lock nobody out.
+
+
+def test_a_counter_that_is_always_zero_is_normal(ada, phone, app, events):
+    ada.sign_in_by_passkey(phone)
+    ada.sign_out()
+    ada.sign_in_by_passkey(phone)
+    assert "sign_count_went_back" not in [event.name for event in events]
+    assert the_passkey(app).sign_count == 0
+
+
+@pytest.fixture
+def security_key(visitor) -> Authenticator:
+    """A security key that has signed Ada in once, with its counter at 5."""
+    key = Authenticator(synced=False)
+    visitor.sign_in_by_link("ada@example.org")
+    visitor.make_passkey(key, sign_count=4)
+    visitor.sign_out()
+    visitor.sign_in_by_passkey(key)
+    visitor.sign_out()
+    return key
+
+
+def test_a_counter_that_goes_on_is_kept(visitor, security_key, app, events):
+    visitor.sign_in_by_passkey(security_key)
+    assert the_passkey(app).sign_count == 6
+    visitor.sign_out()
+    visitor.sign_in_by_passkey(security_key, sign_count=2**32 - 1)
+    assert the_passkey(app).sign_count == 2**32 - 1
+    assert "sign_count_went_back" not in [event.name for event in events]
+
+
+@pytest.mark.parametrize("sign_count", [5, 4, 0])
+def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, app, events, sign_count):
+    visitor.sign_in_by_passkey(security_key, sign_count=sign_count)
+    assert ("sign_count_went_back", {"passkey": 1}) in events
+    assert visitor.is_signed_in()
+    assert the_passkey(app).sign_count == sign_count
+
+
+def test_the_backup_state_is_followed(ada, phone, app):
+    for flags, backed_up in ((UP | UV | BE, False), (UP | UV | BE | BS, True)):
+        ada.sign_in_by_passkey(phone, flags=flags)
+        assert the_passkey(app).backup_state is backed_up
+        ada.sign_out()
+
+
+# The challenge.
+
+
+def test_a_challenge_that_is_not_ours_is_refused(ada, phone, refuses):
+    options = ada.request_options() | {"challenge": encode(bytes(32))}
+    refuses(phone.get(options), "malformed_token", spent=0)
+
+
+def test_a_challenge_signed_with_another_key_is_refused(ada, phone, refuses, make_app):
+    elsewhere = type(ada)(make_app())
+    options = ada.request_options() | {"challenge": elsewhere.request_options()["challenge"]}
+    refuses(phone.get(options), "malformed_token", spent=0)
+
+
+def test_a_challenge_for_the_other_ceremony_is_refused(ada, phone, stranger, refuses):
+    stranger.sign_in_by_link("bob@example.org")
+    options = ada.request_options() | {"challenge": stranger.creation_options()["challenge"]}
+    refuses(phone.get(options), "malformed_token", spent=0)
+
+
+def test_the_challenge_of_another_browser_is_refused(ada, phone, stranger, refuses):
+    """Or a page elsewhere could have its visitor sign, and sign itself in with that."""
+    options = ada.request_options() | {"challenge": stranger.request_options()["challenge"]}
+    refuses(phone.get(options), "bound_to_another_browser", spent=0)
+
+
+def test_a_browser_without_cookies_is_refused(ada, phone, stranger, reasons, unchanged):
+    credential = phone.get(ada.request_options())
+    with unchanged():
+        response = stranger.authenticate(credential)
+    assert (response.status_code, reasons) == (400, ["bound_to_another_browser"])
+
+
+def test_an_expired_challenge_is_refused(ada, phone, refuses):
+    credential = phone.get(ada.request_options())
+    with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
+        refuses(credential, "expired", spent=0, sentence="That took too long and has expired. Please try again.")
+
+
+def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        credential = phone.get(ada.request_options())
+    refuses(credential, "from_the_future", spent=0)
+
+
+def test_the_same_response_again_is_refused(ada, phone, refuses):
+    """A replay, by whomever has seen it, or by the Back button."""
+    credential = phone.get(ada.request_options())
+    ada.authenticate(credential)
+    ada.sign_out()
+    sentence = "That was used already, and works only once. Please try again."
+    refuses(credential, "already_used", spent=0, sentence=sentence)
+
+
+def test_a_challenge_works_once(ada, phone, bobs_phone, refuses):
+    options = ada.request_options()
+    ada.authenticate(phone.get(options))
+    ada.sign_out()
+    sentence = "That was used already, and works only once. Please try again."
+    refuses(bobs_phone.get(options), "already_used", spent=0, sentence=sentence)
+
+
+def test_a_refused_response_has_spent_its_challenge(ada, phone, reasons):
+    options = ada.request_options()
+    ada.authenticate(phone.get(options, flags=UP | BE | BS))
+    ada.authenticate(phone.get(options))
+    assert reasons == ["user_not_verified", "already_used"]
+    assert not ada.is_signed_in()
+
+
+# Whose passkey it is: L3 7.2 step 6.
+
+
+def test_a_passkey_that_was_never_registered_is_refused(ada, refuses):
+    """Every site on localhost shares the RP ID: its passkeys are offered here, too."""
+    other = Authenticator()
+    ada.sign_in_by_link("ada@example.org")
+    other.create(ada.creation_options() | {"excludeCredentials": []})
+    ada.sign_out()
+    refuses(other.get(ada.request_options()), "unknown_passkey")
+
+
+def test_a_removed_passkey_is_refused(ada, phone, refuses):
+    ada.sign_in_by_passkey(phone)
+    ada.post("/account/passkeys/1/remove")
+    ada.sign_out()
+    refuses(phone.get(ada.request_options()), "unknown_passkey")
+
+
+def test_the_user_handle_of_another_user_is_refused(ada, phone, bobs_phone, refuses):
+    handle = bobs_phone.credentials[0].user_handle
+    refuses(phone.get(ada.request_options(), user_handle=handle), "wrong_user_handle")
+
+
+def test_an_unknown_user_handle_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), user_handle=bytes(64)), "wrong_user_handle")
+
+
+def test_a_missing_user_handle_is_refused(ada, phone, refuses):
+    refuses(changed(phone.get(ada.request_options()), "userHandle", MISSING), "malformed_response")
+
+
+def test_the_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
+    """Bob says that he is Ada, and signs with the key that he has."""
+    credential, target = bobs_phone.get(ada.request_options()), phone.credentials[0]
+    for name, value in (("id", target.id), ("rawId", target.id), ("userHandle", target.user_handle)):
+        credential = changed(credential, name, encode(value))
+    refuses(credential, "wrong_signature")
+
+
+def test_an_id_that_is_not_the_raw_id_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options()) | {"id": encode(bytes(32))}, "credential_id_mismatch")
+
+
+def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
+    long_id = encode(bytes(1024))
+    refuses(phone.get(ada.request_options()) | {"id": long_id, "rawId": long_id}, "credential_id_too_long")
+
+
+# What the browser says: L3 7.2 steps 10 to 14.
+
+
+def test_another_type_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), client_data={"type": "webauthn.create"}), "wrong_type")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "https://localhost:8000",
+        "http://localhost:8001",
+        "http://localhost",
+        "http://localhost:8000/",
+        "http://LOCALHOST:8000",
+        "http://localhost:8000.evil.example",
+        "null",
+        "",
+    ],
+)
+def test_another_origin_is_refused(ada, phone, refuses, origin):
+    refuses(phone.get(ada.request_options(), client_data={"origin": origin}), "wrong_origin")
+
+
+def test_a_signature_made_in_another_sites_frame_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), client_data={"crossOrigin": True}), "cross_origin")
+
+
+def test_a_signature_made_below_another_page_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), client_data={"topOrigin": "https://evil.example"}), "cross_origin")
+
+
+# What the authenticator says: L3 7.2 steps 15 to 19.
+
+
+def test_another_rp_id_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), rp_id="evil.example"), "wrong_rp_id")
+
+
+def test_a_user_who_was_not_present_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), flags=UV | BE | BS), "user_not_present")
+
+
+def test_a_user_who_was_not_verified_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), flags=UP | BE | BS), "user_not_verified")
+
+
+def test_a_backup_of_what_cannot_be_backed_up_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), flags=UP | UV | BS), "inconsistent_backup_flags")
+
+
+def test_a_passkey_that_can_be_backed_up_no_more_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), flags=UP | UV), "backup_eligibility_changed")
+
+
+def test_a_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_key, reasons, unchanged):
+    with unchanged(spent=1):
+        response = visitor.authenticate(security_key.get(visitor.request_options(), flags=UP | UV | BE))
+    assert (response.status_code, reasons) == (400, ["backup_eligibility_changed"])
+
+
+# The signature: L3 7.2 steps 20 and 21.
+
+
+@pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
+def test_a_signature_by_another_key_is_refused(visitor, reasons, unchanged, algorithm):
+    phone, thief = Authenticator(algorithm=algorithm), Authenticator(algorithm=algorithm)
+    visitor.sign_in_by_link("ada@example.org")
+    options = visitor.creation_options()
+    visitor.register(phone.create(options))
+    thief.create(options, credential_id=phone.credentials[0].id)
+    visitor.sign_out()
+    with unchanged(spent=1):
+        response = visitor.authenticate(thief.get(visitor.request_options()))
+    assert (response.status_code, reasons) == (400, ["wrong_signature"])
+
+
+def test_a_signature_over_another_challenge_is_refused(ada, phone, refuses):
+    """A signature that was caught is good for the challenge it was made for only."""
+    caught, fresh = phone.get(ada.request_options()), phone.get(ada.request_options())
+    client_data = fresh["response"]["clientDataJSON"]
+    refuses(changed(caught, "clientDataJSON", client_data), "wrong_signature")
+
+
+def test_a_signature_over_other_authenticator_data_is_refused(ada, phone, refuses):
+    """Whoever stands between must not turn "touched" into "verified"."""
+    unverified = phone.get(ada.request_options(), flags=UP | BE | BS)
+    verified = phone.get(ada.request_options())["response"]["authenticatorData"]
+    refuses(changed(unverified, "authenticatorData", verified), "wrong_signature")
+
+
+@pytest.mark.parametrize(
+    "signature", [b"", b"\0", b"\0" * 64, b"\x30\x00", b"\x30\x06\x02\x01\x00\x02\x01\x00", b"\xff" * 5000], ids=len
+)
+def test_bytes_that_are_no_signature_are_refused(ada, phone, refuses, signature):
+    """ES256 signs in ASN.1 DER: a sequence of two integers. Both 0 was good for every message in Java, once."""
+    refuses(phone.get(ada.request_options(), mangle={"signature": lambda _: signature}), "wrong_signature")
+
+
+# Malformed, from the outside in. Until the challenge has been read there is nothing to spend.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "null",
+        "true",
+        "5",
+        '"text"',
+        "[]",
+        "{}",
+        "{",
+        "\0",
+        '{"response": null}',
+        '{"response": []}',
+        '{"response": "text"}',
+        '{"response": {}}',
+        '{"response": {"clientDataJSON": "\\ud800"}}',
+        "9" * 5000,
+        "[" * 40_000,
+        '{"a":' * 8_000,
+    ],
+    ids=lambda text: f"{len(text)} of {text[:20]!a}",
+)
+def test_text_that_is_no_credential_is_refused(refuses, text):
+    refuses(text, "malformed_response", spent=0)
+
+
+def test_a_form_without_a_credential_is_refused(ada, reasons, unchanged):
+    with unchanged():
+        response = ada.post("/sign-in/passkey")
+    assert (response.status_code, reasons) == (400, ["malformed_response"])
+
+
+def test_a_body_that_is_too_large_is_refused(ada, reasons, unchanged):
+    with unchanged():
+        response = ada.authenticate("[" * 200_000)
+    assert (response.status_code, reasons) == (413, ["request_entity_too_large"])
+
+
+WRONG_VALUES = [MISSING, None, True, 5, "", "=", "not base64url!", "AAAAA", "é", [], ["AA"], {}, {"a": "b"}]
+
+
+@pytest.mark.parametrize("value", WRONG_VALUES, ids=lambda value: "missing" if value is MISSING else ascii(value))
+@pytest.mark.parametrize(
+    ("field", "spent"),
+    [
+        ("rawId", 1),
+        ("response", 0),
+        ("clientDataJSON", 0),
+        ("authenticatorData", 1),
+        ("userHandle", 1),
+    ],
+)
+def test_a_malformed_field_is_refused(ada, phone, refuses, field, spent, value):
+    refuses(changed(phone.get(ada.request_options()), field, value), "malformed_response", spent=spent)
+
+
+@pytest.mark.parametrize("value", [MISSING, None, True, 5, [], {}])
+@pytest.mark.parametrize("field", ["id", "signature"])
+def test_a_field_that_is_no_text_is_refused(ada, phone, refuses, field, value):
+    refuses(changed(phone.get(ada.request_options()), field, value), "malformed_response")
+
+
+@pytest.mark.parametrize("value", [MISSING, None, 5, "", "password", [], {}])
+def test_a_credential_of_another_type_is_refused(ada, phone, refuses, value):
+    refuses(changed(phone.get(ada.request_options()), "type", value), "malformed_response")
+
+
+@pytest.mark.parametrize("value", [None, 5, "", "not base64url!", "é", [], {}, encode(b"\xff" * 32)])
+def test_a_malformed_challenge_is_refused(ada, phone, refuses, value):
+    credential = phone.get(ada.request_options(), client_data={"challenge": value})
+    refuses(credential, "malformed_response", spent=0)
+
+
+@pytest.mark.parametrize(
+    "data", [b"null", b"[]", b"5", b"{", b"\xff\xfe\xfd", b"[" * 20_000], ids=lambda data: data[:9]
+)
+def test_malformed_client_data_is_refused(ada, phone, refuses, data):
+    credential = phone.get(ada.request_options(), mangle={"clientDataJSON": lambda _: data})
+    refuses(credential, "malformed_response", spent=0)
+
+
+@pytest.mark.parametrize("name", ["type", "origin"])
+@pytest.mark.parametrize("value", [5, [], {}, True])
+def test_client_data_with_members_of_the_wrong_type_is_refused(ada, phone, refuses, name, value):
+    refuses(phone.get(ada.request_options(), client_data={name: value}), f"wrong_{name}")
+
+
+@pytest.mark.parametrize("name", ["type", "origin"])
+def test_client_data_with_members_missing_is_refused(ada, phone, refuses, name):
+    refuses(phone.get(ada.request_options(), client_data={name: None}), "malformed_response")
+
+
+@pytest.mark.parametrize("kept", [1, 32, 33, 36])
+def test_truncated_authenticator_data_is_refused(ada, phone, refuses, kept):
+    credential = phone.get(ada.request_options(), mangle={"authenticatorData": lambda data: data[:kept]})
+    refuses(credential, "malformed_response")
+
+
+def test_authenticator_data_that_goes_on_is_refused(ada, phone, refuses):
+    credential = phone.get(ada.request_options(), mangle={"authenticatorData": lambda data: data + b"\0"})
+    refuses(credential, "malformed_response")
+
+
+def test_extension_data_that_is_announced_and_missing_is_refused(ada, phone, refuses):
+    refuses(phone.get(ada.request_options(), flags=UP | UV | BE | BS | ED), "malformed_response")
+
+
+def test_extension_data_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
+    """See the same of a key in test_registration.py. Here, anybody may try it who has a passkey."""
+    bomb = b"\x8c\xd8\x1c\x80" + b"".join(b"\xd8\x1c\x82" + (b"\xd8\x1d" + cbor2.dumps(i)) * 2 for i in range(11))
+    credential = phone.get(
+        ada.request_options(),
+        flags=UP | UV | BE | BS | ED,
+        mangle={"authenticatorData": lambda data: data + bomb},
+    )
+    refuses(credential, "malformed_response")

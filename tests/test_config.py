@@ -1,0 +1,222 @@
+"""The settings: what each may be, and what a site on the internet can't be without."""
+
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from http.cookies import SimpleCookie
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from flask import Flask
+
+from app import create_app
+from app.config import ConfigurationError, canonical_site_url
+from tests.conftest import Visitor
+
+# A site on the internet that can be run.
+PUBLIC = {
+    "FLASK_SITE_URL": "https://example.org",
+    "FLASK_SECRET_KEY": "0123456789abcdef0123456789abcdef",
+    "FLASK_MAIL_SERVER": "mail.example.org",
+    "FLASK_MAIL_DEFAULT_SENDER": "latchkey@example.org",
+}
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """Return a site with these settings: `configured(FLASK_PROXIES="1")`."""
+
+    def create(**environ: str) -> Flask:
+        return create_app(environ, str(tmp_path))
+
+    return create
+
+
+# SITE_URL.
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("http://localhost:8000", "http://localhost:8000"),
+        ("  HTTP://LocalHost:8000/\n", "http://localhost:8000"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://example.org:443/", "https://example.org"),
+        ("https://example.org:80", "https://example.org:80"),
+        ("http://localhost:", "http://localhost"),
+        ("https://Example.ORG.", "https://example.org"),
+        ("https://BÜCHER.example", "https://xn--bcher-kva.example"),
+        ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+        # As browsers have it: IDNA 2003 made "ss" of it, which is somebody else's site.
+        ("https://straße.example", "https://xn--strae-oqa.example"),
+    ],
+)
+def test_a_site_url_has_one_form(text, canonical):
+    assert canonical_site_url(text) == canonical
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "localhost",
+        "localhost:8000",
+        "//example.org",
+        "ftp://example.org",
+        "https://",
+        "https://:8000",
+        "https://example.org/path",
+        "https://example.org/?query",
+        "https://example.org/#fragment",
+        "https://user@example.org",
+        "https://user:password@example.org",
+        "https://example.org:port",
+        "https://example.org:-1",
+        "https://example.org:0",
+        "https://example.org:65536",
+        "https://example..org",
+        "https://exam ple.org",
+        "https://exam<ple>.org",
+        "https://example.org\\@evil.example",
+        "https://" + 64 * "a" + ".example",
+        "http://127.0.0.1:8000",
+        "http://[::1]:8000",
+        "http://[::1",
+        # Browsers take these for 127.0.0.1, too.
+        "http://127.1:8000",
+        "http://0x7f000001:8000",
+    ],
+)
+def test_what_is_no_origin_is_no_site_url(text):
+    with pytest.raises(ConfigurationError, match=r"^FLASK_SITE_URL=.* is not usable: .+[.]$"):
+        canonical_site_url(text)
+
+
+# Values.
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("1", True), ("Yes", True), ("FALSE", False), ("0", False), ("off", False)]
+)
+def test_booleans_are_said_in_words_or_digits(configured, text, value):
+    assert configured(FLASK_LIMITS_ENABLED=text).config["LIMITS_ENABLED"] is value
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("FLASK_LIMITS_ENABLED", "maybe"),
+        ("FLASK_LIMITS_ENABLED", ""),
+        ("FLASK_MAIL_USE_TLS", "2"),
+        ("FLASK_MAIL_PORT", "smtp"),
+        ("FLASK_MAIL_PORT", ""),
+        ("FLASK_MAIL_PORT", "0"),
+        ("FLASK_MAIL_PORT", "65536"),
+        ("FLASK_PROXIES", "-1"),
+        ("FLASK_PROXIES", "1.5"),
+        ("FLASK_PROXIES", "²"),
+    ],
+)
+def test_what_a_setting_cannot_be_is_refused(configured, name, text):
+    with pytest.raises(ConfigurationError, match=rf"^{name}=.* is not usable: .+[.]$"):
+        configured(**{name: text})
+
+
+@pytest.mark.parametrize("text", ["12345", "true", "null", '{"a": 1}'])
+def test_text_stays_text(configured, text):
+    """Flask's own `from_prefixed_env` would make a number of the first, which can't sign."""
+    app = configured(FLASK_SECRET_KEY=text, FLASK_SITE_NAME=text, FLASK_MAIL_PASSWORD=text)
+    assert {app.config[name] for name in ("SECRET_KEY", "SITE_NAME", "MAIL_PASSWORD")} == {text}
+    assert app.test_client().get("/sign-in", base_url="http://localhost:8000").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("SESSION_COOKIE_HTTPONLY", "false"),
+        ("SESSION_COOKIE_SAMESITE", "None"),
+        ("SESSION_COOKIE_SECURE", "false"),
+        ("SESSION_COOKIE_NAME", "session"),
+        ("SESSION_REFRESH_EACH_REQUEST", "true"),
+        ("MAX_CONTENT_LENGTH", "1000000000"),
+        ("RP_ID", "evil.example"),
+        ("TESTING", "true"),
+    ],
+)
+def test_what_is_no_setting_is_not_read(configured, name, text):
+    assert configured(**PUBLIC | {f"FLASK_{name}": text}).config[name] == configured(**PUBLIC).config[name]
+
+
+# A site on the internet.
+
+
+def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
+    assert configured(**PUBLIC).config["RP_ID"] == "example.org"
+
+
+@pytest.mark.parametrize(
+    ("changes", "to_change"),
+    [
+        ({"FLASK_SITE_URL": "http://example.org"}, "FLASK_SITE_URL"),
+        ({"FLASK_SITE_URL": "http://localhost.example.org"}, "FLASK_SITE_URL"),
+        ({"FLASK_DEBUG": "1"}, "FLASK_DEBUG"),
+        ({"FLASK_SECRET_KEY": ""}, "FLASK_SECRET_KEY"),
+        ({"FLASK_SECRET_KEY": "short"}, "FLASK_SECRET_KEY"),
+        ({"FLASK_SECRET_KEY": 16 * "ab"}, "FLASK_SECRET_KEY"),
+        ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
+        ({"FLASK_MAIL_USE_TLS": "false"}, "FLASK_MAIL_USE_TLS"),
+        ({"FLASK_MAIL_DEFAULT_SENDER": ""}, "FLASK_MAIL_DEFAULT_SENDER"),
+        ({"FLASK_LIMITS_ENABLED": "false"}, "FLASK_LIMITS_ENABLED"),
+    ],
+)
+def test_a_site_on_the_internet_that_would_be_unsafe_does_not_start(configured, changes, to_change):
+    with pytest.raises(ConfigurationError, match=rf"example\.org.*: (un)?set {to_change}\b") as refused:
+        configured(**PUBLIC | changes)
+    assert PUBLIC["FLASK_SECRET_KEY"] not in str(refused.value)
+
+
+# The secret key of a site on localhost.
+
+
+def test_a_secret_key_is_made_once_and_for_nobody_else_to_read(configured, tmp_path):
+    key = configured().config["SECRET_KEY"]
+    assert len(key) == 64
+    assert configured().config["SECRET_KEY"] == key
+    assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
+
+
+def test_sites_that_start_at_once_make_one_secret_key(configured, tmp_path):
+    at_once = Barrier(16)
+
+    def start(_) -> str:
+        at_once.wait()
+        return configured().config["SECRET_KEY"]
+
+    with ThreadPoolExecutor(16) as threads:
+        keys = set(threads.map(start, range(16)))
+    assert len(keys) == 1
+    assert [file.name for file in Path(tmp_path).glob("secret-key*")] == ["secret-key"]
+
+
+# Cookies.
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "secure"),
+    [
+        ({}, "latchkey-8000", False),
+        ({"FLASK_SITE_URL": "http://localhost:9123"}, "latchkey-9123", False),
+        ({"FLASK_SITE_URL": "http://localhost"}, "latchkey-80", False),
+        (PUBLIC, "__Host-latchkey", True),
+    ],
+    ids=["default", "another port", "port 80", "https"],
+)
+def test_the_cookie_is_for_this_site_alone(configured, environ, name, secure):
+    """Cookies ignore ports, so the port is in the name; under https the prefix `__Host-` does more (RFC 6265bis)."""
+    response = Visitor(configured(**environ)).get("/sign-in")
+    [(found, cookie)] = SimpleCookie(response.headers["Set-Cookie"]).items()
+    assert found == name
+    assert bool(cookie["secure"]) is secure
+    assert cookie["httponly"]
+    assert cookie["samesite"] == "Lax"
+    assert (cookie["path"], cookie["domain"]) == ("/", "")

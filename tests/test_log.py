@@ -1,0 +1,133 @@
+"""The log says what happened and why, and holds nothing that signs anybody in. The database doesn't either."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import text
+
+from app import log
+from app.extensions import db
+from tests.authenticator import Authenticator, decode
+from tests.conftest import Visitor, expect
+
+ADDRESS = "ada@example.org"
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the site writes to its log, as it writes it."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(log.JsonFormatter())
+    log.logger.addHandler(handler)
+    yield written
+    log.logger.removeHandler(handler)
+
+
+def read(lines: io.StringIO) -> list[dict]:
+    """The log, parsed: every line is an object."""
+    return [json.loads(line) for line in lines.getvalue().splitlines()]
+
+
+def dump(app) -> str:
+    """All that the database holds, as SQL."""
+    with app.app_context():
+        db.session.execute(text("SELECT 1"))
+        return "\n".join(db.session.connection().connection.driver_connection.iterdump())
+
+
+def cookie(visitor: Visitor) -> str:
+    """What the browser holds."""
+    return visitor.client.get_cookie("latchkey-8000").value
+
+
+def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
+    phone, secrets = Authenticator(), []
+
+    visitor.ask(ADDRESS)
+    mail = visitor.read_mail()
+    secrets += [mail.link.rpartition("/")[2], mail.code, cookie(visitor)]
+    for elsewhere in (Visitor(visitor.app), visitor):
+        elsewhere.get(mail.link)
+        elsewhere.post(mail.link)
+    secrets.append(cookie(visitor))
+    visitor.make_passkey(phone)
+    visitor.sign_out()
+
+    visitor.ask(ADDRESS)
+    mail = visitor.read_mail()
+    secrets += [mail.link.rpartition("/")[2], mail.code, mail.code.replace("-", "")]
+    expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 400)
+    expect(visitor.post("/sign-in/code", {"code": mail.code}), 303)
+    secrets.append(cookie(visitor))
+    visitor.sign_out()
+
+    options = visitor.request_options()
+    secrets.append(decode(options["challenge"]).decode())
+    response = phone.get(options)
+    secrets += [response["response"]["signature"], response["response"]["clientDataJSON"]]
+    expect(visitor.authenticate(response), 303)
+    expect(visitor.authenticate(response), 400)
+    secrets.append(cookie(visitor))
+
+    assert [line["method"] for line in read(lines) if line["event"] == "signed_in"] == ["link", "code", "passkey"]
+    database = dump(visitor.app)
+    assert ADDRESS in database
+    for secret in secrets:
+        assert secret not in lines.getvalue()
+        assert secret not in database
+
+
+def test_a_request_is_logged_by_its_route(visitor, lines):
+    visitor.get("/sign-in/link/secret?next=secret")
+    visitor.get("/nowhere/secret")
+    requests = [line for line in read(lines) if line["event"] == "request"]
+    assert [line["route"] for line in requests] == ["/sign-in/link/<token>", "none"]
+    assert [line["status"] for line in requests] == [410, 404]
+    assert "secret" not in lines.getvalue()
+
+
+def test_a_refusal_is_logged_with_its_reason(visitor, lines):
+    visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    [refused] = [line for line in read(lines) if line["event"] == "refused"]
+    assert refused | {"time": ""} == {
+        "time": "",
+        "level": "info",
+        "event": "refused",
+        "reason": "no_request",
+        "detail": "",
+        "route": "/sign-in/code",
+    }
+
+
+def test_an_unhandled_exception_is_logged_by_its_route(app, lines):
+    @app.post("/broken/<token>")
+    def break_down(token):
+        raise RuntimeError("out of order")
+
+    visitor = Visitor(app)
+    response = expect(visitor.post("/broken/secret", {"code": "secret"}), 500)
+    assert visitor.alert(response)
+    assert "out of order" not in response.text
+    [failure] = [line for line in read(lines) if line["event"] == "unhandled_exception"]
+    assert failure["route"] == "/broken/<token>"
+    assert failure["level"] == "error"
+    assert failure["traceback"].endswith("RuntimeError: out of order")
+    assert "secret" not in lines.getvalue()
+
+
+def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(app, lines):
+    visitor = Visitor(app)
+    visitor.ask(ADDRESS)
+    link = visitor.read_mail().link
+    with app.app_context():
+        db.drop_all()
+        db.engine.dispose()
+    response = expect(visitor.post(link), 503)
+    assert visitor.alert(response)
+    assert int(response.headers["Retry-After"]) > 0
+    assert ADDRESS not in lines.getvalue()
+    assert link.rpartition("/")[2] not in lines.getvalue()

@@ -1,0 +1,329 @@
+"""Mail over real SMTP, with real TLS: what goes well, and every way in which a mail server lets a visitor down.
+
+Nothing stands in for the network: aiosmtpd is the server that works, and a few lines on a socket are the others.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from email import message_from_bytes, policy
+from threading import Thread
+from typing import BinaryIO
+
+import pytest
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+from app import mailer
+from tests.conftest import Visitor, expect
+
+ADDRESS = "ada@example.org"
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """A certificate authority."""
+    return trustme.CA()
+
+
+@pytest.fixture
+def trusted(authority, tmp_path, monkeypatch) -> None:
+    """This machine trusts the authority."""
+    file = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(file)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+
+
+@pytest.fixture
+def impatient(monkeypatch) -> None:
+    """Tests of servers that hang need not take five seconds each."""
+    monkeypatch.setattr(mailer, "SECONDS_TO_HAND_OVER", 0.5)
+
+
+@pytest.fixture
+def visitor_of(make_app) -> Callable[..., Visitor]:
+    """Return a visitor of a site whose mail server is on a port of localhost."""
+
+    def visit(port: int, **environ: str) -> Visitor:
+        return Visitor(make_app(FLASK_MAIL_SERVER="localhost", FLASK_MAIL_PORT=str(port), **environ))
+
+    return visit
+
+
+class Mailbox:
+    """What a mail server has taken."""
+
+    def __init__(self):
+        self.envelopes = []
+        self.encrypted = []
+        self.logins = []
+
+    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
+        self.envelopes.append(envelope)
+        self.encrypted.append(session.ssl is not None)
+        self.logins.append(session.auth_data)
+        return "250 taken"
+
+
+class Choosy(Mailbox):
+    """A mailbox that doesn't know the recipient."""
+
+    async def handle_RCPT(self, server, session, envelope, address, options) -> str:  # noqa: N802
+        return "550 nobody of this name"
+
+
+def free_port() -> int:
+    """A port that nothing listens on: aiosmtpd can't choose one by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def smtp_server(mailbox: Mailbox, certificate: trustme.LeafCert | None = None, **options) -> Iterator[int]:
+    """A mail server, with STARTTLS if it has a certificate. Yields its port."""
+    if certificate:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        certificate.configure_cert(context)
+        options |= {"tls_context": context, "require_starttls": True}
+    server = Controller(mailbox, hostname="127.0.0.1", port=free_port(), **options)
+    server.start()
+    try:
+        yield server.port
+    finally:
+        asyncio.run_coroutine_threadsafe(until_all_have_left(), server.loop).result()
+        server.stop()
+
+
+async def until_all_have_left() -> None:
+    """Wait for the server's conversations to end: it would drop them on the floor, which Python warns of."""
+    if conversations := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(conversations, timeout=5)
+
+
+@contextmanager
+def strange_server(talk: Callable[[BinaryIO], object]) -> Iterator[int]:
+    """A server that does what `talk` does with every connection. Yields its port."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection, connection.makefile("rwb", buffering=0) as line, suppress(OSError):
+                    talk(line)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            # Closing alone doesn't wake a thread that accepts.
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def until_they_hang_up(line: BinaryIO) -> None:
+    """Read, and never say anything."""
+    while line.read(1000):
+        pass
+
+
+def assert_unsent(visitor: Visitor, reason: str, reasons: list[str]) -> None:
+    """Assert that the visitor is told, the log knows why, and all is as if nobody had asked."""
+    for _ in range(2):
+        reasons.clear()
+        response = expect(visitor.ask(ADDRESS), 503)
+        assert "We couldn’t send the mail" in visitor.alert(response)
+        assert reasons == [reason]
+    assert visitor.get("/sign-in/check-email").location == "/sign-in"
+
+
+# What goes well.
+
+
+def test_mail_is_handed_over_encrypted_before_the_answer(authority, trusted, visitor_of):
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
+        visitor = visitor_of(port)
+        assert expect(visitor.ask(ADDRESS), 303).location == "/sign-in/check-email"
+        [envelope] = mailbox.envelopes
+    assert mailbox.encrypted == [True]
+    assert envelope.rcpt_tos == [ADDRESS]
+    message = message_from_bytes(envelope.content, policy=policy.default)
+    assert not message.defects
+    assert message["From"] == "latchkey@localhost"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert not list(mailer.outbox(visitor.app).glob("*"))
+
+
+def test_mail_is_handed_over_with_a_login(authority, trusted, visitor_of):
+    def check(server, session, envelope, mechanism, login: LoginPassword) -> AuthResult:
+        return AuthResult(success=login == LoginPassword(b"latchkey", b"secret"), auth_data=login.login)
+
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("localhost"), authenticator=check, auth_required=True) as port:
+        expect(visitor_of(port, FLASK_MAIL_USERNAME="latchkey", FLASK_MAIL_PASSWORD="secret").ask(ADDRESS), 303)
+    assert mailbox.logins == [b"latchkey"]
+
+
+def test_mail_is_handed_over_in_the_clear_where_localhost_wants_it_so(visitor_of):
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADDRESS), 303)
+    assert mailbox.encrypted == [False]
+
+
+def test_a_server_that_hangs_once_it_has_the_message_has_the_message(visitor_of, impatient):
+    def talk(line: BinaryIO) -> None:
+        # EHLO, MAIL FROM, RCPT TO, DATA.
+        for answer in (b"220 hello", b"250 hello", b"250 go on", b"250 go on", b"354 go on"):
+            line.write(answer + b"\r\n")
+            command = line.readline()
+        while command != b".\r\n":
+            command = line.readline()
+        line.write(b"250 taken\r\n")
+        until_they_hang_up(line)
+
+    with strange_server(talk) as port:
+        expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADDRESS), 303)
+
+
+def test_without_a_server_a_message_lies_whole_in_the_outbox(visitor, app):
+    expect(visitor.ask(ADDRESS), 303)
+    [file] = mailer.outbox(app).iterdir()
+    assert file.suffix == ".eml"
+    message = message_from_bytes(file.read_bytes(), policy=policy.default)
+    assert not message.defects
+    assert message["Subject"] == "Sign in to Latchkey"
+
+
+# Servers that can't be trusted.
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(authority, visitor_of, reasons):
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
+        assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
+    assert not mailbox.envelopes
+
+
+def test_a_certificate_for_another_host_is_refused(authority, trusted, visitor_of, reasons):
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("mail.example.org")) as port:
+        assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
+    assert not mailbox.envelopes
+
+
+def test_a_server_without_tls_gets_no_mail(visitor_of, reasons):
+    mailbox = Mailbox()
+    with smtp_server(mailbox) as port:
+        assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
+    assert not mailbox.envelopes
+
+
+# Servers that say no.
+
+
+def test_a_refused_recipient_is_told_of(visitor_of, reasons):
+    with smtp_server(Choosy()) as port:
+        assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "mail_refused", reasons)
+
+
+def test_a_server_that_is_busy_is_told_of(visitor_of, reasons):
+    with strange_server(lambda line: line.write(b"421 come back later\r\n")) as port:
+        assert_unsent(visitor_of(port), "mail_refused", reasons)
+
+
+def test_a_wrong_password_is_told_of(authority, trusted, visitor_of, reasons):
+    def refuse(*_) -> AuthResult:
+        return AuthResult(success=False, handled=False)
+
+    with smtp_server(Mailbox(), authority.issue_cert("localhost"), authenticator=refuse) as port:
+        visitor = visitor_of(port, FLASK_MAIL_USERNAME="latchkey", FLASK_MAIL_PASSWORD="wrong")
+        assert_unsent(visitor, "mail_refused", reasons)
+
+
+def test_a_password_that_smtp_cannot_carry_is_told_of(authority, trusted, visitor_of, reasons):
+    with smtp_server(Mailbox(), authority.issue_cert("localhost"), authenticator=lambda *_: AuthResult()) as port:
+        visitor = visitor_of(port, FLASK_MAIL_USERNAME="latchkey", FLASK_MAIL_PASSWORD="pässword")
+        assert_unsent(visitor, "mail_server_unreachable", reasons)
+
+
+# Servers that aren't there, or as good as.
+
+
+def test_a_server_that_is_not_there_is_told_of(visitor_of, reasons):
+    assert_unsent(visitor_of(free_port()), "mail_server_unreachable", reasons)
+
+
+def test_a_server_that_hangs_up_is_told_of(visitor_of, reasons):
+    with strange_server(lambda line: None) as port:
+        assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
+
+
+@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\x00\r\n", 100_000 * b"2", b"\n"])
+def test_a_server_that_speaks_something_else_is_told_of(visitor_of, greeting, reasons):
+    with strange_server(lambda line: line.write(greeting)) as port:
+        visitor = visitor_of(port)
+        assert visitor.alert(expect(visitor.ask(ADDRESS), 503))
+    assert reasons[0] in ("mail_refused", "mail_server_unreachable")
+
+
+def drip(line: BinaryIO) -> None:
+    """Greet, a byte at a time, for ever: never so slowly that a single read would time out."""
+    while line.write(b"2"):
+        time.sleep(0.02)
+
+
+def drip_lines(line: BinaryIO) -> None:
+    """Greet with line after line."""
+    while line.write(b"220-and another thing\r\n"):
+        time.sleep(0.02)
+
+
+def hang_in_handshake(line: BinaryIO) -> None:
+    """Agree to TLS, late, and say nothing more."""
+    for answer in (b"220 hello", b"250-hello\r\n250 STARTTLS", b"220 go ahead"):
+        time.sleep(0.15)
+        line.write(answer + b"\r\n")
+        line.readline()
+    until_they_hang_up(line)
+
+
+@pytest.mark.parametrize("talk", [until_they_hang_up, drip, drip_lines, hang_in_handshake])
+def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk, reasons):
+    with strange_server(talk) as port:
+        visitor = visitor_of(port)
+        started = time.monotonic()
+        expect(visitor.ask(ADDRESS), 503)
+        assert time.monotonic() - started < 0.5 + 0.25
+        assert_unsent(visitor, "mail_server_unreachable", reasons)
+
+
+def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons):
+    """A queue that is full takes no connection: not at 127.0.0.1, nor where "localhost" is ::1 first."""
+    with ExitStack() as open_sockets:
+        port = free_port()
+        for family, _, _, _, address in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM):
+            listener = open_sockets.enter_context(closing(socket.socket(family)))
+            listener.bind(address)
+            listener.listen(0)
+            for _ in range(4):
+                waiting = open_sockets.enter_context(closing(socket.socket(family)))
+                waiting.setblocking(False)
+                waiting.connect_ex(address)
+        started = time.monotonic()
+        assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
+        assert time.monotonic() - started < 2 * (0.5 + 0.25)
+
+
+def test_nobody_waits_for_a_mail_server_for_more_than_five_seconds(visitor_of, reasons):
+    with strange_server(until_they_hang_up) as port:
+        visitor = visitor_of(port)
+        started = time.monotonic()
+        expect(visitor.ask(ADDRESS), 503)
+        assert time.monotonic() - started < 5

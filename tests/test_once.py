@@ -1,0 +1,109 @@
+"""What works once works once, however many arrive at the same moment: 32 threads, held back until all are there.
+
+Each is a browser's tab with the same cookies. The database decides who was first (see single_use.py); whoever comes
+second changes nothing and is told so, and nobody meets a 5xx.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from tests.authenticator import Authenticator
+
+CROWD = 32
+
+
+@pytest.fixture
+def ada(visitor, phone):
+    """A visitor who has made a passkey on their phone, and is signed in."""
+    visitor.sign_in_by_link("ada@example.org")
+    visitor.make_passkey(phone)
+    return visitor
+
+
+@pytest.fixture
+def crowd(visitor) -> Callable[..., list]:
+    """Post all of these forms at once, each from a tab of its own; return the tabs that got a 303, having asserted
+    that everybody else got a 4xx."""
+
+    def run(path: str, forms: list[dict | None]) -> list:
+        barrier = Barrier(len(forms))
+        tabs = [visitor.twin() for _ in forms]
+
+        def post(tab, form: dict | None) -> int:
+            barrier.wait(timeout=30)
+            return tab.post(path, form).status_code
+
+        with ThreadPoolExecutor(len(forms)) as pool:
+            statuses = list(pool.map(post, tabs, forms))
+        assert all(status == 303 or 400 <= status < 500 for status in statuses), Counter(statuses)
+        return [tab for tab, status in zip(tabs, statuses, strict=True) if status == 303]
+
+    return run
+
+
+def test_one_link_signs_in_once(visitor, crowd, snapshot, reasons):
+    visitor.ask("ada@example.org")
+    [winner] = crowd(visitor.read_mail().link, [None] * CROWD)
+    assert winner.is_signed_in()
+    assert reasons == ["already_used"] * (CROWD - 1)
+    assert sizes(snapshot) == {"users": 1, "sessions": 1, "passkeys": 0, "spent_tokens": 1}
+
+
+def test_one_code_signs_in_once(visitor, crowd, snapshot, reasons):
+    visitor.ask("ada@example.org")
+    [winner] = crowd("/sign-in/code", [{"code": visitor.read_mail().code}] * CROWD)
+    assert winner.is_signed_in()
+    assert reasons == ["already_used"] * (CROWD - 1)
+    assert sizes(snapshot) == {"users": 1, "sessions": 1, "passkeys": 0, "spent_tokens": 1}
+
+
+def test_one_assertion_signs_in_once(ada, phone, crowd, snapshot, reasons):
+    ada.sign_out()
+    before = sizes(snapshot)
+    credential = phone.get(ada.request_options())
+    [winner] = crowd("/sign-in/passkey", [form_with(credential)] * CROWD)
+    assert winner.is_signed_in()
+    assert reasons == ["already_used"] * (CROWD - 1)
+    assert sizes(snapshot) == before | {"sessions": 1, "spent_tokens": before["spent_tokens"] + 1}
+
+
+def test_one_registration_adds_one_passkey(ada, crowd, snapshot, reasons):
+    before = sizes(snapshot)
+    credential = Authenticator().create(ada.creation_options())
+    assert len(crowd("/account/passkeys", [form_with(credential)] * CROWD)) == 1
+    assert reasons == ["already_used"] * (CROWD - 1)
+    assert sizes(snapshot) == before | {"passkeys": 2, "spent_tokens": before["spent_tokens"] + 1}
+
+
+def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapshot, reasons):
+    """Here every challenge is good and spent; what is unique is the credential's id."""
+    before = sizes(snapshot)
+    forms = [form_with(Authenticator().create(ada.creation_options(), credential_id=bytes(32))) for _ in range(CROWD)]
+    assert len(crowd("/account/passkeys", forms)) == 1
+    assert reasons == ["duplicate_credential"] * (CROWD - 1)
+    assert sizes(snapshot) == before | {"passkeys": 2, "spent_tokens": before["spent_tokens"] + CROWD}
+
+
+def test_every_challenge_works_in_a_crowd(ada, phone, crowd, snapshot, reasons):
+    """Whoever has a right to come in comes in: nobody is turned away because it is crowded."""
+    ada.sign_out()
+    before = sizes(snapshot)
+    forms = [form_with(phone.get(ada.request_options())) for _ in range(CROWD)]
+    assert len(crowd("/sign-in/passkey", forms)) == CROWD
+    assert reasons == []
+    assert sizes(snapshot) == before | {"sessions": CROWD, "spent_tokens": before["spent_tokens"] + CROWD}
+
+
+def form_with(credential: dict) -> dict:
+    """The form of either ceremony."""
+    return {"credential": json.dumps(credential)}
+
+
+def sizes(snapshot) -> dict[str, int]:
+    """How many rows there are in each table."""
+    return {name: len(rows) for name, rows in snapshot().items()}

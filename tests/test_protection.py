@@ -1,0 +1,373 @@
+"""What holds for every page: the tests walk over all routes, so that a new one is protected or told of here."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+
+from app.extensions import db
+from app.models import Passkey
+from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect
+
+VALUES = {"token": "token", "passkey_id": 1, "id": "message", "filename": "latchkey.css"}
+
+# Forms that are nothing without a value.
+DEMANDING = ["/sign-in", "/sign-in/code", "/sign-in/passkey", "/account/passkeys"]
+
+OPTIONS = ["/sign-in/passkey/options", "/account/passkeys/options"]
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def paths(app: Flask, method: str) -> Iterator[str]:
+    """Every path of the site that takes the method, with a value for each of its parts."""
+    urls = app.url_map.bind("localhost")
+    for rule in app.url_map.iter_rules():
+        if method in rule.methods:
+            values = {name: VALUES[name] for name in rule.arguments}
+            yield urls.build(rule.endpoint, values, method=method)
+
+
+@pytest.fixture
+def member(visitor) -> Visitor:
+    """A visitor who is signed in, and has a passkey."""
+    visitor.sign_in_by_link("ada@example.org")
+    visitor.make_passkey(Authenticator())
+    return visitor
+
+
+def assert_protected(response, **changed: str) -> None:
+    """Assert that the response has exactly these headers, and none twice."""
+    expected = {
+        "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
+        "Referrer-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cache-Control": "no-store",
+    } | changed
+    found = {name: response.headers.getlist(name) for name in expected}
+    assert found == {name: [value] for name, value in expected.items()}, response.request.path
+
+
+# Who may post.
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost:8000"},
+        {"Sec-Fetch-Site": "sideways"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "http://localhost:9000"},
+        {"Origin": "https://localhost:8000"},
+        {"Origin": "http://localhost:8000.evil.example"},
+        {"Origin": "null"},
+        {},
+    ],
+    ids=str,
+)
+def test_no_form_is_taken_from_another_site(member, unchanged, reasons, headers):
+    with unchanged():
+        for path in paths(member.app, "POST"):
+            response = expect(member.client.post(path, base_url=member.site_url, headers=headers), 403)
+            assert path in OPTIONS or member.alert(response)
+            assert "Set-Cookie" not in response.headers
+    assert set(reasons) == {"cross_site"}
+    assert member.is_signed_in()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://localhost:8000"},
+    ],
+    ids=str,
+)
+def test_every_form_is_taken_from_our_own_pages(app, headers):
+    for path in paths(app, "POST"):
+        assert app.test_client().post(path, base_url="http://localhost:8000", headers=headers).status_code != 403, path
+
+
+# Whose pages are whose.
+
+
+def test_every_page_of_the_account_leads_to_signing_in(visitor):
+    for path in paths(visitor.app, "GET"):
+        if path.startswith("/account"):
+            assert expect(visitor.get(path), 303).location == f"/sign-in?next={path}"
+
+
+def test_every_form_of_the_account_wants_a_session(visitor, unchanged, reasons):
+    forms = [path for path in paths(visitor.app, "POST") if path.startswith("/account")]
+    with unchanged():
+        for path in forms:
+            expect(visitor.post(path), 401)
+    assert reasons == ["not_signed_in"] * len(forms)
+
+
+def test_somebody_elses_passkey_is_not_there(member, stranger, unchanged):
+    stranger.sign_in_by_link("eve@example.org")
+    with member.app.app_context():
+        passkey_id = db.session.query(Passkey.id).scalar()
+    with unchanged():
+        expect(stranger.post(f"/account/passkeys/{passkey_id}/remove"), 404)
+    expect(member.post(f"/account/passkeys/{passkey_id}/remove"), 303)
+
+
+def test_looking_around_writes_nothing(visitor, unchanged):
+    with unchanged():
+        for path in paths(visitor.app, "GET"):
+            assert visitor.get(path, buffered=True).status_code < 500, path
+
+
+def test_a_form_that_is_opened_as_a_page_leads_to_its_page(member):
+    pages = set(paths(member.app, "GET"))
+    for path in paths(member.app, "POST"):
+        if path not in pages and path != "/sign-out":
+            assert expect(member.get(path), 303).location in ("/sign-in", "/account", "/sign-in/check-email"), path
+            expect(member.client.head(path, base_url=member.site_url), 303)
+
+
+def test_signing_out_is_no_page(member):
+    response = expect(member.get("/sign-out"), 405)
+    assert member.alert(response)
+    assert response.allow == {"OPTIONS", "POST"}
+    assert member.is_signed_in()
+
+
+# What the browser is told.
+
+
+def test_every_answer_has_the_security_headers(member):
+    anonymous = Visitor(member.app)
+    for visitor in (member, anonymous):
+        for path in paths(member.app, "GET"):
+            response = visitor.get(path, buffered=True)
+            may_be_kept = path.startswith("/static/") or path == "/sign-in"
+            cache_control = response.headers["Cache-Control"] if may_be_kept else "no-store"
+            assert_protected(response, **{"Cache-Control": cache_control})
+        for path in paths(member.app, "POST"):
+            assert_protected(visitor.post(path))
+
+
+def test_every_error_has_the_security_headers(visitor):
+    for response, status in (
+        (visitor.get("/nowhere"), 404),
+        (visitor.get("/sign-out"), 405),
+        (visitor.client.get("/", base_url="http://evil.example"), 400),
+        (visitor.client.get("/", base_url="http://127.0.0.1:8000"), 302),
+        (visitor.client.post("/sign-in", base_url=visitor.site_url), 403),
+        (visitor.post("/sign-in", {"email": 200_000 * "a"}), 413),
+        (visitor.post("/account/welcome"), 401),
+    ):
+        assert_protected(expect(response, status))
+
+
+def test_personal_pages_are_not_kept(member):
+    expect(member.ask("grace@example.org"), 303)
+    for path in ("/account", "/account/welcome", "/sign-in/check-email", member.read_mail().link, "/"):
+        assert_protected(expect(member.get(path), 200))
+
+
+def test_the_sign_in_page_may_come_back_by_the_back_button(visitor):
+    assert_protected(visitor.get("/sign-in"), **{"Cache-Control": "private, no-cache"})
+
+
+def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
+    visitor.ask("ada@example.org")
+    [link] = [word.split('"')[1] for word in visitor.get("/dev/mail/").text.split() if '"/dev/mail/' in word]
+    policy = expect(visitor.get(f"{link}/html"), 200).headers["Content-Security-Policy"].split("; ")
+    assert policy[:2] == ["default-src 'none'", "style-src 'unsafe-inline'"]
+    assert policy[3] == "sandbox allow-top-navigation-by-user-activation"
+
+
+# Which host is answered.
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "localhost",
+        "localhost:9000",
+        "localhost:8000.evil.example",
+        "evil.localhost:8000",
+        "user@localhost:8000",
+        "localhost:8000/",
+        "127.0.0.1.evil.example:8000",
+        "[",
+        "",
+    ],
+)
+def test_an_unknown_host_is_refused(visitor, host):
+    for path in ("/", "/sign-in", "/nowhere", "/static/latchkey.css"):
+        response = visitor.client.get(path, headers={"Host": host})
+        assert visitor.alert(expect(response, 400))
+        assert "evil.example" not in response.text
+
+
+def test_a_health_check_may_call_the_site_anything(visitor):
+    response = expect(visitor.client.get("/healthz", base_url="http://10.0.0.7:8080"), 200)
+    assert response.text == "ok\n"
+
+
+@pytest.mark.parametrize("site_url", ["http://localhost:8000", "http://localhost"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
+def test_a_loopback_address_leads_to_localhost(make_app, site_url, address):
+    client = make_app(FLASK_SITE_URL=site_url).test_client()
+    for path in ("/", "/sign-in?next=/account%3Fa%3Db%26c", "/nowhere/%C3%BC%20x?a=b?c"):
+        response = client.get(path, base_url=site_url.replace("localhost", address))
+        assert expect(response, 302).location == site_url + path
+
+
+def test_a_loopback_address_leads_nowhere_on_the_internet(make_app):
+    app = make_app(
+        FLASK_SITE_URL="https://example.org",
+        FLASK_SECRET_KEY="0123456789abcdef0123456789abcdef",
+        FLASK_MAIL_SERVER="mail.example.org",
+        FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
+    )
+    client = app.test_client()
+    expect(client.get("/", base_url="https://127.0.0.1"), 400)
+    expect(client.get("/dev/mail/", base_url="https://example.org"), 404)
+
+
+# The outbox is for this machine alone.
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
+def test_the_outbox_is_not_shown_through_a_proxy(visitor, header):
+    expect(visitor.get("/dev/mail/"), 200)
+    expect(visitor.get("/dev/mail/", headers={header: "127.0.0.1"}), 404)
+
+
+def test_the_outbox_is_not_shown_to_another_machine(visitor):
+    expect(visitor.get("/dev/mail/", environ_overrides={"REMOTE_ADDR": "::1"}), 200)
+    expect(visitor.get("/dev/mail/", environ_overrides={"REMOTE_ADDR": "192.0.2.1"}), 404)
+
+
+@pytest.mark.parametrize("id", ["message", "..%2Fsecret-key", "%2e%2e/latchkey", "*", "%00", "."])
+def test_the_outbox_holds_messages_and_nothing_else(visitor, id):
+    visitor.ask("ada@example.org")
+    expect(visitor.get(f"/dev/mail/{id}"), 404)
+
+
+# What is sent to us.
+
+FIELDS = ("email", "code", "credential", "next", "again", "name", "welcome")
+FORM = "application/x-www-form-urlencoded"
+
+
+def every_field(value: str) -> dict:
+    """A form with this value in every field."""
+    return {"data": dict.fromkeys(FIELDS, value)}
+
+
+HOSTILE = {
+    "nothing": {},
+    "empty": every_field(""),
+    "NUL": every_field("\0"),
+    "long": every_field(100_000 * "a"),
+    "not characters": every_field("\ufffe\U0010ffff\u202e"),
+    "surrogates": {"data": "&".join(f"{name}=%ED%A0%80%ED%B0%80%FF" for name in FIELDS), "content_type": FORM},
+    "a lone surrogate in JSON": every_field(
+        r'{"id": "\ud800", "rawId": "\ud800", "response": {"clientDataJSON": "AA"}}'
+    ),
+    "a list": every_field("[]"),
+    "null": every_field("null"),
+    "a number": every_field("1e999"),
+    "a huge number": every_field(5000 * "9"),
+    "deep": every_field(50_000 * "["),
+    "empty parts": every_field('{"rawId": null, "response": {"clientDataJSON": {}}}'),
+    "a JSON body": {"json": dict.fromkeys(FIELDS, "x")},
+    "another type": {"data": b"email=ada@example.org", "content_type": "text/plain"},
+    "another encoding": {"data": "email=ada".encode("utf-16"), "content_type": f"{FORM}; charset=utf-16"},
+    "multipart without a boundary": {"data": b"--x\r\n", "content_type": "multipart/form-data"},
+    "multipart cut off": {
+        "data": b"--x\r\nContent-Disposition: form",
+        "content_type": "multipart/form-data; boundary=x",
+    },
+    "a file": {
+        "data": b"--x\r\nContent-Disposition: form-data; name=email; filename=f\r\n\r\nx\r\n--x--",
+        "content_type": "multipart/form-data; boundary=x",
+    },
+    "many fields": {"data": "&".join(f"a{number}=" for number in range(5000)), "content_type": FORM},
+    "only separators": {"data": 1000 * "&=", "content_type": FORM},
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_whatever_is_posted_is_refused_and_breaks_nothing(member, body):
+    expect(member.ask("grace@example.org"), 303)
+    forms = sorted(paths(member.app, "POST"), key="/sign-out".__eq__)
+    for path in forms:
+        for visitor in (Visitor(member.app), member):
+            response = visitor.client.post(
+                path, base_url=visitor.site_url, headers={"Sec-Fetch-Site": "same-origin"}, **body
+            )
+            assert response.status_code < 500, f"{path} answered {response.status}"
+            assert response.status_code >= 400 or path not in DEMANDING, f"{path} took it"
+
+
+def test_more_than_any_form_holds_is_refused(member, unchanged):
+    anonymous = Visitor(member.app)
+    with unchanged():
+        for path in DEMANDING:
+            visitor = member if path.startswith("/account") else anonymous
+            response = expect(visitor.post(path, dict.fromkeys(FIELDS, 200_000 * "a")), 413)
+            assert visitor.alert(response)
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "e30.x.y", "%00", "é", 4000 * "a"])
+def test_a_cookie_that_is_not_ours_is_nobody(visitor, cookie):
+    visitor.client.set_cookie("latchkey-8000", cookie)
+    assert expect(visitor.get("/account"), 303).location == "/sign-in?next=/account"
+
+
+def test_what_a_query_holds_breaks_nothing(visitor):
+    for path in ("/", "/sign-in", "/account", "/account/welcome", "/dev/mail/"):
+        for next in ("%00", "%ED%A0%80", "%FF", 10_000 * "a", "[", "&next=/account", "%0d%0aa:b"):
+            assert visitor.get(f"{path}?next={next}").status_code < 400
+
+
+# What scripts are told.
+
+
+@pytest.mark.parametrize("path", OPTIONS)
+def test_errors_of_what_scripts_fetch_are_problem_details(visitor, path):
+    """RFC 9457."""
+    responses = [
+        visitor.post(path, headers={"Sec-Fetch-Site": "cross-site"}),
+        visitor.client.post(path, base_url="http://evil.example"),
+        visitor.client.put(path, base_url=visitor.site_url, headers={"Sec-Fetch-Site": "same-origin"}),
+    ]
+    if path.startswith("/account"):
+        responses.append(visitor.post(path))
+    for response in responses:
+        assert response.mimetype == "application/problem+json"
+        problem = json.loads(response.text)
+        assert problem["status"] == response.status_code >= 400
+        assert problem["title"]
+
+
+def test_an_unhandled_error_is_a_page_of_ours(app):
+    @app.get("/broken")
+    def break_down():
+        raise RuntimeError
+
+    visitor = Visitor(app)
+    response = expect(visitor.get("/broken"), 500)
+    assert visitor.alert(response)
+    assert "RuntimeError" not in response.text
+    assert_protected(response)

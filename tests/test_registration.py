@@ -1,0 +1,639 @@
+"""Making a passkey: what is accepted, and each reason for which a response to creation options is refused.
+
+A refusal is a 4xx with a sentence for the visitor that tells little, an exact reason in the log, and no row changed,
+except that a challenge of ours is spent by whatever answers it.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import cbor2
+import pytest
+import time_machine
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from sqlalchemy import select
+
+from app.ceremonies import CHALLENGE_LIFETIME
+from app.extensions import db
+from app.models import Passkey, now
+from tests.authenticator import (
+    BE,
+    BS,
+    ED,
+    EDDSA,
+    ES256,
+    MISSING,
+    RS256,
+    UP,
+    UV,
+    Authenticator,
+    InvalidStateError,
+    changed,
+    cose_key,
+    decode,
+    encode,
+)
+
+VAGUE = "The passkey could not be added. Nothing has changed; please try again."
+
+SMALL_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
+
+
+@pytest.fixture
+def ada(visitor):
+    """A visitor who has signed in by email and has no passkey yet."""
+    visitor.sign_in_by_link("ada@example.org")
+    return visitor
+
+
+@pytest.fixture
+def bob(stranger):
+    """Somebody else, signed in at a browser of their own."""
+    stranger.sign_in_by_link("bob@example.org")
+    return stranger
+
+
+@pytest.fixture
+def refuses(ada, reasons, unchanged) -> Callable[..., None]:
+    """Assert that Ada's response is refused for `reason`, having spent its challenge and changed nothing else."""
+
+    def check(credential: object, reason: str, spent: int = 1, sentence: str = VAGUE) -> None:
+        with unchanged(spent=spent):
+            response = ada.register(credential)
+        assert (response.status_code, reasons) == (400, [reason])
+        assert ada.alert(response) == sentence
+
+    return check
+
+
+def passkeys_in(app) -> list[Passkey]:
+    with app.app_context():
+        return list(db.session.scalars(select(Passkey).order_by(Passkey.id)))
+
+
+# What the site asks for.
+
+
+def test_the_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada):
+    options = ada.creation_options()
+    assert options["rp"] == {"id": "localhost", "name": "Latchkey"}
+    assert options["attestation"] == "none"
+    assert [parameters["alg"] for parameters in options["pubKeyCredParams"]] == [EDDSA, ES256, RS256]
+    selection = options["authenticatorSelection"]
+    assert (selection["residentKey"], selection["userVerification"]) == ("required", "required")
+    # A security key is welcome, too.
+    assert "authenticatorAttachment" not in selection
+
+
+def test_the_user_handle_is_64_random_bytes_and_stays(ada, bob):
+    handles = [decode(visitor.creation_options()["user"]["id"]) for visitor in (ada, ada, bob)]
+    assert [len(handle) for handle in handles] == [64, 64, 64]
+    assert handles[0] == handles[1] != handles[2]
+
+
+def test_a_device_that_has_a_passkey_is_asked_to_make_no_second(ada, phone):
+    ada.make_passkey(phone)
+    assert ada.creation_options()["excludeCredentials"] == [
+        {"id": encode(phone.credentials[0].id), "type": "public-key", "transports": ["hybrid", "internal"]}
+    ]
+    with pytest.raises(InvalidStateError):
+        phone.create(ada.creation_options())
+
+
+# What it accepts.
+
+
+def test_a_passkey_is_added(ada, phone, app, events):
+    response = ada.make_passkey(phone)
+    assert response.location == "/account"
+    assert ("passkey_added", {"user": 1, "passkey": 1}) in events
+    [passkey] = passkeys_in(app)
+    assert passkey.credential_id == phone.credentials[0].id
+    assert (passkey.backup_eligible, passkey.backup_state) == (True, True)
+    assert (passkey.sign_count, passkey.transports) == (0, "hybrid internal")
+    assert passkey.last_used_at is None
+
+
+@pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
+def test_every_algorithm_that_was_offered_registers(ada, algorithm, app):
+    ada.make_passkey(Authenticator(algorithm=algorithm))
+    assert len(passkeys_in(app)) == 1
+
+
+@pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
+def test_self_attestation_is_accepted(ada, algorithm, app):
+    ada.make_passkey(Authenticator(algorithm=algorithm), attestation="packed")
+    assert len(passkeys_in(app)) == 1
+
+
+def test_a_security_key_registers_with_its_counter(ada, app):
+    ada.make_passkey(Authenticator(synced=False), sign_count=2**32 - 1)
+    [passkey] = passkeys_in(app)
+    assert (passkey.backup_eligible, passkey.backup_state) == (False, False)
+    assert (passkey.sign_count, passkey.transports) == (2**32 - 1, "usb")
+
+
+def test_a_passkey_that_may_be_synced_and_is_not_yet_registers(ada, phone, app):
+    ada.make_passkey(phone, flags=UP | UV | BE)
+    [passkey] = passkeys_in(app)
+    assert (passkey.backup_eligible, passkey.backup_state) == (True, False)
+
+
+def test_extension_outputs_that_nobody_asked_for_are_accepted(ada, phone, app):
+    """Chrome asks a security key for `credProtect` on its own account (L3 7.1 step 28: ignore them)."""
+    outputs = cbor2.dumps({"credProtect": 2})
+    ada.make_passkey(phone, flags=UP | UV | BE | ED, mangle={"authenticatorData": lambda data: data + outputs})
+    assert len(passkeys_in(app)) == 1
+
+
+def test_client_data_with_more_members_is_accepted(ada, phone, app):
+    """L3 5.8.1.3: there may be more one day, and some browsers add one to see who breaks."""
+    ada.make_passkey(phone, client_data={"other_keys_can_be_added_here": "do not compare against a template"})
+    assert len(passkeys_in(app)) == 1
+
+
+def test_client_data_of_a_browser_that_says_nothing_about_frames_is_accepted(ada, phone, app):
+    ada.make_passkey(phone, client_data={"crossOrigin": None})
+    assert len(passkeys_in(app)) == 1
+
+
+def test_a_credential_id_of_1023_bytes_is_accepted(ada, phone, app):
+    ada.make_passkey(phone, credential_id=bytes(1023))
+    assert len(passkeys_in(app)[0].credential_id) == 1023
+
+
+def test_unknown_transports_are_left_out(ada, phone, app):
+    told = ["usb", "telepathy", 5, None, "ble"]
+    ada.register(changed(phone.create(ada.creation_options()), "transports", told))
+    assert passkeys_in(app)[0].transports == "ble usb"
+
+
+def test_a_response_without_transports_is_accepted(ada, phone, app):
+    ada.register(changed(phone.create(ada.creation_options()), "transports", MISSING))
+    assert passkeys_in(app)[0].transports == ""
+
+
+def test_an_account_may_have_several_passkeys(ada, app):
+    for _ in range(3):
+        ada.make_passkey(Authenticator())
+    assert len(passkeys_in(app)) == 3
+
+
+# The challenge.
+
+
+def test_a_challenge_that_is_not_ours_is_refused(ada, phone, refuses):
+    options = ada.creation_options() | {"challenge": encode(bytes(32))}
+    refuses(phone.create(options), "malformed_token", spent=0)
+
+
+def test_a_challenge_signed_with_another_key_is_refused(ada, phone, refuses, make_app):
+    elsewhere = type(ada)(make_app())
+    elsewhere.sign_in_by_link("ada@example.org")
+    options = ada.creation_options() | {"challenge": elsewhere.creation_options()["challenge"]}
+    refuses(phone.create(options), "malformed_token", spent=0)
+
+
+def test_a_challenge_for_the_other_ceremony_is_refused(ada, stranger, phone, refuses):
+    options = ada.creation_options() | {"challenge": stranger.request_options()["challenge"]}
+    refuses(phone.create(options), "malformed_token", spent=0)
+
+
+def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
+    options = ada.creation_options() | {"challenge": bob.creation_options()["challenge"]}
+    refuses(phone.create(options), "bound_to_another_user", spent=0)
+
+
+def test_an_expired_challenge_is_refused(ada, phone, refuses):
+    credential = phone.create(ada.creation_options())
+    with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
+        refuses(credential, "expired", spent=0, sentence="That took too long and has expired. Please try again.")
+
+
+def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        credential = phone.create(ada.creation_options())
+    refuses(credential, "from_the_future", spent=0)
+
+
+def test_a_challenge_works_once(ada, phone, refuses):
+    options = ada.creation_options()
+    ada.register(phone.create(options))
+    sentence = "That was used already, and works only once. Please try again."
+    refuses(Authenticator().create(options), "already_used", spent=0, sentence=sentence)
+
+
+def test_the_same_response_again_is_refused(ada, phone, refuses):
+    credential = phone.create(ada.creation_options())
+    ada.register(credential)
+    sentence = "That was used already, and works only once. Please try again."
+    refuses(credential, "already_used", spent=0, sentence=sentence)
+
+
+def test_a_refused_response_has_spent_its_challenge(ada, phone, reasons):
+    options = ada.creation_options()
+    ada.register(phone.create(options, flags=UP))
+    ada.register(Authenticator().create(options))
+    assert reasons == ["user_not_verified", "already_used"]
+
+
+# What the browser says: L3 7.1 steps 7 to 11.
+
+
+def test_another_type_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), client_data={"type": "webauthn.get"}), "wrong_type")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "https://localhost:8000",
+        "http://localhost:8001",
+        "http://localhost",
+        "http://localhost:8000/",
+        "http://LOCALHOST:8000",
+        "http://localhost:8000.evil.example",
+        "null",
+        "",
+    ],
+)
+def test_another_origin_is_refused(ada, phone, refuses, origin):
+    refuses(phone.create(ada.creation_options(), client_data={"origin": origin}), "wrong_origin")
+
+
+def test_a_passkey_made_in_another_sites_frame_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), client_data={"crossOrigin": True}), "cross_origin")
+
+
+def test_a_passkey_made_below_another_page_is_refused(ada, phone, refuses):
+    credential = phone.create(ada.creation_options(), client_data={"topOrigin": "https://evil.example"})
+    refuses(credential, "cross_origin")
+
+
+# What the authenticator says: L3 7.1 steps 14 to 17.
+
+
+def test_another_rp_id_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), rp_id="evil.example"), "wrong_rp_id")
+
+
+def test_a_user_who_was_not_present_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), flags=UV | BE | BS), "user_not_present")
+
+
+def test_a_user_who_was_not_verified_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), flags=UP | BE | BS), "user_not_verified")
+
+
+def test_a_backup_of_what_cannot_be_backed_up_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), flags=UP | UV | BS), "inconsistent_backup_flags")
+
+
+# The credential's id: L3 7.1 steps 25 and 26.
+
+
+def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), credential_id=bytes(1024)), "credential_id_too_long")
+
+
+def test_an_outer_id_that_is_not_the_attested_id_is_refused(ada, phone, refuses):
+    credential = phone.create(ada.creation_options())
+    refuses(credential | {"id": encode(bytes(32)), "rawId": encode(bytes(32))}, "credential_id_mismatch")
+
+
+@pytest.mark.parametrize("id", ["", "=", "AA", "not base64url!", encode(bytes(32))])
+def test_an_id_that_is_not_the_raw_id_is_refused(ada, phone, refuses, id):
+    refuses(phone.create(ada.creation_options()) | {"id": id}, "credential_id_mismatch")
+
+
+def test_a_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
+    ada.make_passkey(phone)
+    credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
+    refuses(credential, "duplicate_credential", sentence="This passkey is registered already.")
+
+
+def test_a_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
+    """Whoever learns a credential id (it is no secret) must not take it over, nor block its owner."""
+    bob.make_passkey(phone)
+    credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
+    refuses(credential, "duplicate_credential", sentence="This passkey is registered already.")
+    bob.sign_out()
+    bob.sign_in_by_passkey(phone)
+
+
+# What the browser says about extensions.
+
+
+def test_a_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
+    """It would never be offered in autofill."""
+    outputs = {"credProps": {"rk": False}}
+    refuses(phone.create(ada.creation_options()) | {"clientExtensionResults": outputs}, "not_discoverable")
+
+
+@pytest.mark.parametrize("outputs", [{}, {"credProps": {}}, {"credProps": {"rk": True}}, MISSING], ids=str)
+def test_a_browser_that_does_not_say_no_is_taken_at_its_word(ada, phone, app, outputs):
+    ada.register(changed(phone.create(ada.creation_options()), "clientExtensionResults", outputs))
+    assert len(passkeys_in(app)) == 1
+
+
+@pytest.mark.parametrize("outputs", [None, 5, "text", [], {"credProps": None}, {"credProps": []}, {"credProps": "rk"}])
+def test_malformed_extension_results_are_refused(ada, phone, refuses, outputs):
+    credential = changed(phone.create(ada.creation_options()), "clientExtensionResults", outputs)
+    refuses(credential, "malformed_response")
+
+
+# The attestation statement: L3 7.1 steps 21 to 24. None was asked for, and none is trusted.
+
+
+@pytest.mark.parametrize(
+    "format", ["tpm", "android-key", "android-safetynet", "fido-u2f", "apple", "compound", "", None]
+)
+def test_another_attestation_format_is_refused(ada, phone, refuses, format):
+    refuses(phone.create(ada.creation_options(), attestation=(format, {})), "attestation_not_accepted")
+
+
+def test_a_statement_with_a_makers_certificates_is_refused(ada, phone, refuses):
+    """The real one of the specification's test vectors is refused in test_vectors.py."""
+    statement = {"alg": ES256, "sig": b"signature", "x5c": [b"certificate"]}
+    refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "attestation_not_accepted")
+
+
+@pytest.mark.parametrize("statement", [{"alg": ES256}, {"sig": b""}, {"": None}, [], 0, None, b"", ""])
+def test_an_attestation_of_none_that_says_something_is_refused(ada, phone, refuses, statement):
+    refuses(phone.create(ada.creation_options(), attestation=("none", statement)), "attestation_not_accepted")
+
+
+def test_a_self_attestation_signed_with_another_key_is_refused(ada, phone, refuses):
+    other_key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256)
+    credential = phone.create(ada.creation_options(), attestation="packed", public_key=other_key)
+    refuses(credential, "wrong_signature")
+
+
+def test_a_self_attestation_by_another_algorithm_is_refused(ada, phone, refuses):
+    statement = {"alg": EDDSA, "sig": b"signature"}
+    refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "malformed_response")
+
+
+@pytest.mark.parametrize("statement", [{}, {"alg": ES256}, {"sig": b"signature"}, {"alg": ES256, "sig": 5}, [], None])
+def test_a_self_attestation_without_a_signature_is_refused(ada, phone, refuses, statement):
+    refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "malformed_response")
+
+
+# The key: L3 7.1 step 20. It is loaded before it is stored, so that no passkey is made that can never sign in.
+
+
+@pytest.mark.parametrize("algorithm", [-35, -36, -37, -47, -65535, -9, 7])
+def test_an_algorithm_that_was_not_offered_is_refused(ada, phone, refuses, algorithm):
+    key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), algorithm)
+    refuses(phone.create(ada.creation_options(), public_key=key), "algorithm_not_offered")
+
+
+def test_a_point_off_the_curve_is_refused(ada, phone, refuses):
+    key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {-3: bytes(31) + b"\x01"}
+    refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
+
+
+def test_a_p384_key_labelled_es256_is_refused(ada, phone, refuses):
+    key = cose_key(ec.generate_private_key(ec.SECP384R1()).public_key(), ES256)
+    refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
+
+
+def test_a_p256_key_labelled_rs256_is_refused(ada, phone, refuses):
+    key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), RS256)
+    refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
+
+
+def test_an_rsa_key_with_exponent_one_is_refused(ada, phone, refuses):
+    """With e = 1 everybody can sign."""
+    key = {1: 3, 3: RS256, -1: b"\xff" * 256, -2: b"\x01"}
+    refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
+
+
+def test_a_short_rsa_key_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), public_key=cose_key(SMALL_RSA_KEY, RS256)), "unusable_key")
+
+
+def test_an_rsa_key_too_long_to_be_used_is_refused(ada, phone, refuses):
+    """OpenSSL verifies no signature of more than 16384 bits."""
+    key = {1: 3, 3: RS256, -1: b"\xff" * 4096, -2: b"\x01\x00\x01"}
+    refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
+
+
+def test_a_short_ed25519_key_is_refused(ada, phone, refuses):
+    key = cose_key(ed25519.Ed25519PrivateKey.generate().public_key(), EDDSA)
+    refuses(phone.create(ada.creation_options(), public_key=key | {-2: key[-2][:31]}), "unusable_key")
+
+
+def test_an_ed448_key_labelled_eddsa_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), public_key={1: 1, 3: EDDSA, -1: 7, -2: bytes(57)}), "unusable_key")
+
+
+# Malformed, from the outside in. Until the challenge has been read there is nothing to spend.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "null",
+        "true",
+        "5",
+        '"text"',
+        "[]",
+        "{}",
+        "{",
+        "\0",
+        '{"response": null}',
+        '{"response": []}',
+        '{"response": "text"}',
+        '{"response": {}}',
+        '{"response": {"clientDataJSON": "\\ud800"}}',
+        "9" * 5000,
+        "[" * 40_000,
+        '{"a":' * 8_000,
+    ],
+    ids=lambda text: f"{len(text)} of {text[:20]!a}",
+)
+def test_text_that_is_no_credential_is_refused(refuses, text):
+    refuses(text, "malformed_response", spent=0)
+
+
+def test_a_form_without_a_credential_is_refused(ada, reasons, unchanged):
+    with unchanged():
+        response = ada.post("/account/passkeys")
+    assert (response.status_code, reasons) == (400, ["malformed_response"])
+
+
+def test_a_body_that_is_too_large_is_refused(ada, reasons, unchanged):
+    with unchanged():
+        response = ada.register("[" * 200_000)
+    assert (response.status_code, reasons) == (413, ["request_entity_too_large"])
+
+
+WRONG_VALUES = [MISSING, None, True, 5, "", "=", "not base64url!", "AAAAA", "é", [], ["AA"], {}, {"a": "b"}]
+
+
+@pytest.mark.parametrize("value", WRONG_VALUES, ids=lambda value: "missing" if value is MISSING else ascii(value))
+@pytest.mark.parametrize(
+    ("field", "spent"),
+    [("rawId", 1), ("response", 0), ("clientDataJSON", 0), ("attestationObject", 1)],
+)
+def test_a_malformed_field_is_refused(ada, phone, refuses, field, spent, value):
+    refuses(changed(phone.create(ada.creation_options()), field, value), "malformed_response", spent=spent)
+
+
+@pytest.mark.parametrize("value", [MISSING, None, True, 5, [], {}])
+def test_an_id_that_is_no_text_is_refused(ada, phone, refuses, value):
+    refuses(changed(phone.create(ada.creation_options()), "id", value), "malformed_response")
+
+
+@pytest.mark.parametrize("value", [MISSING, None, 5, "", "password", [], {}])
+def test_a_credential_of_another_type_is_refused(ada, phone, refuses, value):
+    refuses(changed(phone.create(ada.creation_options()), "type", value), "malformed_response")
+
+
+@pytest.mark.parametrize("value", [5, True])
+def test_malformed_transports_are_refused(ada, phone, refuses, value):
+    refuses(changed(phone.create(ada.creation_options()), "transports", value), "malformed_response")
+
+
+@pytest.mark.parametrize("value", [None, 5, "", "not base64url!", "é", [], {}, encode(b"\xff" * 32)])
+def test_a_malformed_challenge_is_refused(ada, phone, refuses, value):
+    credential = phone.create(ada.creation_options(), client_data={"challenge": value})
+    refuses(credential, "malformed_response", spent=0)
+
+
+@pytest.mark.parametrize(
+    "data", [b"null", b"[]", b"5", b"{", b"\xff\xfe\xfd", b"[" * 20_000], ids=lambda data: data[:9]
+)
+def test_malformed_client_data_is_refused(ada, phone, refuses, data):
+    credential = phone.create(ada.creation_options(), mangle={"clientDataJSON": lambda _: data})
+    refuses(credential, "malformed_response", spent=0)
+
+
+@pytest.mark.parametrize("name", ["type", "origin"])
+@pytest.mark.parametrize("value", [5, [], {}, True])
+def test_client_data_with_members_of_the_wrong_type_is_refused(ada, phone, refuses, name, value):
+    refuses(phone.create(ada.creation_options(), client_data={name: value}), f"wrong_{name}")
+
+
+@pytest.mark.parametrize("name", ["type", "origin"])
+def test_client_data_with_members_missing_is_refused(ada, phone, refuses, name):
+    refuses(phone.create(ada.creation_options(), client_data={name: None}), "malformed_response")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff",  # a break, with nothing to break
+        b"\xa3",  # a map of three, and then nothing
+        b"\xf6",  # null
+        b"\x05",
+        b"\x80",  # an empty list
+        b"\xa0",  # an empty map
+        b"\x81" * 20_000,  # lists in lists
+        b"\xa1\x00" * 20_000,  # maps in maps
+        b"\x5b\x00\x00\x00\xff\xff\xff\xff\xff",  # a terabyte of bytes, announced
+        b"\x9b\x00\x00\x00\xff\xff\xff\xff\xff",  # a terabyte of members, announced
+        b"\xd8\x1d\x00",  # a reference to nothing
+        cbor2.dumps({"fmt": "none", "attStmt": {}}),
+        cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": None}),
+        cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": "text"}),
+        cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": b""}),
+        cbor2.dumps({"fmt": "none", "authData": bytes(37)}),
+        cbor2.dumps({"attStmt": {}, "authData": bytes(37)}),
+    ],
+    ids=lambda data: data[:12].hex(),
+)
+def test_a_malformed_attestation_object_is_refused(ada, phone, refuses, data):
+    credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: data})
+    refuses(credential, "malformed_response")
+
+
+@pytest.mark.parametrize("kept", [36, 37, 52, 53, 54, 55, 60, 86, 87, 88, 100, -33, -1])
+def test_truncated_authenticator_data_is_refused(ada, phone, refuses, kept):
+    """37 bytes are the least; with an AAGUID 53, the id's length 55, an id of 32 bytes 87, and then comes the key."""
+    credential = phone.create(ada.creation_options(), mangle={"authenticatorData": lambda data: data[:kept]})
+    refuses(credential, "malformed_response")
+
+
+def test_authenticator_data_that_goes_on_is_refused(ada, phone, refuses):
+    credential = phone.create(ada.creation_options(), mangle={"authenticatorData": lambda data: data + b"\0"})
+    refuses(credential, "malformed_response")
+
+
+def test_extension_data_that_is_announced_and_missing_is_refused(ada, phone, refuses):
+    refuses(phone.create(ada.creation_options(), flags=UP | UV | ED), "malformed_response")
+
+
+def test_authenticator_data_without_a_credential_is_refused(ada, phone, refuses):
+    """The flag AT is off, and so the data ends after 37 bytes."""
+    flags_at = 32
+    without = {"authenticatorData": lambda data: data[:flags_at] + bytes([UP | UV]) + data[flags_at + 1 : 37]}
+    refuses(phone.create(ada.creation_options(), mangle=without), "malformed_response")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        0,
+        4,  # as one byte, the mark of an uncompressed point
+        -7,
+        b"",
+        "",
+        [],
+        {},
+        {1: 2},
+        {3: ES256},
+        {1: 2, 3: 0},
+        {1: 2, 3: ES256},
+        {1: 2, 3: ES256, -1: 1, -2: bytes(32)},
+        {1: 2, 3: ES256, -1: 1, -2: 5, -3: 5},
+        {1: 2, 3: ES256, -1: 1, -2: "text", -3: "text"},
+        {1: 2, 3: ES256, -1: 99, -2: bytes(32), -3: bytes(32)},
+        {1: "OKP", 3: EDDSA, -1: "Ed25519"},
+        {1: 1, 3: EDDSA, -1: 6, -2: "text"},
+        {1: 3, 3: RS256, -1: b"", -2: b""},
+        {1: 3, 3: RS256, -1: 5, -2: 5},
+        {1: 99, 3: ES256},
+        {1: [], 3: []},
+    ],
+    ids=repr,
+)
+def test_a_malformed_key_is_refused(ada, phone, reasons, unchanged, key):
+    with unchanged(spent=1):
+        response = ada.register(phone.create(ada.creation_options(), public_key=key))
+    assert response.status_code == 400
+    # Which it is depends on how far the key could be read.
+    assert reasons[0] in {"malformed_response", "unusable_key", "algorithm_not_offered"}
+
+
+def test_a_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
+    """CBOR can refer to what it has said (tags 28 and 29), so that forty lists of twice the last one before them are
+    a trillion lists. CTAP2's form has no tags at all; here, twelve are enough to see whether they are read."""
+    lists = b"".join(b"\xd8\x1c\x82" + (b"\xd8\x1d" + cbor2.dumps(i)) * 2 for i in range(11))
+    bomb = b"\x8c\xd8\x1c\x80" + lists
+    unfolding = {"authenticatorData": lambda data: data[:-1] + bomb}
+    # The key's map has one entry more, and its last byte is replaced by the value of that entry.
+    key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {99: 0}
+    refuses(phone.create(ada.creation_options(), public_key=key, mangle=unfolding), "malformed_response")
+
+
+# Who may.
+
+
+def test_nobody_registers_who_is_not_signed_in(ada, phone, stranger, reasons, unchanged):
+    credential = phone.create(ada.creation_options())
+    with unchanged():
+        response = stranger.register(credential)
+    assert (response.status_code, reasons) == (401, ["not_signed_in"])
+
+
+def test_nobody_registers_after_signing_out(ada, phone, reasons, unchanged):
+    tab, credential = ada.twin(), phone.create(ada.creation_options())
+    ada.sign_out()
+    with unchanged():
+        response = tab.register(credential)
+    assert (response.status_code, reasons) == (401, ["not_signed_in"])

