@@ -23,9 +23,14 @@ def _loopback(port: int) -> list[str]:
     return addresses
 
 
-_site = urlsplit(os.environ.get("FLASK_SITE_URL", "http://localhost:8000"))
+_site = os.environ.get("FLASK_SITE_URL", "http://localhost:8000")
+try:
+    _url = urlsplit(_site)
+    _port = _url.port or {"https": 443}.get(_url.scheme, 80)
+except ValueError as error:
+    sys.exit(f"Latchkey can't start: FLASK_SITE_URL={_site!r} is not usable: {error}.")
 # Elsewhere than on localhost, a proxy ends TLS and comes to port 8000.
-bind = _loopback(_site.port or 80) if _site.hostname == "localhost" else ["127.0.0.1:8000"]
+bind = _loopback(_port) if (_url.hostname or "").rstrip(".") == "localhost" else ["127.0.0.1:8000"]
 worker_class = "gthread"
 workers = 1
 threads = 8
@@ -44,4 +49,4 @@ def on_starting(server) -> None:
 
 def when_ready(server) -> None:
     """Say where to look."""
-    print(f"Latchkey is ready: {_site.geturl()}", flush=True)
+    print(f"Latchkey is ready: {_site}", flush=True)

@@ -19,7 +19,9 @@ def canonical(typed: str) -> str:
     if not local_part.isascii() or len(typed) > 254:
         raise Refusal("invalid_email", "not ASCII" if len(typed) <= 254 else "too long")
     try:
-        valid = validate_email(typed, check_deliverability=False, test_environment=current_app.config["LOCAL"])
+        valid = validate_email(
+            typed, check_deliverability=False, strict=True, test_environment=current_app.config["LOCAL"]
+        )
     except EmailNotValidError as error:
         raise Refusal("invalid_email", type(error).__name__) from error
     address = f"{valid.local_part}@{valid.ascii_domain}".lower()

@@ -17,7 +17,7 @@ from bench.server import Server
 from tests.authenticator import Authenticator
 
 ROUNDS = 7
-FLOWS = 100
+FLOWS = 150
 STARTS = 5
 
 Flow = Callable[[Server, Authenticator], None]

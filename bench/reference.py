@@ -38,11 +38,12 @@ CREATE INDEX IF NOT EXISTS passkeys_of_user ON passkeys (user_id);
 CREATE INDEX IF NOT EXISTS spent_when ON spent_tokens (spent_at);
 """
 
+SECRET_KEY = secrets.token_hex()
 app = Flask(__name__, instance_path=str(Path("instance").absolute()))
-app.config.update(SECRET_KEY=secrets.token_hex(), SESSION_COOKIE_SAMESITE="Lax", MAX_CONTENT_LENGTH=128 * 1024)
+app.config.update(SECRET_KEY=SECRET_KEY, SESSION_COOKIE_SAMESITE="Lax", MAX_CONTENT_LENGTH=128 * 1024)
 outbox = Path(app.instance_path) / "mail"
 outbox.mkdir(parents=True, exist_ok=True)
-serializers = {name: URLSafeTimedSerializer(app.secret_key, salt=name) for name in ("link", "create", "get")}
+serializers = {name: URLSafeTimedSerializer(SECRET_KEY, salt=name) for name in ("link", "create", "get")}
 connections = threading.local()
 
 HEAD = '<!doctype html><html lang="en"><meta charset="utf-8"><title>Reference</title>'
@@ -73,8 +74,8 @@ def database() -> sqlite3.Connection:
     return connections.own
 
 
-def one(statement: str, *values: Any) -> sqlite3.Row | None:
-    """Return the first row of the statement's result."""
+def one(statement: str, *values: Any) -> Any:
+    """Return the first row of the statement's result, or None."""
     return database().execute(statement, values).fetchone()
 
 
@@ -118,10 +119,10 @@ def browser() -> str:
 
 
 def code_for(id: str) -> str:
-    return hmac.digest(app.config["SECRET_KEY"].encode(), id.encode(), "sha256").hex()[:8]
+    return hmac.digest(SECRET_KEY.encode(), id.encode(), "sha256").hex()[:8]
 
 
-def current_user() -> sqlite3.Row | None:
+def current_user() -> Any:
     select = "SELECT users.* FROM sessions JOIN users ON users.id = user_id WHERE sessions.id = ? AND created_at > ?"
     return one(select, session.get("session"), time() - SESSION_SECONDS)
 

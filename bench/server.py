@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 
 CHECKOUT = Path(__file__).parent.parent
 SECONDS_TO_START = 60

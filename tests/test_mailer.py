@@ -300,7 +300,7 @@ def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk,
         visitor = visitor_of(port)
         started = time.monotonic()
         expect(visitor.ask(ADDRESS), 503)
-        assert time.monotonic() - started < 0.5 + 0.25
+        assert time.monotonic() - started < 0.5 + 0.4
         assert_unsent(visitor, "mail_server_unreachable", reasons)
 
 
@@ -310,7 +310,10 @@ def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reaso
         port = free_port()
         for family, _, _, _, address in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM):
             listener = open_sockets.enter_context(closing(socket.socket(family)))
-            listener.bind(address)
+            try:
+                listener.bind(address)
+            except OSError:
+                continue  # A name for an address that this machine doesn't have.
             listener.listen(0)
             for _ in range(4):
                 waiting = open_sockets.enter_context(closing(socket.socket(family)))
@@ -318,7 +321,7 @@ def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reaso
                 waiting.connect_ex(address)
         started = time.monotonic()
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
-        assert time.monotonic() - started < 2 * (0.5 + 0.25)
+        assert time.monotonic() - started < 2 * (0.5 + 0.4)
 
 
 def test_nobody_waits_for_a_mail_server_for_more_than_five_seconds(visitor_of, reasons):

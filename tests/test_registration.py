@@ -472,7 +472,7 @@ def test_a_body_that_is_too_large_is_refused(ada, reasons, unchanged):
     assert (response.status_code, reasons) == (413, ["request_entity_too_large"])
 
 
-WRONG_VALUES = [MISSING, None, True, 5, "", "=", "not base64url!", "AAAAA", "é", [], ["AA"], {}, {"a": "b"}]
+WRONG_VALUES = [MISSING, None, 5, "", "not base64url!", "AAAAA", "é", [], {}]
 
 
 @pytest.mark.parametrize("value", WRONG_VALUES, ids=lambda value: "missing" if value is MISSING else ascii(value))

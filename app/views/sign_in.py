@@ -46,9 +46,10 @@ def ask() -> ResponseReturnValue:
         email = canonical(typed)
     except Refusal as refusal:
         return page(refusal, email=typed[:254], next=next)
-    if flow.limits_enabled() and earlier and earlier.email == email and earlier.send_again_in:
+    wait = earlier.send_again_in if flow.limits_enabled() and earlier and earlier.email == email else 0
+    if earlier and wait:
         answer, status = check_email_page(earlier, Refusal("too_soon"), 429)
-        return answer, status, {"Retry-After": str(earlier.send_again_in)}
+        return answer, status, {"Retry-After": str(wait)}
     wanted = sign_in_links.ask(email, next, earlier)
     browser = describe(flow.user_agent())
     token = sign_in_links.link_token(wanted, browser)
