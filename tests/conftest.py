@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
+import cbor2
 import html5lib
 import pytest
 from flask import Flask
@@ -111,6 +112,16 @@ def stranger(app) -> "Visitor":
 def phone() -> Authenticator:
     """An authenticator with no credential yet."""
     return Authenticator()
+
+
+@pytest.fixture
+def unfolding() -> bytes:
+    """75 bytes of CBOR that stand for 4096 lists: each list but the first is twice the one before, said once and
+    referred to (tags 28 and 29). Forty would stand for a trillion; twelve show whether such references are followed."""
+    lists: list = []
+    for _ in range(12):
+        lists = [lists, lists]
+    return cbor2.dumps(lists, value_sharing=True)
 
 
 class Mail(NamedTuple):

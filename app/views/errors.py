@@ -50,10 +50,12 @@ def form_only(error: MethodNotAllowed) -> ResponseReturnValue:
 
 def http_error(error: HTTPException) -> ResponseReturnValue:
     """Any refusal that isn't a view's own. Its reason is what we aborted with, else the status's name."""
-    ours = error.description and error.description.isidentifier()
-    reason = error.description if ours else error.name.lower().replace(" ", "_")
-    log.event("refused", reason=reason, route=route_pattern())
-    answer, status = problem(error.code or 500)
+    code = error.code or 500
+    if code < 500:  # what is worse has its traceback in the log
+        ours = error.description and error.description.isidentifier()
+        reason = error.description if ours else error.name.lower().replace(" ", "_")
+        log.event("refused", reason=reason, route=route_pattern())
+    answer, status = problem(code)
     return answer, status, {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
 
 

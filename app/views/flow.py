@@ -103,7 +103,8 @@ def tick(step: str) -> None:
 
 def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) -> tuple[str, int]:
     """Log why, and answer with the page again and a sentence in it."""
-    log.event("refused", reason=refusal.reason, detail=refusal.detail, route=route_pattern())
+    # The library quotes what it refuses, and a visitor could fill the disk with that.
+    log.event("refused", reason=refusal.reason, detail=refusal.detail[:300], route=route_pattern())
     return render_template(template, refusal=refusal.reason, **values), status
 
 

@@ -36,7 +36,6 @@ def test_a_link_lets_you_in_and_a_passkey_brings_you_back(visitor):
     visitor.pick_from_autofill()
     visitor.is_at("/account")
     visitor.is_signed_in()
-    visitor.device.present = False
     visitor.sign_out()
 
     visitor.open_sign_in()

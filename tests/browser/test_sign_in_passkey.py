@@ -282,42 +282,49 @@ def test_a_laptop_that_slept_for_an_hour_gets_fresh_options_when_it_is_looked_at
 @pytest.mark.parametrize("by", ["autofill", "button"])
 def test_a_page_that_the_back_button_restores_has_fresh_options(owner, by):
     owner.open_sign_in()
-    leave(owner)
+    note_how_it_is_shown_again(owner.page)
+    owner.page.get_by_role("link", name="Latchkey", exact=True).click()
+    owner.is_at("/")
+
     owner.device.present = by == "autofill"
     with owner.page.expect_response("**/sign-in/passkey/options"):
-        come_back(owner)
+        press_back(owner.page)
     if by == "button":
         owner.autofill_waits()
         owner.device.present = True
         owner.button(BUTTON).click()
     owner.is_at("/account")
+    assert was_kept(owner.page)
 
 
 def test_a_page_that_has_signed_somebody_in_does_so_again_when_the_back_button_restores_it(owner):
     owner.open_sign_in()
-    owner.page.evaluate("window.kept = true")
+    note_how_it_is_shown_again(owner.page)
     owner.device.present = True
     owner.button(BUTTON).click()
     owner.is_at("/account")
 
     owner.device.present = False
     with owner.page.expect_response("**/sign-in/passkey/options"):
-        come_back(owner)
+        press_back(owner.page)
     owner.autofill_waits()
     owner.device.present = True
     owner.button(BUTTON).click()
     owner.is_at("/account")
+    assert was_kept(owner.page)
 
 
-def leave(visitor):
-    """Go from the sign-in page to the start, by its link."""
-    visitor.page.evaluate("window.kept = true")
-    visitor.page.get_by_role("link", name="Latchkey", exact=True).click()
-    visitor.is_at("/")
+def note_how_it_is_shown_again(page):
+    """Have the page write down, for the next one, whether it came out of the back-forward cache."""
+    page.evaluate("addEventListener('pageshow', (event) => sessionStorage.setItem('kept', event.persisted))")
 
 
-def come_back(visitor):
-    """Press the browser's Back button, and see the page as it was left: from the back-forward cache."""
-    # Such a page isn't loaded, so it never says that it has been.
-    visitor.page.go_back(wait_until="commit")
-    assert visitor.page.evaluate("window.kept"), "the page was loaded again"
+def was_kept(page):
+    """Whether it did."""
+    return page.evaluate("sessionStorage.getItem('kept')") == "true"
+
+
+def press_back(page):
+    """Press the browser's Back button."""
+    # A page out of the cache isn't loaded, so it never says that it has been.
+    page.go_back(wait_until="commit")

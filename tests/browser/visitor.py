@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from typing import NamedTuple
 
 from flask import Flask
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from app import mailer
 from app.sign_in_links import CODE_ALPHABET
@@ -116,8 +116,9 @@ class Visitor:
         self.page.goto(path)
 
     def is_at(self, path: str) -> None:
-        """Assert that the browser is at this page, or gets there."""
+        """Assert that the browser is at this page, or gets there, and has loaded it."""
         expect(self.page).to_have_url(path)
+        self.page.wait_for_load_state()
 
     def is_signed_in(self, email: str = EMAIL) -> None:
         """Assert that the page is one of a signed-in visitor, and says as whom."""
@@ -177,7 +178,13 @@ class Visitor:
         assert self.page.evaluate(f"async () => await {question} && await {question}")
 
     def pick_from_autofill(self, path: str = "/sign-in") -> None:
-        """Open the sign-in page and pick the passkey that the email field offers."""
+        """Open the sign-in page and pick, once, the passkey that the email field offers."""
+
+        def has_picked(route: Route) -> None:
+            self.device.present = False
+            route.continue_()
+
+        self.page.route("**/sign-in/passkey", has_picked, times=1)
         self.device.present = True
-        # Its owner is quick: the next page may come before this one has finished loading.
+        # The next page may come before this one has finished loading.
         self.page.goto(path, wait_until="commit")
