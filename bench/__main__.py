@@ -5,6 +5,7 @@ round measures both servers in turns, and the median of the rounds' ratios is th
 a while is slower for both.
 """
 
+import os
 import socket
 import tempfile
 from collections.abc import Callable
@@ -39,11 +40,14 @@ class Figure(NamedTuple):
 
 def main() -> None:
     """Measure everything and print the table."""
+    if (load := os.getloadavg()[0]) > (os.cpu_count() or 1) / 4:
+        print(f"This machine is busy (load {load:.1f}): what competes for its caches makes every ratio worse.")
+    print("Measuring takes a minute or two ...", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         reference = server.reference(Path(folder, "reference"), free_port())
         site = server.site(Path(folder, "site"), free_port())
         figures = [*sizes(site), *ratios(reference, site)]
-    print(f"{'':42}{'site':>8} {'':6}{'target':>8}")
+    print(f"{'':42}{'site':>8}{'target':>15}")
     print(*figures, sep="\n")
 
 
