@@ -1,11 +1,12 @@
 """The extensions, made once and bound to the app in its factory."""
 
 import sqlite3
+from functools import cache
 from typing import Any
 
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, MetaData, event
+from sqlalchemy import Engine, Insert, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
@@ -45,6 +46,12 @@ def insert_if_absent(model: type[Base], **values: Any) -> bool:
 
     Not by catching the violation: that would roll back what the transaction has done so far.
     """
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[db.engine.dialect.name]
-    inserted: Any = db.session.execute(insert(model.__table__).on_conflict_do_nothing(), values)
+    inserted: Any = db.session.execute(_insertion(model, db.engine.dialect.name), values)
     return bool(inserted.rowcount == 1)
+
+
+@cache
+def _insertion(model: type[Base], dialect: str) -> Insert:
+    # Making a statement costs more than running it.
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
+    return insert(model.__table__).on_conflict_do_nothing()

@@ -39,17 +39,6 @@ class User(db.Model):
     wants_passkey_offer: Mapped[bool] = mapped_column(default=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
-    # What Flask-Login asks of a user. It knows people by their session, so that ending the row signs out.
-    is_authenticated = True
-    is_active = True
-    is_anonymous = False
-    current_session = None  # type: Session | None
-
-    def get_id(self) -> str:
-        """Return the id of the session that this user is here by."""
-        assert self.current_session
-        return self.current_session.id
-
     passkeys: Mapped[list["Passkey"]] = relationship(
         back_populates="user", order_by="Passkey.id", cascade="all, delete-orphan", passive_deletes=True
     )

@@ -4,26 +4,47 @@
 spends that token and then checks the response, whatever comes of it. The checks are in ceremonies.py.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import contains_eager
+from sqlalchemy import Row, bindparam, delete, select, update
 
 from app import ceremonies, log
 from app.ceremonies import CeremonyError
 from app.extensions import db, insert_if_absent
 from app.models import Passkey, User, now
+from app.sessions import SignedIn
 from app.user_agents import authenticator
 
+# Statements of the way in are made once, of tables instead of classes: that is half their cost.
+_passkeys: Any = Passkey.__table__
+_users: Any = User.__table__
+OF_USER = select(_passkeys).where(_passkeys.c.user_id == bindparam("user")).order_by(_passkeys.c.id)
+FIND = (
+    select(_passkeys, _users.c.user_handle)
+    .join_from(_passkeys, _users)
+    .where(_passkeys.c.credential_id == bindparam("credential"))
+)
+USED = (
+    update(_passkeys)
+    .where(_passkeys.c.id == bindparam("passkey"))
+    .values({name: bindparam(name) for name in ("sign_count", "backup_state", "last_used_at")})
+)
 
-def begin_registration(user: User) -> str:
-    """Return creation options as JSON text for one more passkey of this user's."""
-    exclude = [(passkey.credential_id, passkey.transports) for passkey in user.passkeys]
+
+def of(user: SignedIn) -> Sequence[Row[Any]]:
+    """Return the user's passkeys, oldest first."""
+    return db.session.execute(OF_USER, {"user": user.id}).all()
+
+
+def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
+    """Return creation options as JSON text for one more passkey of this user's, who has these."""
+    exclude = [(passkey.credential_id, passkey.transports) for passkey in passkeys]
     return ceremonies.creation_options(user.user_handle, user.email, exclude)
 
 
-def finish_registration(user: User, response: str, default_name: str) -> Passkey:
-    """Check the response to creation options (L3 7.1) and add the passkey to the user's account.
+def finish_registration(user: SignedIn, response: str, default_name: str) -> int:
+    """Check the response to creation options (L3 7.1) and add the passkey to the user's account. Returns its number.
 
     `default_name` is for an authenticator that its AAGUID doesn't name. The challenge is spent whatever the outcome;
     the caller commits either way. Raises CeremonyError, having changed nothing else.
@@ -48,7 +69,7 @@ def finish_registration(user: User, response: str, default_name: str) -> Passkey
     # L3 7.1 step 26: a credential belongs to one account, once.
     if not added:
         raise CeremonyError("duplicate_credential")
-    return db.session.scalars(select(Passkey).where(Passkey.credential_id == verified.credential_id)).one()
+    return db.session.scalars(select(Passkey.id).where(Passkey.credential_id == verified.credential_id)).one()
 
 
 def begin_authentication(browser: str) -> str:
@@ -56,8 +77,8 @@ def begin_authentication(browser: str) -> str:
     return ceremonies.request_options(browser)
 
 
-def finish_authentication(browser: str, response: str) -> Passkey:
-    """Check the response to request options (L3 7.2) and return the passkey that it proves.
+def finish_authentication(browser: str, response: str) -> int:
+    """Check the response to request options (L3 7.2) and return the number of the user it proves.
 
     The challenge is spent whatever the outcome; the caller commits either way. Raises CeremonyError, having changed
     nothing else.
@@ -69,28 +90,26 @@ def finish_authentication(browser: str, response: str) -> Passkey:
     # L3 7.2 step 22: zero is normal for synced passkeys, and a step back is a signal, not a verdict.
     if verified.new_sign_count <= passkey.sign_count and (verified.new_sign_count or passkey.sign_count):
         log.event("sign_count_went_back", passkey=passkey.id)
-    passkey.sign_count = verified.new_sign_count
-    passkey.backup_state = verified.credential_backed_up
-    passkey.last_used_at = now()
-    return passkey
+    told = {"sign_count": verified.new_sign_count, "backup_state": verified.credential_backed_up}
+    db.session.execute(USED, {"passkey": passkey.id, "last_used_at": now(), **told})
+    return int(passkey.user_id)
 
 
-def remove(passkey: Passkey) -> None:
-    """Remove the passkey: from the next request on it signs nobody in."""
-    db.session.delete(passkey)
-
-
-def _find(credential: dict[str, Any]) -> Passkey:
-    """Return the passkey that the response names, with its user: L3 7.2 steps 5 and 6."""
-    passkey = db.session.scalar(
-        select(Passkey)
-        .join(Passkey.user)
-        .options(contains_eager(Passkey.user))
-        .where(Passkey.credential_id == ceremonies.decode(credential["rawId"]))
+def remove(user: SignedIn, passkey_id: int) -> bool:
+    """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns whether there was
+    one."""
+    removed: Any = db.session.execute(
+        delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
     )
+    return bool(removed.rowcount)
+
+
+def _find(credential: dict[str, Any]) -> Row[Any]:
+    """Return the passkey that the response names, with its user's handle: L3 7.2 steps 5 and 6."""
+    passkey = db.session.execute(FIND, {"credential": ceremonies.decode(credential["rawId"])}).first()
     if not passkey:
         raise CeremonyError("unknown_passkey")
     # A discoverable credential always tells its user: what the authenticator thinks and what we know must agree.
-    if ceremonies.decode(credential["response"]["userHandle"]) != passkey.user.user_handle:
+    if ceremonies.decode(credential["response"]["userHandle"]) != passkey.user_handle:
         raise CeremonyError("wrong_user_handle")
     return passkey

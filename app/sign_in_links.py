@@ -10,9 +10,10 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from app import single_use
 from app.extensions import db, insert_if_absent
@@ -30,6 +31,9 @@ SEND_AGAIN_AFTER = timedelta(seconds=30)
 # No vowels, so no words; no 0 1 2 5 8 B I L O S Z, so no doubts. 22 ** 8 is over 35 bits.
 CODE_ALPHABET = "CDFGHJKMNPQRTVWXY34679"
 CODE_LENGTH = 8
+
+_users: Any = User.__table__
+USER_ID = select(_users.c.id).where(_users.c.email == bindparam("email"))
 
 
 @dataclass(frozen=True)
@@ -87,21 +91,21 @@ def open_link(token: str) -> single_use.Token:
     return link
 
 
-def redeem_link(token: str, request: SignInRequest | None) -> tuple[User, bool]:
-    """Spend a link and return the user it signs in, and whether the account is new. `request` is what this browser
-    last asked for.
+def redeem_link(token: str, request: SignInRequest | None) -> tuple[int, bool]:
+    """Spend a link; return the number of the user it signs in, and whether the account is new. `request` is what this
+    browser last asked for.
 
     Raises Refusal as `open_link` does, and `other_browser`, which spends nothing: a stranger's link must sign nobody
     in to the stranger's account, and a mail scanner must not use up the visitor's.
     """
-    link = open_link(token)
+    link = single_use.read(LINK, token)
     if not request or request.id != link.id:
-        raise Refusal("other_browser")
+        raise Refusal("already_used" if single_use.is_spent(link.id) else "other_browser")
     return _prove(request)
 
 
-def redeem_code(typed: str, request: SignInRequest | None) -> tuple[User, bool]:
-    """Spend the request by its code and return the user it signs in, and whether the account is new.
+def redeem_code(typed: str, request: SignInRequest | None) -> tuple[int, bool]:
+    """Spend the request by its code and return the number of the user it signs in, and whether the account is new.
 
     Raises Refusal `no_request`, `expired`, `wrong_code` (which spends nothing) or `already_used`.
     """
@@ -115,7 +119,7 @@ def redeem_code(typed: str, request: SignInRequest | None) -> tuple[User, bool]:
     return _prove(request)
 
 
-def _prove(request: SignInRequest) -> tuple[User, bool]:
+def _prove(request: SignInRequest) -> tuple[int, bool]:
     """Spend the request: its address is proven by that, and gets an account where it has none."""
     single_use.spend(request.id, request.expires_at)
     is_new = insert_if_absent(
@@ -126,4 +130,4 @@ def _prove(request: SignInRequest) -> tuple[User, bool]:
         wants_passkey_offer=True,
         created_at=now(),
     )
-    return db.session.scalars(select(User).where(User.email == request.email)).one(), is_new
+    return db.session.scalars(USER_ID, {"email": request.email}).one(), is_new

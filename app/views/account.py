@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app.passkeys import begin_registration
+from app import accounts, passkeys
 from app.refusals import Refusal
 from app.views import flow
 
@@ -43,10 +43,11 @@ def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnVal
 def decline() -> ResponseReturnValue:
     """Turn the offer down, for now or for good."""
     if request.form.get("again") == "never":
-        current_user.wants_passkey_offer = False
+        accounts.turn_down_offer(current_user.id)
     return redirect(flow.next_page(request.form.get("next")) or url_for(".show"), 303)
 
 
 def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:
-    values |= {"options": begin_registration(current_user)}
+    own = passkeys.of(current_user)
+    values |= {"passkeys": own, "options": passkeys.begin_registration(current_user, own)}
     return flow.refuse(refusal, template, **values) if refusal else render_template(template, **values)

@@ -13,7 +13,6 @@ from werkzeug import Response
 
 from app import log, sessions, single_use
 from app.extensions import db
-from app.models import User
 from app.refusals import Refusal
 from app.sign_in_links import SignInRequest
 from app.views.protection import route_pattern
@@ -81,14 +80,14 @@ def next_page(wanted: str | None) -> str:
     return "" if parts.scheme or parts.netloc else wanted
 
 
-def sign_in(user: User, method: str, next: str = "", is_new: bool = False) -> Response:
+def sign_in(user_id: int, method: str, next: str = "", is_new: bool = False) -> Response:
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
     if current_user.is_authenticated:
         sessions.end(current_user.get_id())
-    login_user(sessions.start(user, method, user_agent()))
+    login_user(sessions.find(sessions.start(user_id, method, user_agent())))
     session.pop("request", None)
-    log.event("signed_in", user=user.id, method=method)
+    log.event("signed_in", user=user_id, method=method)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
     return redirect(next or url_for("account.show"), 303)

@@ -6,7 +6,6 @@ from flask_login import current_user, login_required
 
 from app import log, passkeys
 from app.ceremonies import CeremonyError
-from app.models import Passkey
 from app.user_agents import describe
 from app.views import account, flow
 
@@ -21,10 +20,10 @@ def create() -> ResponseReturnValue:
     next = flow.next_page(request.form.get("next"))
     default_name = describe(flow.user_agent())
     try:
-        passkey = passkeys.finish_registration(current_user, request.form.get("credential", ""), default_name)
+        passkey_id = passkeys.finish_registration(current_user, request.form.get("credential", ""), default_name)
     except CeremonyError as refusal:
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
-    log.event("passkey_added", user=current_user.id, passkey=passkey.id)
+    log.event("passkey_added", user=current_user.id, passkey=passkey_id)
     flow.tick("create")
     flash("passkey_added")
     return redirect(next or url_for("account.show"), 303)
@@ -34,7 +33,7 @@ def create() -> ResponseReturnValue:
 @login_required
 def options() -> ResponseReturnValue:
     """Fresh creation options, for a page that has been open for long."""
-    return Response(passkeys.begin_registration(current_user), mimetype="application/json")
+    return Response(passkeys.begin_registration(current_user, passkeys.of(current_user)), mimetype="application/json")
 
 
 @blueprint.post("/<int:passkey_id>/remove")
@@ -42,16 +41,8 @@ def options() -> ResponseReturnValue:
 @flow.one_transaction
 def remove(passkey_id: int) -> ResponseReturnValue:
     """Remove one of the visitor's passkeys."""
-    passkey = owned_or_404(passkey_id)
-    passkeys.remove(passkey)
+    if not passkeys.remove(current_user, passkey_id):
+        abort(404)
     log.event("passkey_removed", user=current_user.id, passkey=passkey_id)
     flash("passkey_removed")
     return redirect(url_for("account.show"), 303)
-
-
-def owned_or_404(passkey_id: int) -> Passkey:
-    """Return the visitor's passkey of this number: somebody else's is not there."""
-    for passkey in current_user.passkeys:
-        if passkey.id == passkey_id:
-            return passkey
-    abort(404)

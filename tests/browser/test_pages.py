@@ -1,115 +1,198 @@
 """What holds for every page: it reads well for everybody, fits a small screen, is valid, and leads somewhere."""
 
-from urllib.parse import urlsplit
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 import html5lib
-import pytest
+import time_machine
 from axe_playwright_python.sync_playwright import Axe
 from html5lib.constants import E
 
 from app import mailer
+from app.sign_in_links import LINK_LIFETIME
 from tests.browser.visitor import EMAIL, Visitor
 
-# The longest address that there is: 254 characters.
-LONG = "a" * 64 + "@" + ".".join(["b" * 60, "c" * 60, "d" * 60, "example"])[:189].rstrip(".")
+# The longest address that there is, and no place in it to break a line: 254 characters.
+LONGEST = "a" * 64 + "@" + ".".join(["b" * 63, "c" * 63, "d" * 53, "example"])
 
-LOOKS = [(360, "light"), (360, "dark"), (1280, "light"), (1280, "dark")]
+NARROW, WIDE = 360, 1280
 
 
-def signed_out_pages(visitor: Visitor, stranger: Visitor, email: str):
-    """Go through what somebody sees who isn't signed in; each step leaves a page to look at."""
+def signed_out(visitor: Visitor, stranger: Visitor, email: str) -> Iterator[Visitor]:
+    """Go through what somebody sees who isn't signed in, up to the page that signs in."""
     visitor.goto("/")
-    yield visitor.page
+    yield visitor
     visitor.goto("/dev/mail/")
-    yield visitor.page
+    yield visitor
+    visitor.goto("/nothing-here")
+    yield visitor
+    visitor.goto("/sign-out")
+    yield visitor
+
     visitor.goto("/sign-in")
-    yield visitor.page
-    # The browser would stop this itself: its own bubble isn't the site's.
-    visitor.page.get_by_label("Email").evaluate("(field) => (field.type = 'text')")
-    visitor.field("Email").fill("nobody")
+    yield visitor
+    show_every_failure(visitor)
+    yield visitor
+    send_as_it_is(visitor, "passkey-sign-in form")
+    visitor.alert.wait_for()
+    yield visitor
+    visitor.goto("/sign-in")
+    visitor.field("Email").fill("nobody@nowhere")
     visitor.button("Email me a sign-in link").click()
     visitor.alert.wait_for()
-    yield visitor.page
-    link = visitor.ask(email).link
-    yield visitor.page
-    visitor.field("Code").fill("wrong")
+    yield visitor
+
+    # A link that another address takes the place of, before it is confirmed.
+    replaced = visitor.ask("somebody-else@example.com").link
+    visitor.goto(replaced)
+    tab = visitor.another_tab()
+    link = tab.ask(email).link
+    yield tab
     visitor.button("Sign in").click()
     visitor.alert.wait_for()
-    yield visitor.page
+    yield visitor
+
+    send_as_it_is(tab, ".beside form")
+    tab.alert.wait_for()
+    yield tab
+    tab.field("Code").fill("wrong")
+    tab.button("Sign in").click()
+    tab.alert.wait_for()
+    yield tab
+
     visitor.goto("/dev/mail/")
-    yield visitor.page
-    visitor.goto(f"/dev/mail/{max(mailer.outbox(visitor.app).glob('*.eml')).stem}")
-    yield visitor.page
+    yield visitor
+    visitor.goto(f"/dev/mail/{newest_mail(visitor)}")
+    yield visitor
+    visitor.goto("/sign-in/link/cut-off")
+    yield visitor
+    with time_machine.travel(datetime.now(UTC) + LINK_LIFETIME + timedelta(seconds=1)):
+        visitor.goto(link)
+        yield visitor
     stranger.goto(link)
-    yield stranger.page
+    yield stranger
     visitor.goto(link)
-    yield visitor.page
-    for dead in ("/sign-in/link/x", "/nothing-here"):
-        visitor.goto(dead)
-        yield visitor.page
+    yield visitor
 
 
-def signed_in_pages(visitor: Visitor, email: str):
-    """Go through what somebody sees who is."""
-    link = visitor.read_mail().link
-    visitor.goto(link)
+def signed_in(visitor: Visitor, email: str) -> Iterator[Visitor]:
+    """Go on from the page that signs in, through all that is the visitor's own, and out again."""
+    link = visitor.page.url
     visitor.button("Sign in").click()
     visitor.is_at("/account/welcome")
-    yield visitor.page
+    yield visitor
+    send_as_it_is(visitor, "passkey-registration form")
+    visitor.alert.wait_for()
+    yield visitor
     visitor.goto("/account")
-    yield visitor.page
+    yield visitor
+    show_every_failure(visitor)
+    yield visitor
+    send_as_it_is(visitor, "passkey-registration form")
+    visitor.alert.wait_for()
+    yield visitor
+    visitor.goto("/account/welcome")
+    visitor.button("Don’t ask again").click()
+    visitor.is_at("/account")
+    yield visitor
+
     visitor.make_passkey()
     visitor.page.locator("summary").click()
-    yield visitor.page
-    visitor.device.present = True
-    visitor.button("Create a passkey").click()
-    visitor.alert.wait_for()
-    visitor.device.present = False
-    yield visitor.page
+    yield visitor
+    visitor.button("Remove").click()
+    visitor.page.get_by_role("status").wait_for()
+    yield visitor
+    visitor.goto("/")
+    yield visitor
     visitor.goto(link)
-    yield visitor.page
+    yield visitor
+
+    tab = visitor.another_tab()
+    tab.goto("/account")
+    visitor.goto("/account")
     visitor.sign_out()
-    yield visitor.page
+    yield visitor
     visitor.goto(link)
-    yield visitor.page
+    yield visitor
+    send_as_it_is(tab, "passkey-registration form")
+    tab.alert.wait_for()
+    yield tab
 
 
-def every_page(new_visitor, email: str = EMAIL, **look):
-    """Go through every page and every state that one can be brought to."""
+def every_page(new_visitor, email: str = EMAIL, **look) -> Iterator[Visitor]:
+    """Go through every page and every state that one can be brought to; each step leaves one to look at."""
     visitor, stranger = new_visitor(**look), new_visitor(**look)
-    yield from signed_out_pages(visitor, stranger, email)
-    yield from signed_in_pages(visitor, email)
+    yield from signed_out(visitor, stranger, email)
+    yield from signed_in(visitor, email)
 
 
-@pytest.mark.parametrize(("width", "scheme"), LOOKS)
-def test_axe_finds_nothing(new_visitor, width, scheme):
-    for page in every_page(new_visitor, viewport={"width": width, "height": 800}, color_scheme=scheme):
-        # Its own policy keeps axe's script out of the frame of a mail.
-        found = Axe().run(page, options={"iframes": False}).response["violations"]
-        assert not found, f"{page.url}: {[(each['id'], each['nodes'][0]['html']) for each in found]}"
+def show_every_failure(visitor: Visitor) -> None:
+    """Reveal the sentences that wait for a script."""
+    visitor.page.locator("[data-failure]").evaluate_all("(all) => all.forEach((each) => { each.hidden = false })")
+
+
+def send_as_it_is(visitor: Visitor, form: str) -> None:
+    """Send a form that its button or script would hold back."""
+    visitor.page.locator(form).evaluate("(form) => form.submit()")
+
+
+def newest_mail(visitor: Visitor) -> str:
+    """The name of the newest message of the outbox."""
+    return max(mailer.outbox(visitor.app).glob("*.eml")).stem
+
+
+def test_axe_finds_nothing(new_visitor):
+    for visitor in every_page(new_visitor):
+        for width in (NARROW, WIDE):
+            for scheme in ("light", "dark"):
+                visitor.page.set_viewport_size({"width": width, "height": 800})
+                visitor.page.emulate_media(color_scheme=scheme)
+                assert_axe_finds_nothing(visitor.page)
+
+
+def test_axe_finds_nothing_in_the_mail(visitor):
+    visitor.ask()
+    visitor.goto(f"/dev/mail/{newest_mail(visitor)}/html")
+    assert_axe_finds_nothing(visitor.page)
+
+
+def assert_axe_finds_nothing(page) -> None:
+    """Assert that axe has nothing to say, except about the frame of a mail: the page's policy keeps it out there."""
+    found = Axe().run(page, options={"iframes": False}).response["violations"]
+    assert not found, f"{page.url}: {[(each['id'], each['nodes'][0]['html']) for each in found]}"
 
 
 def test_nothing_is_wider_than_the_smallest_screen(new_visitor):
-    assert len(LONG) == 254
-    for page in every_page(new_visitor, email=LONG, viewport={"width": 360, "height": 800}):
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, page.url
+    assert len(LONGEST) == 254
+    for visitor in every_page(new_visitor, email=LONGEST, viewport={"width": NARROW, "height": 800}):
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= NARROW, visitor.page.url
 
 
-def test_every_page_is_valid_and_its_links_lead_somewhere(new_visitor):
-    links: set[str] = set()
-    for page in every_page(new_visitor):
-        # As the server wrote it: what Chromium has parsed is forgiven already.
-        assert_valid(page.request.get(page.url).text(), page.url)
-        links |= {link.get_attribute("href") or "" for link in page.locator("a[href], link[href]").all()}
-    local = {link for link in links if not urlsplit(link).scheme and not link.startswith("#")}
-    assert {"/", "/sign-in", "/dev/mail/", "/account"} <= local
-    for link in local:
-        assert page.request.get(link, max_redirects=0).status in (200, 303), link
+def test_every_page_is_valid_and_its_links_and_forms_lead_somewhere(new_visitor, base_url):
+    seen = set()
+    for visitor in every_page(new_visitor):
+        page = visitor.page
+        assert_valid(visitor.source, page.url)
+        # A form's address, typed or reloaded, is somewhere, too; `/sign-out` alone takes nothing but its form.
+        for address in page.locator("a, link, form").evaluate_all(
+            "(all) => all.map((each) => each.href ?? each.action)"
+        ):
+            address = urldefrag(address).url
+            if address.startswith("data:") or urlsplit(address).path == "/sign-out":
+                continue
+            assert address.startswith(base_url), f"{page.url} leads to {address}"
+            if (page, address) not in seen:
+                seen.add((page, address))
+                status = page.request.get(address, max_redirects=0).status
+                assert status in (200, 303), f"{page.url} leads to {address}, and that answers {status}"
+    paths = {urlsplit(address).path for _, address in seen}
+    assert {"/", "/sign-in", "/sign-in/code", "/account", "/account/passkeys", "/dev/mail/"} <= paths
 
 
 def assert_valid(source: str, where: str) -> None:
-    """Assert that an HTML parser has nothing to forgive, but for the elements that are the site's own."""
+    """Assert that an HTML parser has nothing to forgive."""
     parser = html5lib.HTMLParser()
     parser.parse(source)
-    problems = [E[code] % values for _, code, values in parser.errors]
+    problems = [f"{E[code] % values} (line {line})" for (line, _), code, values in parser.errors]
     assert not problems, f"{where}: {problems}"

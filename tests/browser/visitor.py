@@ -6,7 +6,7 @@ from email.message import EmailMessage
 from typing import NamedTuple
 
 from flask import Flask
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Response, Route, expect
 
 from app import mailer
 from app.sign_in_links import CODE_ALPHABET
@@ -90,6 +90,8 @@ class Visitor:
         self.page = page
         self.app = app
         self.device = Device(page)
+        self._documents: list[Response] = []
+        page.on("response", self._keep_document)
 
     def another_tab(self) -> "Visitor":
         """Return the same visitor, at another tab of the same browser, on the empty page."""
@@ -97,6 +99,10 @@ class Visitor:
         # Chromium keeps a device's passkeys per tab.
         other.device.hold(self.device.credentials)
         return other
+
+    def _keep_document(self, response: Response) -> None:
+        if response.request.is_navigation_request() and response.frame == self.page.main_frame:
+            self._documents.append(response)
 
     # What the pages have.
 
@@ -110,6 +116,11 @@ class Visitor:
     def alert(self) -> Locator:
         """What the page says went wrong."""
         return self.page.get_by_role("alert")
+
+    @property
+    def source(self) -> str:
+        """The page as the server wrote it: what the browser has made of it is forgiven already."""
+        return self._documents[-1].text()
 
     def goto(self, path: str) -> None:
         """Open a page."""
