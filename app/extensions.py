@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, Insert, MetaData, event
+from sqlalchemy import CursorResult, Engine, Executable, Insert, MetaData, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
@@ -41,13 +41,17 @@ def _set_up_sqlite(connection: object, _record: object) -> None:
         )
 
 
+def run(statement: Executable, **values: Any) -> CursorResult[Any]:
+    """Run a statement of tables in the session's transaction, past the session's care for objects: there are none."""
+    return db.session.connection().execute(statement, values)
+
+
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Insert a row unless a unique constraint forbids it; return whether it was inserted.
 
     Not by catching the violation: that would roll back what the transaction has done so far.
     """
-    inserted: Any = db.session.execute(_insertion(model, db.engine.dialect.name), values)
-    return bool(inserted.rowcount == 1)
+    return bool(run(_insertion(model, db.engine.dialect.name), **values).rowcount == 1)
 
 
 @cache

@@ -11,9 +11,9 @@ from sqlalchemy import Row, bindparam, delete, select, update
 
 from app import ceremonies, log
 from app.ceremonies import CeremonyError
-from app.extensions import db, insert_if_absent
+from app.extensions import insert_if_absent, run
 from app.models import Passkey, User, now
-from app.sessions import SignedIn
+from app.sessions import USER, SignedIn
 from app.user_agents import authenticator
 
 # Statements of the way in are made once, of tables instead of classes: that is half their cost.
@@ -21,7 +21,7 @@ _passkeys: Any = Passkey.__table__
 _users: Any = User.__table__
 OF_USER = select(_passkeys).where(_passkeys.c.user_id == bindparam("user")).order_by(_passkeys.c.id)
 FIND = (
-    select(_passkeys, _users.c.user_handle)
+    select(_passkeys, *USER[1:])
     .join_from(_passkeys, _users)
     .where(_passkeys.c.credential_id == bindparam("credential"))
 )
@@ -34,7 +34,7 @@ USED = (
 
 def of(user: SignedIn) -> Sequence[Row[Any]]:
     """Return the user's passkeys, oldest first."""
-    return db.session.execute(OF_USER, {"user": user.id}).all()
+    return run(OF_USER, user=user.id).all()
 
 
 def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
@@ -69,7 +69,7 @@ def finish_registration(user: SignedIn, response: str, default_name: str) -> int
     # L3 7.1 step 26: a credential belongs to one account, once.
     if not added:
         raise CeremonyError("duplicate_credential")
-    return db.session.scalars(select(Passkey.id).where(Passkey.credential_id == verified.credential_id)).one()
+    return run(select(_passkeys.c.id).where(_passkeys.c.credential_id == verified.credential_id)).scalar_one()
 
 
 def begin_authentication(browser: str) -> str:
@@ -77,8 +77,8 @@ def begin_authentication(browser: str) -> str:
     return ceremonies.request_options(browser)
 
 
-def finish_authentication(browser: str, response: str) -> int:
-    """Check the response to request options (L3 7.2) and return the number of the user it proves.
+def finish_authentication(browser: str, response: str) -> Row[Any]:
+    """Check the response to request options (L3 7.2) and return the passkey that it proves, with its user's columns.
 
     The challenge is spent whatever the outcome; the caller commits either way. Raises CeremonyError, having changed
     nothing else.
@@ -90,23 +90,25 @@ def finish_authentication(browser: str, response: str) -> int:
     # L3 7.2 step 22: zero is normal for synced passkeys, and a step back is a signal, not a verdict.
     if verified.new_sign_count <= passkey.sign_count and (verified.new_sign_count or passkey.sign_count):
         log.event("sign_count_went_back", passkey=passkey.id)
-    told = {"sign_count": verified.new_sign_count, "backup_state": verified.credential_backed_up}
-    db.session.execute(USED, {"passkey": passkey.id, "last_used_at": now(), **told})
-    return int(passkey.user_id)
+    run(
+        USED,
+        passkey=passkey.id,
+        sign_count=verified.new_sign_count,
+        backup_state=verified.credential_backed_up,
+        last_used_at=now(),
+    )
+    return passkey
 
 
 def remove(user: SignedIn, passkey_id: int) -> bool:
     """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns whether there was
     one."""
-    removed: Any = db.session.execute(
-        delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
-    )
-    return bool(removed.rowcount)
+    return bool(run(delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)).rowcount)
 
 
 def _find(credential: dict[str, Any]) -> Row[Any]:
     """Return the passkey that the response names, with its user's handle: L3 7.2 steps 5 and 6."""
-    passkey = db.session.execute(FIND, {"credential": ceremonies.decode(credential["rawId"])}).first()
+    passkey = run(FIND, credential=ceremonies.decode(credential["rawId"])).first()
     if not passkey:
         raise CeremonyError("unknown_passkey")
     # A discoverable credential always tells its user: what the authenticator thinks and what we know must agree.

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select
 
 from app import single_use
-from app.extensions import db
+from app.extensions import run
 from app.models import Session, User, now
 
 LONGEST = timedelta(days=90)
@@ -15,8 +15,10 @@ LONGEST = timedelta(days=90)
 # Every page asks this: a statement made once, of tables instead of classes.
 _sessions: Any = Session.__table__
 _users: Any = User.__table__
+USER = (_users.c.id.label("user_id"), _users.c.email, _users.c.user_handle, _users.c.wants_passkey_offer)
+"""The columns that SignedIn is made of."""
 FIND = (
-    select(_sessions.c.id, _users.c.id, _users.c.email, _users.c.user_handle, _users.c.wants_passkey_offer)
+    select(*USER)
     .join_from(_sessions, _users)
     .where(_sessions.c.id == bindparam("id"), _sessions.c.created_at > bindparam("since"))
 )
@@ -28,11 +30,11 @@ END = delete(_sessions).where(_sessions.c.id == bindparam("session"))
 class SignedIn:
     """A user by a live session of theirs: what Flask-Login calls a user, and knows by the session's id."""
 
-    session_id: str
     id: int
     email: str
     user_handle: bytes
     wants_passkey_offer: bool
+    session_id: str
 
     is_authenticated = True
     is_active = True
@@ -43,21 +45,21 @@ class SignedIn:
         return self.session_id
 
 
-def start(user_id: int, method: str, user_agent: str) -> str:
-    """Open a session for a user who proved themselves by `method` (link, code, passkey), in the caller's
-    transaction. Returns its id."""
+def start(user: Row[Any], method: str, user_agent: str) -> SignedIn:
+    """Open a session for a user (a row with the columns USER) who proved themselves by `method` (link, code, passkey),
+    in the caller's transaction."""
     id = single_use.new_id()
-    values = {"id": id, "user_id": user_id, "method": method, "user_agent": user_agent[:300], "created_at": now()}
-    db.session.execute(START, values)
-    return id
+    values = {"id": id, "user_id": user.user_id, "method": method, "user_agent": user_agent[:300], "created_at": now()}
+    run(START, **values)
+    return SignedIn(user.user_id, user.email, user.user_handle, user.wants_passkey_offer, id)
 
 
 def find(id: str) -> SignedIn | None:
     """Return who is signed in by this session, if it lives."""
-    found = db.session.execute(FIND, {"id": id, "since": now() - LONGEST}).first()
-    return SignedIn(*found) if found else None
+    found = run(FIND, id=id, since=now() - LONGEST).first()
+    return SignedIn(*found, session_id=id) if found else None
 
 
 def end(id: str) -> None:
     """End the session, if it lives, in the caller's transaction."""
-    db.session.execute(END, {"session": id})
+    run(END, session=id)

@@ -13,12 +13,13 @@ from hashlib import sha256
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, select
+from sqlalchemy import Row, bindparam, select
 
 from app import single_use
-from app.extensions import db, insert_if_absent
+from app.extensions import insert_if_absent, run
 from app.models import User, now
 from app.refusals import Refusal
+from app.sessions import USER
 
 LINK_LIFETIME = timedelta(minutes=10)
 LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
@@ -32,8 +33,7 @@ SEND_AGAIN_AFTER = timedelta(seconds=30)
 CODE_ALPHABET = "CDFGHJKMNPQRTVWXY34679"
 CODE_LENGTH = 8
 
-_users: Any = User.__table__
-USER_ID = select(_users.c.id).where(_users.c.email == bindparam("email"))
+FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def open_link(token: str) -> single_use.Token:
     return link
 
 
-def redeem_link(token: str, request: SignInRequest | None) -> tuple[int, bool]:
-    """Spend a link; return the number of the user it signs in, and whether the account is new. `request` is what this
+def redeem_link(token: str, request: SignInRequest | None) -> tuple[Row[Any], bool]:
+    """Spend a link; return the user it signs in, and whether the account is new. `request` is what this
     browser last asked for.
 
     Raises Refusal as `open_link` does, and `other_browser`, which spends nothing: a stranger's link must sign nobody
@@ -104,8 +104,8 @@ def redeem_link(token: str, request: SignInRequest | None) -> tuple[int, bool]:
     return _prove(request)
 
 
-def redeem_code(typed: str, request: SignInRequest | None) -> tuple[int, bool]:
-    """Spend the request by its code and return the number of the user it signs in, and whether the account is new.
+def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], bool]:
+    """Spend the request by its code and return the user it signs in, and whether the account is new.
 
     Raises Refusal `no_request`, `expired`, `wrong_code` (which spends nothing) or `already_used`.
     """
@@ -119,7 +119,7 @@ def redeem_code(typed: str, request: SignInRequest | None) -> tuple[int, bool]:
     return _prove(request)
 
 
-def _prove(request: SignInRequest) -> tuple[int, bool]:
+def _prove(request: SignInRequest) -> tuple[Row[Any], bool]:
     """Spend the request: its address is proven by that, and gets an account where it has none."""
     single_use.spend(request.id, request.expires_at)
     is_new = insert_if_absent(
@@ -130,4 +130,4 @@ def _prove(request: SignInRequest) -> tuple[int, bool]:
         wants_passkey_offer=True,
         created_at=now(),
     )
-    return db.session.scalars(USER_ID, {"email": request.email}).one(), is_new
+    return run(FIND, email=request.email).one(), is_new

@@ -16,7 +16,7 @@ from flask import current_app
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import bindparam, delete, select
 
-from app.extensions import db, insert_if_absent
+from app.extensions import insert_if_absent, run
 from app.models import SpentToken, now
 from app.refusals import Refusal
 
@@ -101,12 +101,12 @@ def spend(id: str, expires_at: datetime) -> None:
 
 def is_spent(id: str) -> bool:
     """Whether the token has been used."""
-    return db.session.scalar(IS_SPENT, {"id": id}) is not None
+    return run(IS_SPENT, id=id).first() is not None
 
 
 def _sweep() -> None:
-    """Forget a few ids that have been useless for long: each new row pays for the old ones."""
-    db.session.execute(SWEEP, {"before": now() - KEPT_AFTER_EXPIRY})
+    """Forget ids that have been useless for long: new rows pay for old ones."""
+    run(SWEEP, before=now() - KEPT_AFTER_EXPIRY)
 
 
 def _serializer(purpose: Purpose) -> URLSafeTimedSerializer:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user
+from sqlalchemy import Row
 from werkzeug import Response
 
 from app import log, sessions, single_use
@@ -80,14 +81,14 @@ def next_page(wanted: str | None) -> str:
     return "" if parts.scheme or parts.netloc else wanted
 
 
-def sign_in(user_id: int, method: str, next: str = "", is_new: bool = False) -> Response:
+def sign_in(user: Row[Any], method: str, next: str = "", is_new: bool = False) -> Response:
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
     if current_user.is_authenticated:
         sessions.end(current_user.get_id())
-    login_user(sessions.find(sessions.start(user_id, method, user_agent())))
+    login_user(sessions.start(user, method, user_agent()))
     session.pop("request", None)
-    log.event("signed_in", user=user_id, method=method)
+    log.event("signed_in", user=user.user_id, method=method)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
     return redirect(next or url_for("account.show"), 303)

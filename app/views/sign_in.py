@@ -98,8 +98,8 @@ def use_code() -> ResponseReturnValue:
         # A second tab: the link or the code has been used since, by this same visitor.
         return redirect(url_for("account.show"), 303)
     try:
-        user_id, is_new = sign_in_links.redeem_code(request.form.get("code", ""), waiting)
+        user, is_new = sign_in_links.redeem_code(request.form.get("code", ""), waiting)
     except Refusal as refusal:
         return check_email_page(waiting, refusal) if waiting else page(refusal)
     flow.tick("open")
-    return flow.sign_in(user_id, "code", waiting.next if waiting else "", is_new)
+    return flow.sign_in(user, "code", waiting.next if waiting else "", is_new)

@@ -33,14 +33,14 @@ def use(token: str) -> ResponseReturnValue:
     """Sign in with the link, in the browser that asked for it."""
     waiting = flow.pending_request()
     try:
-        user_id, is_new = sign_in_links.redeem_link(token, waiting)
+        user, is_new = sign_in_links.redeem_link(token, waiting)
     except Refusal as refusal:
         if refusal.reason == "other_browser":
             link = sign_in_links.open_link(token)
             return flow.refuse(refusal, "sign_in/other_browser.html", 403, **asked_elsewhere(link))
         return dead_link(refusal)
     flow.tick("open")
-    return flow.sign_in(user_id, "link", waiting.next if waiting else "", is_new)
+    return flow.sign_in(user, "link", waiting.next if waiting else "", is_new)
 
 
 def dead_link(refusal: Refusal) -> ResponseReturnValue:

@@ -16,11 +16,11 @@ def use() -> ResponseReturnValue:
     """Sign in with what the authenticator answered."""
     next = flow.next_page(request.form.get("next"))
     try:
-        user_id = passkeys.finish_authentication(flow.this_browser(), request.form.get("credential", ""))
+        passkey = passkeys.finish_authentication(flow.this_browser(), request.form.get("credential", ""))
     except CeremonyError as refusal:
         return sign_in.page(refusal, next=next)
     flow.tick("return")
-    return flow.sign_in(user_id, "passkey", next)
+    return flow.sign_in(passkey, "passkey", next)
 
 
 @blueprint.post("/options")
