@@ -26,6 +26,10 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
+# SQLite keeps such a table in the order of its text key, without numbering the rows too: one page less to write.
+BY_PRIMARY_KEY = ({"sqlite_with_rowid": False},)
+
+
 class User(db.Model):
     """An account: it exists from the moment its address is proven."""
 
@@ -74,6 +78,7 @@ class Session(db.Model):
     """One sign-in of one browser. Its random id is what the signed cookie holds; deleting the row ends it."""
 
     __tablename__ = "sessions"
+    __table_args__ = BY_PRIMARY_KEY
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     method: Mapped[str] = mapped_column(String(20))
@@ -87,5 +92,6 @@ class SpentToken(db.Model):
     """The id of a signed token that has been used. Its primary key decides who was first."""
 
     __tablename__ = "spent_tokens"
+    __table_args__ = BY_PRIMARY_KEY
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -15,7 +15,7 @@ LONGEST = timedelta(days=90)
 # Every page asks this: a statement made once, of tables instead of classes.
 _sessions: Any = Session.__table__
 _users: Any = User.__table__
-USER = (_users.c.id.label("user_id"), _users.c.email, _users.c.user_handle, _users.c.wants_passkey_offer)
+USER: Any = (_users.c.id.label("user_id"), _users.c.email, _users.c.user_handle, _users.c.wants_passkey_offer)
 """The columns that SignedIn is made of."""
 FIND = (
     select(*USER)
@@ -56,7 +56,7 @@ def start(user: Row[Any], method: str, user_agent: str) -> SignedIn:
 
 def find(id: str) -> SignedIn | None:
     """Return who is signed in by this session, if it lives."""
-    found = run(FIND, id=id, since=now() - LONGEST).first()
+    found: Any = run(FIND, id=id, since=now() - LONGEST).first()
     return SignedIn(*found, session_id=id) if found else None
 
 

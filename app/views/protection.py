@@ -25,16 +25,15 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
+# For every answer, and unless the view says something else: a page that may be kept, a mail in its frame.
+DEFAULTS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
     # A link's token must not travel to another site. Not `no-referrer`: that makes the browser send `Origin: null`.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    # The two pages that may be kept say so themselves.
-    "Cache-Control": "no-store",
 }
 
 
@@ -80,9 +79,9 @@ def _refuse_cross_site() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        if name not in response.headers:
-            response.headers.add(name, value)
+    response.headers.extend(HEADERS)
+    for name, value in DEFAULTS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
