@@ -51,15 +51,19 @@ def start(user: Row[Any], method: str, user_agent: str) -> SignedIn:
     id = single_use.new_id()
     values = {"id": id, "user_id": user.user_id, "method": method, "user_agent": user_agent[:300], "created_at": now()}
     run(START, **values)
-    return SignedIn(user.user_id, user.email, user.user_handle, user.wants_passkey_offer, id)
+    return _signed_in(user, id)
 
 
 def find(id: str) -> SignedIn | None:
     """Return who is signed in by this session, if it lives."""
     found: Any = run(FIND, id=id, since=now() - LONGEST).first()
-    return SignedIn(*found, session_id=id) if found else None
+    return _signed_in(found, id) if found else None
 
 
 def end(id: str) -> None:
     """End the session, if it lives, in the caller's transaction."""
     run(END, session=id)
+
+
+def _signed_in(user: Any, session_id: str) -> SignedIn:
+    return SignedIn(user.user_id, user.email, user.user_handle, user.wants_passkey_offer, session_id)

@@ -33,7 +33,7 @@ SWEEP = delete(_spent).where(
     _spent.c.id.in_(
         select(_spent.c.id)
         .where(_spent.c.expires_at < bindparam("before"))
-        .limit(10)
+        .limit(160)
         # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
         .with_for_update(skip_locked=True)
     )
@@ -96,7 +96,8 @@ def spend(id: str, expires_at: datetime) -> None:
     """
     if not insert_if_absent(SpentToken, id=id, expires_at=expires_at):
         raise Refusal("already_used")
-    _sweep()
+    if id < "3":  # one random id in sixteen begins with a - 0 1 or 2
+        _sweep()
 
 
 def is_spent(id: str) -> bool:

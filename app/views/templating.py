@@ -1,7 +1,9 @@
 """What templates can say that Jinja can't: times, icons, and names for what is stored."""
 
 from datetime import datetime, timedelta
+from functools import lru_cache
 
+import flask
 from flask import Flask
 
 from app import ceremonies, sign_in_links, user_agents
@@ -14,6 +16,8 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(in_words)
     app.add_template_filter(user_agents.authenticator, "authenticator")
     app.jinja_env.globals.update(
+        # A page's addresses are always the same, and making them is a good part of making it.
+        url_for=lru_cache(maxsize=256)(flask.url_for),
         link_minutes=minutes(sign_in_links.LINK_LIFETIME),
         options_lifetime=int(ceremonies.CHALLENGE_LIFETIME.total_seconds()),
         local=app.config["LOCAL"],

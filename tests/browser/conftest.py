@@ -94,7 +94,7 @@ def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserConte
     def said(message: ConsoleMessage) -> None:
         # What is answered with a refusal is an error in Chromium's eyes; `answered` knows which are meant.
         if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
-            problems.append(f"{message.location['url']}: {message.text}")
+            problems.append(f"{message.page.url if message.page else 'a page'}: {message.text}")
 
     def asked(request: Request) -> None:
         if not request.url.startswith((f"{server.url}/", "data:")):

@@ -48,14 +48,9 @@ def test_another_browser_can_ask_for_a_link_of_its_own(visitor, stranger):
     stranger.sign_in_by_link()
 
 
-@pytest.mark.parametrize(
-    "retype",
-    [str, str.lower, lambda code: code.replace("-", ""), lambda code: f" {code.replace('-', ' ')} "],
-    ids=["as_mailed", "lower_case", "no_dash", "spaces"],
-)
-def test_the_code_may_be_typed_in_many_ways_and_is_sent_by_the_visitor_only(visitor, retype):
+def test_the_code_may_be_typed_in_any_way_and_is_sent_by_the_visitor_only(visitor):
     code = visitor.ask().code
-    visitor.field("Code").fill(retype(code))
+    visitor.field("Code").fill(f" {code.lower().replace('-', ' ')} ")
     visitor.is_at("/sign-in/check-email")
 
     visitor.button("Sign in").click()

@@ -164,6 +164,8 @@ class Visitor:
 
     def make_passkey(self) -> None:
         """Make a passkey, on a page that offers it."""
+        # Chromium makes them in the tab that is looked at, and in no other.
+        self.page.bring_to_front()
         self.device.present = True
         self.button("Create a passkey").click()
         expect(self.page.get_by_role("status")).to_contain_text("Your passkey is ready")
