@@ -24,7 +24,8 @@ class PasskeySignIn extends Ceremony {
       await this.perform(this.autofill);
     } catch (error) {
       // Whoever aborted it arms it again. Else the browser has said why; it is armed again when the visitor is back.
-      if (error.name !== "AbortError") this.field.addEventListener("focus", () => this.wait(), { once: true });
+      if (error.name === "AbortError") return;
+      for (const sign of ["focus", "click"]) this.field.addEventListener(sign, () => this.wait(), { once: true });
     }
   }
 }

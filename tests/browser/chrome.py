@@ -14,9 +14,6 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 MAC_BUNDLES = ("Google Chrome.app/Contents/MacOS/Google Chrome", "Chromium.app/Contents/MacOS/Chromium")
 
-# Without any font, nothing on a page has a size.
-DEBIAN_PACKAGES = ("chromium", "fonts-liberation")
-
 PLAYWRIGHT = (sys.executable, "-m", "playwright")
 
 PLAYWRIGHTS_OWN = (
@@ -52,7 +49,7 @@ def installed() -> Iterator[str]:
 
 def install() -> str | None:
     """Install Debian's Chromium where we may, else Playwright's, and return its path."""
-    if apt_install(*DEBIAN_PACKAGES) and (chosen := next(filter(starts, installed()), None)):
+    if apt_install("chromium") and (chosen := next(filter(starts, installed()), None)):
         return chosen
     if may_use_apt() and not starts(*PLAYWRIGHT):
         apt_install("libatomic1")
@@ -68,14 +65,14 @@ def may_use_apt() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0 and bool(shutil.which("apt-get"))
 
 
-def apt_install(*packages: str) -> bool:
-    """Install Debian packages, and return whether that worked."""
+def apt_install(package: str) -> bool:
+    """Install a Debian package, and return whether that worked."""
     if not may_use_apt():
         return False
-    say(f"Installing Debian's {' and '.join(packages)} (once) ...")
+    say(f"Installing Debian's {package} (once) ...")
     # One source that can't be reached needn't matter: installing tells.
     quietly("apt-get", "update")
-    return quietly("apt-get", "install", "--yes", "--no-install-recommends", *packages).returncode == 0
+    return quietly("apt-get", "install", "--yes", "--no-install-recommends", package).returncode == 0
 
 
 def starts(*command: str) -> bool:

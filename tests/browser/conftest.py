@@ -40,7 +40,7 @@ class Server:
 
     def __init__(self):
         self.app: Flask | None = None
-        self.listener = make_server("localhost", 0, self, threaded=True)
+        self.listener = make_server("127.0.0.1", 0, self, threaded=True)
         self.url = f"http://localhost:{self.listener.port}"
 
     def __call__(self, environ, start_response):

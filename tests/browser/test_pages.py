@@ -162,7 +162,7 @@ def test_nothing_is_wider_than_the_smallest_screen(new_visitor):
 
 def test_the_mail_is_accessible_and_valid(visitor):
     visitor.ask()
-    mail = visitor.page.request.get(f"/dev/mail/{newest_mail(visitor)}/html").text()
+    mail = visitor.fetch(f"/dev/mail/{newest_mail(visitor)}/html").text
     assert_valid(mail, "the mail")
     # In its frame on the site no script may run, and axe is one.
     page = visitor.page.context.new_page()
@@ -204,5 +204,5 @@ def assert_leads_somewhere(visitor: Visitor, followed: set[str]) -> None:
         # The one address that is a form's and nothing else.
         if path not in followed | {"/sign-out"}:
             followed.add(path)
-            status = page.request.get(address, max_redirects=0).status
+            status = visitor.fetch(path).status_code
             assert status in (200, 303), f"{page.url} leads to {address}, and that answers {status}"

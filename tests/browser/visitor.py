@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from flask import Flask
 from playwright.sync_api import Locator, Page, Response, Route, expect
+from werkzeug.test import TestResponse
 
 from app import mailer
 from app.sign_in_links import CODE_ALPHABET
@@ -121,6 +122,13 @@ class Visitor:
     def source(self) -> str:
         """The page as the server wrote it: what the browser has made of it is forgiven already."""
         return self._documents[-1].text()
+
+    def fetch(self, path: str) -> TestResponse:
+        """Return what is at this path, got with the browser's cookies and past its pages."""
+        client = self.app.test_client()
+        for cookie in self.page.context.cookies():
+            client.set_cookie(cookie["name"], cookie["value"], domain=cookie["domain"])
+        return client.get(path, base_url=self.app.config["SITE_URL"], buffered=True)
 
     def goto(self, path: str) -> None:
         """Open a page."""
