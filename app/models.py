@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import BigInteger, DateTime, ForeignKey, LargeBinary, String, TypeDecorator
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
 
@@ -40,15 +40,8 @@ class User(db.Model):
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
     user_handle: Mapped[bytes] = mapped_column(LargeBinary(64), unique=True)
-    wants_passkey_offer: Mapped[bool] = mapped_column(default=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-
-    passkeys: Mapped[list["Passkey"]] = relationship(
-        back_populates="user", order_by="Passkey.id", cascade="all, delete-orphan", passive_deletes=True
-    )
-    sessions: Mapped[list["Session"]] = relationship(
-        back_populates="user", order_by="Session.created_at", cascade="all, delete-orphan", passive_deletes=True
-    )
+    wants_passkey_offer: Mapped[bool]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Passkey(db.Model):
@@ -68,10 +61,8 @@ class Passkey(db.Model):
     backup_state: Mapped[bool]
     aaguid: Mapped[str] = mapped_column(String(36))
     name: Mapped[str] = mapped_column(String(60))
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-    user: Mapped[User] = relationship(back_populates="passkeys")
 
 
 class Session(db.Model):
@@ -79,13 +70,12 @@ class Session(db.Model):
 
     __tablename__ = "sessions"
     __table_args__ = BY_PRIMARY_KEY
+
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     method: Mapped[str] = mapped_column(String(20))
     user_agent: Mapped[str] = mapped_column(String(300))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-    user: Mapped[User] = relationship(back_populates="sessions")
 
 
 class SpentToken(db.Model):
@@ -93,5 +83,6 @@ class SpentToken(db.Model):
 
     __tablename__ = "spent_tokens"
     __table_args__ = BY_PRIMARY_KEY
+
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
+from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError, expect
 from werkzeug.serving import make_server
 
 from app import create_app
@@ -30,6 +30,10 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# Everything is on this machine: what takes longer won't come.
+PATIENCE_MS = 10_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Server:
@@ -107,8 +111,7 @@ def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserConte
 
     def make(**kwargs) -> BrowserContext:
         context = new_context(**kwargs)
-        # Everything is on this machine: what takes longer won't come.
-        context.set_default_timeout(5_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.on("weberror", failed_script)
         context.on("console", said)
         context.on("request", asked)
