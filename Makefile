@@ -12,7 +12,8 @@ run: .venv/run ## set everything up and serve the site (FLASK_SITE_URL, default 
 	@$(BIN)/python -m gunicorn wsgi:app
 
 dev: .venv/run ## the same, reloading on changes and showing tracebacks
-	@FLASK_DEBUG=1 $(BIN)/python -m gunicorn --reload wsgi:app
+	@$(BIN)/python -m flask --app wsgi db upgrade
+	@FLASK_DEBUG=1 $(BIN)/python wsgi.py
 
 test: .venv/dev ## run every test, in real Chromium too
 	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m pytest $(TESTS)
