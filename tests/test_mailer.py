@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from email import message_from_bytes, policy
-from threading import Thread
+from threading import Event, Thread
 from typing import BinaryIO
 
 import pytest
@@ -276,19 +276,19 @@ def test_a_server_that_speaks_something_else_is_told_of(visitor_of, greeting, re
 def drip(line: BinaryIO) -> None:
     """Greet, a byte at a time, for ever: never so slowly that a single read would time out."""
     while line.write(b"2"):
-        time.sleep(0.02)
+        Event().wait(0.02)
 
 
 def drip_lines(line: BinaryIO) -> None:
     """Greet with line after line."""
     while line.write(b"220-and another thing\r\n"):
-        time.sleep(0.02)
+        Event().wait(0.02)
 
 
 def hang_in_handshake(line: BinaryIO) -> None:
     """Agree to TLS, late, and say nothing more."""
     for answer in (b"220 hello", b"250-hello\r\n250 STARTTLS", b"220 go ahead"):
-        time.sleep(0.15)
+        Event().wait(0.15)
         line.write(answer + b"\r\n")
         line.readline()
     until_they_hang_up(line)
