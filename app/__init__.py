@@ -29,6 +29,10 @@ class Site(Flask):
 
     session_interface = _Cookies()
 
+    def ensure_sync(self, func: Any) -> Any:
+        """No function here is async, and Flask would look at ten of them in every request."""
+        return func
+
     def log_exception(self, exc_info: Any) -> None:
         log.failure(views.route_pattern(), exc_info)
 

@@ -29,8 +29,10 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 login_manager = LoginManager()
-# It would sign people out when their address or browser version changes, and hashes both on every request.
+# It would sign people out when their address or browser version changes.
 login_manager.session_protection = None
+# It hashes both on every request even so.
+login_manager._session_identifier_generator = str
 
 
 @event.listens_for(Engine, "connect")

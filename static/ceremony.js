@@ -35,7 +35,7 @@ let settled = Promise.resolve();
 let turns = 0;
 
 /** Abort the pending request, and wait until it has let go; but not for ever, as some extensions never do. */
-export async function stop() {
+async function stop() {
   controller?.abort();
   await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 500))]);
 }
@@ -125,7 +125,8 @@ export class Ceremony extends HTMLElement {
 
   /** Fetch fresh options before the challenge expires; one that fails is tried again in a minute. */
   async renew() {
-    if (this.busy || this.done || Date.now() < this.renewAt) return;
+    // A hidden page waits until it is looked at: a forgotten tab asks for nothing.
+    if (document.hidden || this.busy || this.done || Date.now() < this.renewAt) return;
     this.plan(60_000);
     try {
       const response = await fetch(`${this.form.action}/options`, { method: "POST" });

@@ -1,6 +1,6 @@
 // <passkey-sign-in>: signing in by autofill, which waits from the start, and by the button, which interrupts it.
 
-import { Ceremony, stop } from "./ceremony.js";
+import { Ceremony } from "./ceremony.js";
 
 class PasskeySignIn extends Ceremony {
   failures = { NotAllowedError: "cancelled" };
@@ -11,8 +11,6 @@ class PasskeySignIn extends Ceremony {
 
   connectedCallback() {
     this.field = document.querySelector("input[autocomplete~=webauthn]");
-    // That form leaves the page: nothing may be left pending.
-    this.field.form.addEventListener("submit", stop);
     super.connectedCallback();
   }
 
