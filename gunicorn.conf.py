@@ -23,7 +23,7 @@ def _loopback(port: int) -> list[str]:
     return addresses
 
 
-_site = os.environ.get("FLASK_SITE_URL", "http://localhost:8000")
+_site = os.environ.get("FLASK_SITE_URL", "http://localhost:8000").strip()
 try:
     _url = urlsplit(_site)
     _port = _url.port or {"https": 443}.get(_url.scheme, 80)
@@ -41,7 +41,7 @@ loglevel = "warning"
 
 def on_starting(server) -> None:
     """Bring an SQLite database up to date, in a process of its own: Alembic would stay in memory."""
-    if os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI", "sqlite:").startswith("sqlite:"):
+    if (os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI") or "sqlite").startswith("sqlite"):
         upgrade = subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
         if upgrade.returncode:
             sys.exit(upgrade.returncode)

@@ -13,4 +13,4 @@ except ConfigurationError as error:
 
 if __name__ == "__main__":
     print(f"Latchkey, reloading and debugging, on {app.config['SITE_URL']}", flush=True)
-    app.run(host="localhost", port=urlsplit(app.config["SITE_URL"]).port or 80, debug=True)
+    app.run(host="localhost", port=urlsplit(app.config["SITE_URL"]).port or 80, debug=app.debug)

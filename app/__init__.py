@@ -50,7 +50,8 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
     configure(app.config, app.instance_path, environ)
     log.set_up()
     db.init_app(app)
-    login_manager.init_app(app)
+    # Its context processor would ask the database who it is for every page, error pages and mails included.
+    login_manager.init_app(app, add_context_processor=False)
     mailer.init_app(app)
     views.init_app(app)
     if os.environ.get("FLASK_RUN_FROM_CLI"):

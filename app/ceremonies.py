@@ -1,32 +1,31 @@
 """The two ceremonies of WebAuthn, from the relying party's side: the options it makes and what it checks.
 
 The library checks what it can; what it leaves to us is checked here, each with its section of Web Authentication
-Level 3. Whatever a hostile response makes the library, CBOR or cryptography raise is one CeremonyError. The rows that
-ceremonies leave behind are passkeys.py's.
+Level 3. The rows that ceremonies leave behind are passkeys.py's.
 """
 
 import json
 import re
-from base64 import urlsafe_b64decode
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from flask import current_app
-from sqlalchemy.exc import SQLAlchemyError
 
 from app import ctap2_cbor, single_use
-from app.refusals import Refusal
+from app.attempts import Attempt, CeremonyError
 
 if TYPE_CHECKING:
     from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
     from webauthn.helpers.cose import COSEAlgorithmIdentifier
+    from webauthn.helpers.structs import PublicKeyCredentialDescriptor
     from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 CHALLENGE_LIFETIME = timedelta(minutes=10)
 REGISTRATION = single_use.Purpose("registration", CHALLENGE_LIFETIME)
 AUTHENTICATION = single_use.Purpose("authentication", CHALLENGE_LIFETIME)
+CONFIRMATION = single_use.Purpose("confirmation", CHALLENGE_LIFETIME)
 TIMEOUT_MS = int(CHALLENGE_LIFETIME.total_seconds() * 1000)
 
 # L3 4, "credential ID": at most 1023 bytes.
@@ -37,28 +36,9 @@ TRANSPORTS = ("ble", "hybrid", "internal", "nfc", "smart-card", "usb")
 
 BASE64URL = re.compile(r"[A-Za-z0-9_-]+")
 
-# What the library says, by how it begins, and what we call it.
-REASONS = {
-    "Unexpected client data type": "wrong_type",
-    "Unexpected client data origin": "wrong_origin",
-    "Unexpected RP ID hash": "wrong_rp_id",
-    "User was not present": "user_not_present",
-    "User presence was required": "user_not_present",
-    "User verification is required": "user_not_verified",
-    "Could not verify authentication signature": "wrong_signature",
-    "Could not verify attestation statement signature": "wrong_signature",
-    "Unsupported credential public key alg": "algorithm_not_offered",
-    "Single-device credential indicated": "inconsistent_backup_flags",
-    "id and raw_id were not equivalent": "credential_id_mismatch",
-}
 
-
-class CeremonyError(Refusal):
-    """A response was refused."""
-
-
-def creation_options(user_handle: bytes, name: str, exclude: Iterable[tuple[bytes, str]]) -> str:
-    """Return creation options (L3 5.4) as JSON text, for this user only, valid for CHALLENGE_LIFETIME.
+def creation_options(challenge: str, user_handle: bytes, name: str, exclude: Iterable[tuple[bytes, str]]) -> str:
+    """Return creation options (L3 5.4) as JSON text.
 
     `exclude` is what the user has already: credential ids and their transports.
     """
@@ -71,7 +51,7 @@ def creation_options(user_handle: bytes, name: str, exclude: Iterable[tuple[byte
         user_id=user_handle,
         user_name=name,
         user_display_name=name,
-        challenge=single_use.issue(REGISTRATION, user=user_handle.hex()).encode(),
+        challenge=challenge.encode(),
         timeout=TIMEOUT_MS,
         attestation=structs.AttestationConveyancePreference.NONE,
         authenticator_selection=structs.AuthenticatorSelectionCriteria(
@@ -80,35 +60,33 @@ def creation_options(user_handle: bytes, name: str, exclude: Iterable[tuple[byte
             user_verification=structs.UserVerificationRequirement.REQUIRED,
         ),
         supported_pub_key_algs=_algorithms(),
-        exclude_credentials=[
-            structs.PublicKeyCredentialDescriptor(
-                id=id, transports=[structs.AuthenticatorTransport(word) for word in transports.split()]
-            )
-            for id, transports in exclude
-        ],
+        exclude_credentials=_descriptors(exclude),
     )
     # L3 10.1.3: have the browser say whether the credential came out discoverable.
     return json.dumps(options_to_json_dict(options) | {"extensions": {"credProps": True}})
 
 
-def request_options(browser: str) -> str:
-    """Return request options (L3 5.5) as JSON text, for this browser only, valid for CHALLENGE_LIFETIME.
+def request_options(challenge: str, allow: Iterable[tuple[bytes, str]] = ()) -> str:
+    """Return request options (L3 5.5) as JSON text.
 
-    They name no credential: every passkey here is discoverable, so the authenticator knows which it has.
+    To sign in, they name no credential: every passkey here is discoverable, so the authenticator knows which it has.
     """
     from webauthn import generate_authentication_options, options_to_json
     from webauthn.helpers import structs
 
     options = generate_authentication_options(
         rp_id=current_app.config["RP_ID"],
-        challenge=single_use.issue(AUTHENTICATION, browser=browser).encode(),
+        challenge=challenge.encode(),
         timeout=TIMEOUT_MS,
+        allow_credentials=_descriptors(allow),
         user_verification=structs.UserVerificationRequirement.REQUIRED,
     )
     return options_to_json(options)
 
 
-def open_response(response: str, purpose: single_use.Purpose, **bound_to: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def open_response(
+    attempt: Attempt, response: str, purpose: single_use.Purpose, **bound_to: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Spend the challenge that the response answers. Returns the credential, and what the library is to expect of it.
 
     The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this user or browser.
@@ -117,6 +95,7 @@ def open_response(response: str, purpose: single_use.Purpose, **bound_to: str) -
     challenge = decode(_client_data(credential)["challenge"])
     token = single_use.read(purpose, challenge.decode("ascii"), **bound_to)
     single_use.spend(token.id, token.expires_at)
+    attempt.challenge, attempt.response = challenge.decode("ascii"), response
     # L3 7.1 step 25. The library holds `id` against it.
     if len(decode(credential["rawId"])) > LONGEST_CREDENTIAL_ID:
         raise CeremonyError("credential_id_too_long")
@@ -129,7 +108,7 @@ def open_response(response: str, purpose: single_use.Purpose, **bound_to: str) -
 
 
 def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) -> "VerifiedRegistration":
-    """Check an opened response to creation options: L3 7.1. Raises what `one_error` turns into CeremonyError."""
+    """Check an opened response to creation options: L3 7.1. Raises what `attempt` turns into CeremonyError."""
     from webauthn import verify_registration_response
     from webauthn.helpers import parse_cbor
 
@@ -158,7 +137,7 @@ def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) ->
 def verify_authentication(
     credential: dict[str, Any], expected: dict[str, Any], public_key: bytes, backup_eligible: bool
 ) -> "VerifiedAuthentication":
-    """Check an opened response to request options against the credential record: L3 7.2. Raises what `one_error` turns
+    """Check an opened response to request options against the credential record: L3 7.2. Raises what `attempt` turns
     into CeremonyError."""
     from webauthn import verify_authentication_response
 
@@ -200,28 +179,26 @@ def decode(text: str) -> bytes:
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def encode(data: bytes) -> str:
+    """Return base64url, as WebAuthn's JSON has it."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
 def transports(credential: dict[str, Any]) -> str:
     """Return the transports that the response tells of, space-separated, as far as they are known ones."""
     told = credential["response"].get("transports") or []
     return " ".join(word for word in TRANSPORTS if word in told)
 
 
-@contextmanager
-def one_error() -> Iterator[None]:
-    """Turn whatever the library, CBOR or cryptography raise on a hostile response into one CeremonyError."""
-    from webauthn.helpers.exceptions import WebAuthnException
+def _descriptors(credentials: Iterable[tuple[bytes, str]]) -> list["PublicKeyCredentialDescriptor"]:
+    from webauthn.helpers import structs
 
-    try:
-        yield
-    except (CeremonyError, SQLAlchemyError):
-        raise
-    except Refusal as error:
-        raise CeremonyError(error.reason, error.detail) from error
-    except WebAuthnException as error:
-        reasons = (reason for beginning, reason in REASONS.items() if str(error).startswith(beginning))
-        raise CeremonyError(next(reasons, "malformed_response"), str(error)) from error
-    except Exception as error:
-        raise CeremonyError("malformed_response", type(error).__name__) from error
+    return [
+        structs.PublicKeyCredentialDescriptor(
+            id=id, transports=[structs.AuthenticatorTransport(word) for word in transports.split()]
+        )
+        for id, transports in credentials
+    ]
 
 
 def _load_key(public_key: bytes) -> None:

@@ -27,6 +27,9 @@ DEFAULTS = {
     "MAIL_USERNAME": "",
     "MAIL_PASSWORD": "",
     "MAIL_DEFAULT_SENDER": "",
+    "SESSION_IDLE_DAYS": 14,
+    "SESSION_DAYS": 90,
+    "ACTIVITY_DAYS": 90,
     "LIMITS_ENABLED": True,
     "PROXIES": 0,
 }
@@ -35,8 +38,8 @@ DEFAULTS = {
 FIXED = {
     "SESSION_COOKIE_HTTPONLY": True,
     "SESSION_COOKIE_SAMESITE": "Lax",
-    # The cookie lives as long as a session may at most; sessions end by their row (see sessions.py).
-    "PERMANENT_SESSION_LIFETIME": timedelta(days=90),
+    # As long as browsers keep any cookie. It knows the browser; sessions end by their row (see sessions.py).
+    "PERMANENT_SESSION_LIFETIME": timedelta(days=400),
     "SESSION_REFRESH_EACH_REQUEST": False,
     "MAX_CONTENT_LENGTH": 128 * 1024,
     "MAX_FORM_MEMORY_SIZE": 128 * 1024,
@@ -112,7 +115,7 @@ def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
         if isinstance(default, bool):
             config[key] = _boolean(name, text)
         elif isinstance(default, int):
-            config[key] = _number(name, text, least=1 if key == "MAIL_PORT" else 0)
+            config[key] = _number(name, text, least=0 if key == "PROXIES" else 1)
         else:
             config[key] = text
 
@@ -133,12 +136,11 @@ def _number(name: str, text: str, least: int) -> int:
 
 def _local_secret_key(path: Path) -> str:
     """Return the key kept in `path`, making it on the first start."""
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    try:
+    if path.exists():
         return path.read_text()
-    except FileNotFoundError:
-        aside.touch(mode=0o600)
-        aside.write_text(secrets.token_hex(32))
+    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    aside.touch(mode=0o600)
+    aside.write_text(secrets.token_hex(32))
     try:
         # Two processes may start at once: a link is made whole, and by one of them only.
         os.link(aside, path)

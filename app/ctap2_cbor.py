@@ -4,7 +4,7 @@ ATTESTED_CREDENTIAL_DATA_INCLUDED = 0x40
 
 
 def check(data: bytes) -> None:
-    """Raise ValueError unless `data` is made of definite-length items without tags.
+    """Raise ValueError where `data` has a tag or an item of indefinite length (that it is whole, its decoder checks).
 
     With tags 28 and 29, a hundred bytes stand for a trillion lists, and py_webauthn writes out what it has read.
     """

@@ -25,8 +25,7 @@ class Base(DeclarativeBase):
     )
 
 
-# What a view returned stays readable after its transaction is committed.
-db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
+db = SQLAlchemy(model_class=Base)
 
 login_manager = LoginManager()
 # It would sign people out when their address or browser version changes.

@@ -38,10 +38,10 @@ def set_up() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 
-def event(name: str, level: int = logging.INFO, **fields: Any) -> None:
+def event(name: str, **fields: Any) -> None:
     """Log that something happened, under a name in snake_case, with what is worth knowing about it."""
     # Not `logger.log`: it walks the stack for a file and a line that nobody reads here.
-    record = logger.makeRecord(logger.name, level, "", 0, name, (), None, extra={"fields": fields})
+    record = logger.makeRecord(logger.name, logging.INFO, "", 0, name, (), None, extra={"fields": fields})
     logger.handle(record)
 
 

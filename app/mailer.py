@@ -13,6 +13,7 @@ from typing import Any
 from flask import Flask, current_app, render_template
 from flask_mail import Connection, Mail, Message
 
+from app import log
 from app.refusals import Refusal
 
 # A visitor is waiting: from first contact to acceptance, and an answer within five seconds.
@@ -31,7 +32,11 @@ class _HangsUp(smtplib.SMTP):
         self.watchdog = threading.Timer(SECONDS_TO_HAND_OVER, self._hang_up)
         self.watchdog.daemon = True
         self.watchdog.start()
-        return super().connect(*args, **kwargs)
+        try:
+            return super().connect(*args, **kwargs)
+        except OSError:
+            self.watchdog.cancel()
+            raise
 
     def getreply(self) -> tuple[int, bytes]:
         reply = super().getreply()
@@ -115,11 +120,19 @@ def send(template: str, to: str, **values: Any) -> None:
         return
     try:
         current_app.extensions["latchkey.mail"].send(message)
-    except (OSError, smtplib.SMTPException, ValueError) as error:
+    except (OSError, ValueError) as error:  # SMTPException is an OSError
         # Its name and code only: the server's words may hold the address.
         code = getattr(error, "smtp_code", 550 if isinstance(error, smtplib.SMTPRecipientsRefused) else 0)
         reason = "mail_refused" if code >= 400 else "mail_server_unreachable"
         raise Unsent(reason, f"{type(error).__name__} {code or ''}".rstrip()) from error
+
+
+def notify(to: str, kind: str, **values: Any) -> None:
+    """Tell an owner what happened to their account. A notice that can't be sent is logged, and stops nothing."""
+    try:
+        send("notice", to, kind=kind, **values)
+    except Unsent as refusal:
+        log.event("notice_not_sent", kind=kind, reason=refusal.reason, detail=refusal.detail)
 
 
 def _write(message: Message, folder: Path) -> None:

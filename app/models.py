@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, DateTime, ForeignKey, LargeBinary, String, TypeDecorator
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, TypeDecorator
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.extensions import db
@@ -74,8 +74,29 @@ class Session(db.Model):
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     method: Mapped[str] = mapped_column(String(20))
-    user_agent: Mapped[str] = mapped_column(String(300))
+    passkey_id: Mapped[int | None]
+    """The passkey that opened it; that may have been removed since, and numbers are never given twice."""
+    browser: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    proved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Activity(db.Model):
+    """Something that happened to an account."""
+
+    __tablename__ = "activities"
+    __table_args__ = (Index("ix_activities_user_id_id", "user_id", "id"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(String(30))
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    browser: Mapped[str] = mapped_column(String(100))
+    address: Mapped[str] = mapped_column(String(45))
+    detail: Mapped[str] = mapped_column(String(300))
+    transcript: Mapped[str]
+    """JSON text of a ceremony (see attempts.py), or ""."""
 
 
 class SpentToken(db.Model):

@@ -1,20 +1,26 @@
-"""Passkeys: made by one ceremony, used by the other, and removed.
+"""Passkeys: made by one ceremony, used by the other, renamed and removed.
 
 `begin_...` makes options whose challenge is a signed token, so nothing is stored before the response; `finish_...`
 spends that token and then checks the response, whatever comes of it. The checks are in ceremonies.py.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
 
-from app import ceremonies, log
-from app.ceremonies import CeremonyError
+from app import ceremonies, single_use
+from app.attempts import Attempt, CeremonyError, attempt
 from app.extensions import insert_if_absent, run
 from app.models import Passkey, User, now
+from app.refusals import Refusal
 from app.sessions import USER, SignedIn
 from app.user_agents import authenticator
+
+LONGEST_NAME = 60
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Statements of the way in are made once, of tables instead of classes: that is half their cost.
 _passkeys: Any = Passkey.__table__
@@ -39,57 +45,157 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
 
 def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     """Return creation options as JSON text for one more passkey of this user's, who has these."""
-    exclude = [(passkey.credential_id, passkey.transports) for passkey in passkeys]
-    return ceremonies.creation_options(user.user_handle, user.email, exclude)
+    return _creation_options(single_use.issue(ceremonies.REGISTRATION, user=user.user_handle.hex()), user, passkeys)
 
 
-def finish_registration(user: SignedIn, response: str, default_name: str) -> int:
-    """Check the response to creation options (L3 7.1) and add the passkey to the user's account. Returns its number.
+def finish_registration(user: SignedIn, response: str, name: str, default_name: str) -> tuple[Row[Any], Attempt]:
+    """Check the response to creation options (L3 7.1) and add the passkey to the user's account. Returns the passkey.
 
-    `default_name` is for an authenticator that its AAGUID doesn't name. The challenge is spent whatever the outcome;
-    the caller commits either way. Raises CeremonyError, having changed nothing else.
+    It is called `name`, if there is one, else what its AAGUID says, else `default_name`. The challenge is spent
+    whatever the outcome; the caller commits either way. Raises CeremonyError, having changed nothing else.
     """
-    with ceremonies.one_error():
-        credential, expected = ceremonies.open_response(response, ceremonies.REGISTRATION, user=user.user_handle.hex())
+    with attempt() as this:
+        try:
+            credential, expected = ceremonies.open_response(
+                this, response, ceremonies.REGISTRATION, user=user.user_handle.hex()
+            )
+        except Refusal as refusal:
+            if refusal.reason in ("expired", "already_used"):  # of our own, all the same
+                this.orphan = _unless_stored(json.loads(response))
+            raise
+        # The device has made it, and would keep it: should it be refused, it is nobody's.
+        this.orphan = _unless_stored(credential)
+        this.options = _creation_options(this.challenge, user, of(user))
         verified = ceremonies.verify_registration(credential, expected)
-        transports = ceremonies.transports(credential)
-    added = insert_if_absent(
-        Passkey,
-        user_id=user.id,
-        credential_id=verified.credential_id,
-        public_key=verified.credential_public_key,
-        sign_count=verified.sign_count,
-        transports=transports,
-        backup_eligible=ceremonies.is_backup_eligible(verified),
-        backup_state=verified.credential_backed_up,
-        aaguid=verified.aaguid,
-        name=(authenticator(verified.aaguid)[0] or default_name)[:60],
-        created_at=now(),
-    )
-    # L3 7.1 step 26: a credential belongs to one account, once.
-    if not added:
-        raise CeremonyError("duplicate_credential")
-    return run(select(_passkeys.c.id).where(_passkeys.c.credential_id == verified.credential_id)).scalar_one()
+        values = {
+            "credential_id": verified.credential_id,
+            "public_key": verified.credential_public_key,
+            "sign_count": verified.sign_count,
+            "transports": ceremonies.transports(credential),
+            "backup_eligible": ceremonies.is_backup_eligible(verified),
+            "backup_state": verified.credential_backed_up,
+            "aaguid": verified.aaguid,
+            "name": clean_name(name) if name else (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME],
+        }
+        this.found = _record(values)
+        # L3 7.1 step 26: a credential belongs to one account, once.
+        if not insert_if_absent(Passkey, user_id=user.id, created_at=now(), **values):
+            this.orphan = b""
+            raise CeremonyError("duplicate_credential")
+    return run(FIND, credential=verified.credential_id).one(), this
 
 
 def begin_authentication(browser: str) -> str:
     """Return request options as JSON text, for whoever sits at this browser."""
-    return ceremonies.request_options(browser)
+    return ceremonies.request_options(single_use.issue(ceremonies.AUTHENTICATION, browser=browser))
 
 
-def finish_authentication(browser: str, response: str) -> Row[Any]:
+def finish_authentication(browser: str, response: str, email: str = "") -> tuple[Row[Any], Attempt]:
     """Check the response to request options (L3 7.2) and return the passkey that it proves, with its user's columns.
+
+    Where `email` is given, it must be the user's. The challenge is spent whatever the outcome; the caller commits
+    either way. Raises CeremonyError, having changed nothing else.
+    """
+    with attempt() as this:
+        credential, expected = ceremonies.open_response(this, response, ceremonies.AUTHENTICATION, browser=browser)
+        this.options = ceremonies.request_options(this.challenge)
+        passkey = _owned(this, credential)
+        if email and email != passkey.email:
+            raise CeremonyError("other_account")
+        _use(this, passkey, credential, expected)
+    return passkey, this
+
+
+def begin_confirmation(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
+    """Return request options as JSON text, for this session's user to prove themselves again with one of these."""
+    challenge = single_use.issue(ceremonies.CONFIRMATION, session=user.session_id)
+    return ceremonies.request_options(challenge, _descriptors(passkeys))
+
+
+def finish_confirmation(user: SignedIn, response: str) -> Attempt:
+    """Check the response to the options of `begin_confirmation`: it takes a passkey of this very user's.
 
     The challenge is spent whatever the outcome; the caller commits either way. Raises CeremonyError, having changed
     nothing else.
     """
-    with ceremonies.one_error():
-        credential, expected = ceremonies.open_response(response, ceremonies.AUTHENTICATION, browser=browser)
-        passkey = _find(credential)
-        verified = ceremonies.verify_authentication(credential, expected, passkey.public_key, passkey.backup_eligible)
+    with attempt() as this:
+        credential, expected = ceremonies.open_response(
+            this, response, ceremonies.CONFIRMATION, session=user.session_id
+        )
+        this.options = ceremonies.request_options(this.challenge, _descriptors(of(user)))
+        passkey = _owned(this, credential)
+        if passkey.user_id != user.id:
+            # Nothing of it may be read in this user's activity.
+            this.found = {}
+            raise CeremonyError("other_account")
+        _use(this, passkey, credential, expected)
+    return this
+
+
+def rename(user: SignedIn, passkey_id: int, name: str) -> bool:
+    """Give the user's passkey of this number another name; return whether there is one. Raises Refusal
+    `invalid_name`."""
+    statement = update(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
+    return run(statement.values(name=clean_name(name))).rowcount == 1
+
+
+def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
+    """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns it, if there was
+    one."""
+    own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
+    return run(own.returning(*_passkeys.c)).first()
+
+
+def clean_name(typed: str) -> str:
+    """Return a name as it is stored: one line, without control characters. Raises Refusal `invalid_name` where that
+    leaves nothing to see, or more than LONGEST_NAME characters."""
+    # Whatever else Unicode has may stand in a name: pages keep it apart from their own text (<bdi>).
+    name = " ".join(CONTROLS.sub(" ", typed).split())
+    if len(name) > LONGEST_NAME or not any(character.isprintable() for character in name):
+        raise Refusal("invalid_name")
+    return name
+
+
+def _creation_options(challenge: str, user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
+    return ceremonies.creation_options(challenge, user.user_handle, user.email, _descriptors(passkeys))
+
+
+def _descriptors(passkeys: Sequence[Row[Any]]) -> list[tuple[bytes, str]]:
+    return [(passkey.credential_id, passkey.transports) for passkey in passkeys]
+
+
+def _unless_stored(credential: dict[str, Any]) -> bytes:
+    id = ceremonies.decode(credential["rawId"])
+    return b"" if _find(id) else id
+
+
+def _find(credential_id: bytes) -> Row[Any] | None:
+    return run(FIND, credential=credential_id).first()
+
+
+def _owned(this: Attempt, credential: dict[str, Any]) -> Row[Any]:
+    """Return the passkey that the response names, with its user's columns: L3 7.2 steps 5 and 6."""
+    id = ceremonies.decode(credential["rawId"])
+    passkey, handle = _find(id), ceremonies.decode(credential["response"]["userHandle"])
+    if not passkey:
+        # Only the authenticator that made it for this account knows the handle: it has been removed here since.
+        this.user_id = run(select(_users.c.id).where(_users.c.user_handle == handle)).scalar()
+        this.orphan = id if this.user_id else b""
+        raise CeremonyError("removed_passkey" if this.user_id else "unknown_passkey")
+    # A discoverable credential always tells its user: what the authenticator thinks and what we know must agree.
+    if handle != passkey.user_handle:
+        raise CeremonyError("wrong_user_handle")
+    this.user_id, this.found = passkey.user_id, _record(passkey._mapping)
+    return passkey
+
+
+def _use(this: Attempt, passkey: Row[Any], credential: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Check the response against the passkey's record (L3 7.2), and bring the record up to date."""
+    verified = ceremonies.verify_authentication(credential, expected, passkey.public_key, passkey.backup_eligible)
     # L3 7.2 step 22: zero is normal for synced passkeys, and a step back is a signal, not a verdict.
-    if verified.new_sign_count <= passkey.sign_count and (verified.new_sign_count or passkey.sign_count):
-        log.event("sign_count_went_back", passkey=passkey.id)
+    this.counter_went_back = verified.new_sign_count <= passkey.sign_count and bool(
+        verified.new_sign_count or passkey.sign_count
+    )
     run(
         USED,
         passkey=passkey.id,
@@ -97,21 +203,9 @@ def finish_authentication(browser: str, response: str) -> Row[Any]:
         backup_state=verified.credential_backed_up,
         last_used_at=now(),
     )
-    return passkey
 
 
-def remove(user: SignedIn, passkey_id: int) -> bool:
-    """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns whether there was
-    one."""
-    return bool(run(delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)).rowcount)
-
-
-def _find(credential: dict[str, Any]) -> Row[Any]:
-    """Return the passkey that the response names, with its user's handle: L3 7.2 steps 5 and 6."""
-    passkey = run(FIND, credential=ceremonies.decode(credential["rawId"])).first()
-    if not passkey:
-        raise CeremonyError("unknown_passkey")
-    # A discoverable credential always tells its user: what the authenticator thinks and what we know must agree.
-    if ceremonies.decode(credential["response"]["userHandle"]) != passkey.user_handle:
-        raise CeremonyError("wrong_user_handle")
-    return passkey
+def _record(values: Any) -> dict[str, Any]:
+    """The parts of a credential record that a transcript keeps."""
+    kept = {name: values[name] for name in ("sign_count", "backup_eligible", "backup_state", "aaguid", "name")}
+    return kept | {"public_key": values["public_key"].hex()}

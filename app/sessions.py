@@ -1,28 +1,39 @@
 """Who is signed in: a row per sign-in, so that ending one takes effect with the next request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select
+from flask import current_app
+from sqlalchemy import Row, and_, bindparam, delete, insert, not_, select, update
 
 from app import single_use
 from app.extensions import run
 from app.models import Session, User, now
 
-LONGEST = timedelta(days=90)
+# Being seen is written down at most this often: reading pages is not to cost a write each.
+SEEN_EVERY = timedelta(minutes=5)
+
+# What changes a way in takes a proof of who it is that is no older.
+PROOF_LIFETIME = timedelta(minutes=10)
 
 # Every page asks this: a statement made once, of tables instead of classes.
 _sessions: Any = Session.__table__
 _users: Any = User.__table__
 USER: Any = (_users.c.id.label("user_id"), _users.c.email, _users.c.user_handle, _users.c.wants_passkey_offer)
-"""The columns that SignedIn is made of."""
+"""The columns that SignedIn is made of, with two of the session's."""
+_alive = (_sessions.c.created_at > bindparam("began"), _sessions.c.seen_at > bindparam("seen"))
 FIND = (
-    select(*USER)
+    select(*USER, _sessions.c.seen_at, _sessions.c.proved_at)
     .join_from(_sessions, _users)
-    .where(_sessions.c.id == bindparam("id"), _sessions.c.created_at > bindparam("since"))
+    .where(_sessions.c.id == bindparam("id"), *_alive)
+)
+OF_USER = (
+    select(_sessions).where(_sessions.c.user_id == bindparam("user"), *_alive).order_by(_sessions.c.seen_at.desc())
 )
 START = insert(_sessions)
+SWEEP = delete(_sessions).where(_sessions.c.user_id == bindparam("user"), not_(and_(*_alive)))
 END = delete(_sessions).where(_sessions.c.id == bindparam("session"))
 
 
@@ -35,6 +46,8 @@ class SignedIn:
     user_handle: bytes
     wants_passkey_offer: bool
     session_id: str
+    seen_at: datetime
+    proved_at: datetime
 
     is_authenticated = True
     is_active = True
@@ -44,20 +57,47 @@ class SignedIn:
         """Return what is kept in the cookie."""
         return self.session_id
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether this session's user has proven lately who they are."""
+        return self.proved_at > now() - PROOF_LIFETIME
 
-def start(user: Row[Any], method: str, user_agent: str) -> SignedIn:
-    """Open a session for a user (a row with the columns USER) who proved themselves by `method` (link, code, passkey),
-    in the caller's transaction."""
-    id = single_use.new_id()
-    values = {"id": id, "user_id": user.user_id, "method": method, "user_agent": user_agent[:300], "created_at": now()}
-    run(START, **values)
-    return _signed_in(user, id)
+
+def start(user: Row[Any], method: str, browser: str, passkey_id: int | None = None) -> SignedIn:
+    """Open a session for a user (a row with the columns USER) who proved themselves by `method` (link, code, passkey)
+    in this browser, in the caller's transaction."""
+    id, at = single_use.new_id(), now()
+    times = {"created_at": at, "seen_at": at, "proved_at": at}
+    if id < "3":  # one random id in sixteen begins with a - 0 1 or 2
+        run(SWEEP, user=user.user_id, **_limits())
+    run(START, id=id, user_id=user.user_id, method=method, passkey_id=passkey_id, browser=browser, **times)
+    return _signed_in(user, id, at, at)
 
 
 def find(id: str) -> SignedIn | None:
     """Return who is signed in by this session, if it lives."""
-    found: Any = run(FIND, id=id, since=now() - LONGEST).first()
-    return _signed_in(found, id) if found else None
+    found: Any = run(FIND, id=id, **_limits()).first()
+    return _signed_in(found, id, found.seen_at, found.proved_at) if found else None
+
+
+def see(user: SignedIn) -> bool:
+    """Write down that this session was used just now, unless that has been written lately; return whether it was.
+
+    The caller commits."""
+    if user.seen_at > now() - SEEN_EVERY:
+        return False
+    run(update(_sessions).where(_sessions.c.id == user.session_id), seen_at=now())
+    return True
+
+
+def prove(user: SignedIn) -> None:
+    """Write down that this session's user has just proven again who they are, in the caller's transaction."""
+    run(update(_sessions).where(_sessions.c.id == user.session_id), proved_at=now())
+
+
+def of(user: SignedIn) -> Sequence[Row[Any]]:
+    """Return the user's sessions that live, the one that was used last first."""
+    return run(OF_USER, user=user.id, **_limits()).all()
 
 
 def end(id: str) -> None:
@@ -65,5 +105,24 @@ def end(id: str) -> None:
     run(END, session=id)
 
 
-def _signed_in(user: Any, session_id: str) -> SignedIn:
-    return SignedIn(user.user_id, user.email, user.user_handle, user.wants_passkey_offer, session_id)
+def revoke(user: SignedIn, **which: Any) -> Sequence[str]:
+    """End the user's sessions that have these values (`id=...`, `passkey_id=...`; without any: all), but only an `id`
+    can mean this one. Return their browsers."""
+    statement = delete(_sessions).where(_sessions.c.user_id == user.id)
+    if "id" not in which:
+        statement = statement.where(_sessions.c.id != user.session_id)
+    return run(statement.filter_by(**which).returning(_sessions.c.browser)).scalars().all()
+
+
+def _limits() -> dict[str, datetime]:
+    config, at = current_app.config, now()
+    return {
+        "began": at - timedelta(days=config["SESSION_DAYS"]),
+        "seen": at - timedelta(days=config["SESSION_IDLE_DAYS"]),
+    }
+
+
+def _signed_in(user: Any, session_id: str, seen_at: datetime, proved_at: datetime) -> SignedIn:
+    return SignedIn(
+        user.user_id, user.email, user.user_handle, user.wants_passkey_offer, session_id, seen_at, proved_at
+    )

@@ -5,17 +5,14 @@ the address, because links end up in histories. The code is derived from the id 
 both: what is spent is the request's id.
 """
 
-import hmac
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import sha256
 from typing import Any
 
-from flask import current_app
 from sqlalchemy import Row, bindparam, select
 
-from app import single_use
+from app import codes, single_use
 from app.extensions import insert_if_absent, run
 from app.models import User, now
 from app.refusals import Refusal
@@ -28,10 +25,6 @@ LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
 # forgotten after a day.
 REPEATABLE_FOR = timedelta(hours=1)
 SEND_AGAIN_AFTER = timedelta(seconds=30)
-
-# No vowels, so no words; no 0 1 2 5 8 B I L O S Z, so no doubts. 22 ** 8 is over 35 bits.
-CODE_ALPHABET = "CDFGHJKMNPQRTVWXY34679"
-CODE_LENGTH = 8
 
 FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
@@ -61,7 +54,9 @@ class SignInRequest:
 def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
     """Return the request to send a mail for: the earlier one again where it is for the same address, else a new one."""
     at = int(now().timestamp())
-    if earlier and earlier.email == email and at - earlier.asked_at < REPEATABLE_FOR.total_seconds():
+    repeatable = earlier and earlier.email == email and at - earlier.asked_at < REPEATABLE_FOR.total_seconds()
+    # The answer to a confirmation may have got lost: then the browser still holds a request that is used up.
+    if earlier and repeatable and not single_use.is_spent(earlier.id):
         return replace(earlier, next=next or earlier.next, sent_at=at)
     return SignInRequest(single_use.new_id(), email, next, asked_at=at, sent_at=at)
 
@@ -72,14 +67,8 @@ def link_token(request: SignInRequest, asked_with: str) -> str:
 
 
 def code_for(request_id: str) -> str:
-    """Return the request's code, such as `CDFG-HJKM`: the other way to use it, on the page where it was asked for."""
-    key = current_app.config["SECRET_KEY"].encode()
-    number = int.from_bytes(hmac.digest(key, f"latchkey.sign-in-code.{request_id}".encode(), sha256))
-    letters = []
-    for _ in range(CODE_LENGTH):
-        number, place = divmod(number, len(CODE_ALPHABET))
-        letters.append(CODE_ALPHABET[place])
-    return "".join(letters[:4]) + "-" + "".join(letters[4:])
+    """Return the request's code: the other way to use it, on the page where it was asked for."""
+    return codes.code_for(LINK, request_id)
 
 
 def open_link(token: str) -> single_use.Token:
@@ -91,16 +80,15 @@ def open_link(token: str) -> single_use.Token:
     return link
 
 
-def redeem_link(token: str, request: SignInRequest | None) -> tuple[Row[Any], bool]:
-    """Spend a link; return the user it signs in, and whether the account is new. `request` is what this
+def redeem_link(link: single_use.Token, request: SignInRequest | None) -> tuple[Row[Any], bool]:
+    """Spend an opened link; return the user it signs in, and whether the account is new. `request` is what this
     browser last asked for.
 
-    Raises Refusal as `open_link` does, and `other_browser`, which spends nothing: a stranger's link must sign nobody
-    in to the stranger's account, and a mail scanner must not use up the visitor's.
+    Raises Refusal `already_used`, and `other_browser`, which spends nothing: a stranger's link must sign nobody in to
+    the stranger's account, and a mail scanner must not use up the visitor's.
     """
-    link = single_use.read(LINK, token)
     if not request or request.id != link.id:
-        raise Refusal("already_used" if single_use.is_spent(link.id) else "other_browser")
+        raise Refusal("other_browser")
     return _prove(request)
 
 
@@ -113,9 +101,7 @@ def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], bo
         raise Refusal("no_request")
     if request.expires_at <= now():
         raise Refusal("expired")
-    letters = "".join(character for character in typed.upper() if character.isalnum())
-    if not hmac.compare_digest(letters.encode(), code_for(request.id).replace("-", "").encode()):
-        raise Refusal("wrong_code")
+    codes.check(LINK, request.id, typed)
     return _prove(request)
 
 

@@ -2,23 +2,42 @@
 
 from functools import lru_cache
 
-BETTER_KNOWN_AS = {
-    "Chrome Mobile": "Chrome",
-    "Firefox Mobile": "Firefox",
-    "HeadlessChrome": "Chrome",
-    "Mac OS X": "macOS",
-    "Mobile Safari": "Safari",
-}
+# What is not in here is not repeated: whoever asks for a link writes this header, and somebody else reads the mail.
+BROWSERS = {
+    name: name.replace(" Mobile", "").replace(" iOS", "").replace("Headless", "")
+    for name in (
+        "Chrome",
+        "Chrome Mobile",
+        "Chrome Mobile iOS",
+        "DuckDuckGo",
+        "Edge",
+        "Edge Mobile",
+        "Firefox",
+        "Firefox iOS",
+        "Firefox Mobile",
+        "HeadlessChrome",
+        "Mobile Safari",
+        "Opera",
+        "Opera Mobile",
+        "Safari",
+        "Samsung Internet",
+        "Vivaldi",
+    )
+} | {"Mobile Safari": "Safari"}
+SYSTEMS = {
+    name: name for name in ("Android", "Chrome OS", "Fedora", "FreeBSD", "Linux", "Ubuntu", "Windows", "iOS")
+} | {"Mac OS X": "macOS"}
 
 
+@lru_cache(maxsize=1024)
 def describe(user_agent: str) -> str:
-    """Return the browser and system of a User-Agent header in words: "Firefox on Windows"."""
+    """Return the browser and system of a User-Agent header in words, as far as we know them: "Firefox on Windows"."""
     # Its expressions cost memory and start-up time, and few requests need them.
     import ua_parser
 
     browser, system = ua_parser.parse_user_agent(user_agent), ua_parser.parse_os(user_agent)
-    names = [BETTER_KNOWN_AS.get(part.family, part.family) for part in (browser, system) if part]
-    return " on ".join(names) or "an unknown browser"
+    names = [BROWSERS.get(browser.family) if browser else None, SYSTEMS.get(system.family) if system else None]
+    return " on ".join(filter(None, names)) or "an unknown browser"
 
 
 @lru_cache(maxsize=64)

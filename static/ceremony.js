@@ -8,10 +8,10 @@ const encode = (buffer) =>
     .replace(/\+/g, "-")
     .replace(/\//g, "_")
     .replace(/=+$/, "");
-const descriptors = (list = []) => list.map((item) => ({ ...item, id: decode(item.id) }));
+const descriptors = (list) => list.map((item) => ({ ...item, id: decode(item.id) }));
 
 /** Options as the server writes them (JSON) -> as the browser takes them (WebAuthn L3 5.1.8, 5.1.9). */
-export const fromJSON = (options) => ({
+const fromJSON = (options) => ({
   ...options,
   challenge: decode(options.challenge),
   ...(options.user && { user: { ...options.user, id: decode(options.user.id) } }),
@@ -52,6 +52,16 @@ async function ask(call) {
   return JSON.stringify(toJSON(credential, credential.getClientExtensionResults()));
 }
 
+/** <passkey-signal>: what the server knows, told to the authenticator (WebAuthn L3 5.1.10). It takes its turn, too. */
+class PasskeySignal extends HTMLElement {
+  connectedCallback() {
+    const { method, ...details } = JSON.parse(this.getAttribute("details"));
+    settled = window.PublicKeyCredential?.[method]?.(details).catch(() => {});
+  }
+}
+
+customElements.define("passkey-signal", PasskeySignal);
+
 /** What <passkey-sign-in> and <passkey-registration> have in common. */
 export class Ceremony extends HTMLElement {
   connectedCallback() {
@@ -79,16 +89,18 @@ export class Ceremony extends HTMLElement {
     this.form.submit();
   }
 
-  /** The button was pressed. */
-  async run() {
+  /** The button was pressed: ask the browser in this way. */
+  async run(call = this.modal) {
     if (this.busy || this.done) return;
+    // Without options, the server leads to where there are some.
+    if (!this.options) return this.form.submit();
     this.busy = true;
     this.button.disabled = true;
     this.reveal(null);
     try {
-      await this.perform(this.modal);
+      await this.perform(call);
     } catch (error) {
-      this.explain(error);
+      this.explain(error, call);
     }
     this.busy = false;
     if (this.done) return;
@@ -125,12 +137,15 @@ export class Ceremony extends HTMLElement {
 
   /** Fetch fresh options before the challenge expires; one that fails is tried again in a minute. */
   async renew() {
+    const url = this.getAttribute("renew");
     // A hidden page waits until it is looked at: a forgotten tab asks for nothing.
-    if (document.hidden || this.busy || this.done || Date.now() < this.renewAt) return;
+    if (!url || document.hidden || this.busy || this.done || Date.now() < this.renewAt) return;
     this.plan(60_000);
     try {
-      const response = await fetch(`${this.form.action}/options`, { method: "POST" });
+      const response = await fetch(url, { method: "POST" });
       if (response.ok && !this.done) this.take(await response.json());
+      // There are none without fresh proof, and this page's is too old by now.
+      if (response.status === 403) this.options = null;
     } catch {
       return;
     }

@@ -1,4 +1,5 @@
-// <passkey-sign-in>: signing in by autofill, which waits from the start, and by the button, which interrupts it.
+// <passkey-sign-in>: signing in by autofill, which waits from the start, and by the button, which interrupts it; and
+// proving once more who it is, where there is no field and only the button.
 
 import { Ceremony } from "./ceremony.js";
 
@@ -9,15 +10,36 @@ class PasskeySignIn extends Ceremony {
 
   autofill = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, mediation: "conditional" });
 
+  // Only what is on this device, and at once: without it, the dialog would begin with a code to scan.
+  immediate = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, uiMode: "immediate" });
+
   connectedCallback() {
     this.field = document.querySelector("input[autocomplete~=webauthn]");
+    this.elsewhere = this.querySelector("[data-elsewhere]");
+    this.elsewhere?.addEventListener("click", () => this.run(this.modal));
+    // Asked for now: the click must not have to wait.
+    this.capabilities = this.elsewhere && window.PublicKeyCredential?.getClientCapabilities?.();
     super.connectedCallback();
+  }
+
+  async run(call) {
+    // Where an address is typed, the passkey must be that account's.
+    if (this.field) this.form.elements.email.value = this.field.value;
+    super.run(call ?? ((await this.capabilities)?.immediateGet ? this.immediate : this.modal));
+  }
+
+  explain(error, call) {
+    if (call !== this.immediate || error.name !== "NotAllowedError") return super.explain(error);
+    // Nothing on this device, or the visitor cancelled: the browser doesn't tell.
+    this.reveal("nothing_here");
+    this.elsewhere.hidden = false;
   }
 
   /** Arm autofill: the browser offers passkeys in the email field until one is picked. */
   async wait() {
-    const available = await PublicKeyCredential.isConditionalMediationAvailable?.();
+    const available = this.field && (await PublicKeyCredential.isConditionalMediationAvailable?.());
     if (!available || this.busy || this.done) return;
+    this.form.elements.email.value = "";
     try {
       await this.perform(this.autofill);
     } catch (error) {

@@ -106,7 +106,7 @@ def test_a_device_that_has_a_passkey_is_asked_to_make_no_second(ada, phone):
 def test_a_passkey_is_added(ada, phone, app, events):
     response = ada.make_passkey(phone)
     assert response.location == "/account"
-    assert ("passkey_added", {"user": 1, "passkey": 1}) in events
+    assert "passkey_added" in [event.name for event in events]
     [passkey] = passkeys_in(app)
     assert passkey.credential_id == phone.credentials[0].id
     assert (passkey.backup_eligible, passkey.backup_state) == (True, True)
@@ -207,6 +207,7 @@ def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
 def test_an_expired_challenge_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
+        ada.get("/account")  # which writes down that she was seen
         refuses(credential, "expired", spent=0, sentence="That took too long and has expired. Please try again.")
 
 

@@ -4,11 +4,16 @@ from flask import Flask
 
 from app.views import (
     account,
+    activity,
+    change_email,
+    confirm,
+    delete_account,
     dev_mail,
     errors,
     home,
     passkeys,
     protection,
+    sessions,
     sign_in,
     sign_in_link,
     sign_in_passkey,
@@ -25,7 +30,9 @@ def init_app(app: Flask) -> None:
     protection.init_app(app)
     errors.init_app(app)
     templating.init_app(app)
-    for module in (home, sign_in, sign_in_link, sign_in_passkey, sign_out, account, passkeys):
+    sign_in_pages = (sign_in, sign_in_link, sign_in_passkey, sign_out)
+    account_pages = (account, passkeys, confirm, sessions, activity, change_email, delete_account)
+    for module in (home, *sign_in_pages, *account_pages):
         app.register_blueprint(module.blueprint)
     if app.config["LOCAL"]:
         app.register_blueprint(dev_mail.blueprint)

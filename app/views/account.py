@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import accounts, passkeys
+from app import accounts, passkeys, sessions
 from app.refusals import Refusal
 from app.views import flow
 
@@ -16,13 +16,13 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """The address and the passkeys."""
+    """The address, the passkeys, and where the visitor is signed in."""
     return page()
 
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the account page with fresh creation options, and the refusal if there is one."""
-    return _with_options("account/show.html", refusal)
+    """Return the account page, and the refusal if there is one."""
+    return _with_options("account/show.html", refusal, sessions=sessions.of(current_user))
 
 
 @blueprint.get("/welcome")
@@ -43,11 +43,13 @@ def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnVal
 def decline() -> ResponseReturnValue:
     """Turn the offer down, for now or for good."""
     if request.form.get("again") == "never":
-        accounts.turn_down_offer(current_user.id)
+        accounts.turn_down_offer(current_user)
     return redirect(flow.next_page(request.form.get("next")) or url_for(".show"), 303)
 
 
 def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:
     own = passkeys.of(current_user)
-    values |= {"passkeys": own, "options": passkeys.begin_registration(current_user, own)}
+    # No passkey is to be made on the device and then refused: options are for fresh proof only.
+    options = passkeys.begin_registration(current_user, own) if current_user.is_proven else ""
+    values |= {"passkeys": own, "options": options}
     return flow.refuse(refusal, template, **values) if refusal else render_template(template, **values)

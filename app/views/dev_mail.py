@@ -2,6 +2,7 @@
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 
 from flask import Blueprint, Response, abort, current_app, render_template, request
 from flask.typing import ResponseReturnValue
@@ -29,16 +30,14 @@ def local_only() -> None:
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     """All messages, newest first."""
-    messages = [
-        (path.stem, _read(path.stem)) for path in sorted(mailer.outbox(current_app).glob("*.eml"), reverse=True)
-    ]
+    messages = [(path.stem, _read(path)) for path in sorted(_paths(), reverse=True)]
     return render_template("dev/mail.html", messages=messages)
 
 
 @blueprint.get("/<id>")
 def show(id: str) -> ResponseReturnValue:
     """One message: text, HTML, headers."""
-    message = _read(id)
+    message = _read(_path(id))
     return render_template("dev/message.html", id=id, message=message, text=_part(message, "plain"))
 
 
@@ -46,14 +45,20 @@ def show(id: str) -> ResponseReturnValue:
 def html(id: str) -> ResponseReturnValue:
     """The HTML part, as a mail program would show it: for the frame on the message's page."""
     # Its links lead out of the frame: our pages refuse to be framed.
-    page = _part(_read(id), "html").replace("<head>", '<head><base target="_top">', 1)
+    page = _part(_read(_path(id)), "html").replace("<head>", '<head><base target="_top">', 1)
     return Response(page, headers={"Content-Security-Policy": FRAME_POLICY})
 
 
-def _read(id: str) -> EmailMessage:
+def _paths() -> set[Path]:
+    return set(mailer.outbox(current_app).glob("*.eml"))
+
+
+def _path(id: str) -> Path:
     path = mailer.outbox(current_app) / f"{id}.eml"
-    if path not in mailer.outbox(current_app).glob("*.eml"):
-        abort(404)
+    return path if path in _paths() else abort(404)
+
+
+def _read(path: Path) -> EmailMessage:
     return message_from_bytes(path.read_bytes(), policy=policy.default)
 
 

@@ -2,7 +2,7 @@
 
 from http import HTTPStatus
 
-from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -60,7 +60,7 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def database_busy(error: OperationalError) -> ResponseReturnValue:
-    """The database is locked or away: nothing was changed, and trying again soon is all there is to do."""
+    """The database is locked, away or not as it should be: nothing was changed, and the log says more."""
     log.failure(route_pattern(), (type(error), error, error.__traceback__))
     db.session.rollback()
     answer, status = problem(503)
@@ -69,6 +69,9 @@ def database_busy(error: OperationalError) -> ResponseReturnValue:
 
 def problem(status: int) -> tuple[Response | str, int]:
     """Return the page for a status, and the status."""
+    if status >= 500:
+        # Nothing was changed: not what this browser remembers, either.
+        session.modified = False
     if request.path.endswith("/options"):
         response = jsonify(title=HTTPStatus(status).phrase, status=status)
         response.mimetype = "application/problem+json"

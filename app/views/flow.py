@@ -1,21 +1,25 @@
 """What the views share: one transaction, one browser, one way to refuse, one way to be signed in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, ParamSpec
 from urllib.parse import urlsplit
 
-from flask import current_app, redirect, render_template, request, session, url_for
+from flask import current_app, flash, g, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user
 from sqlalchemy import Row
 from werkzeug import Response
 
-from app import log, sessions, single_use
+from app import activity, log, mailer, sessions, signals, single_use
+from app.activity import Kind
+from app.attempts import Attempt, CeremonyError
 from app.extensions import db
+from app.models import now
 from app.refusals import Refusal
 from app.sign_in_links import SignInRequest
+from app.user_agents import describe
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
@@ -26,16 +30,23 @@ TOUR = ("ask", "open", "create", "leave", "return")
 
 
 def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Commit when the view returns, a refusal included (a failed ceremony has spent its challenge); when it raises,
-    nothing has happened."""
+    """Commit when the view returns, a refusal included (a failed ceremony has spent its challenge), and then log and
+    mail what has happened; when it raises, nothing has."""
 
     @wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
         response = view(*args, **kwargs)
         db.session.commit()
+        for tell in g.pop("after_commit", ()):
+            tell()
         return response
 
     return run
+
+
+def after_commit(call: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    """Call this once the transaction is committed."""
+    g.setdefault("after_commit", []).append(partial(call, *args, **kwargs))
 
 
 def this_browser() -> str:
@@ -61,9 +72,37 @@ def keep_request(wanted: SignInRequest) -> None:
     session["request"] = asdict(wanted)
 
 
-def user_agent() -> str:
-    """Return the browser's own words about itself, made safe to store."""
-    return "".join(filter(str.isprintable, request.user_agent.string))[:300]
+def client() -> activity.Client:
+    """Return who is at the other end."""
+    return activity.Client(describe(request.user_agent.string[:300]), request.remote_addr or "")
+
+
+def record(user_id: int, kind: Kind, detail: str = "", transcript: str = "") -> None:
+    """Write down that this happened to the account, by whoever is at the other end; and log it."""
+    activity.record(user_id, kind, client(), detail, transcript)
+    after_commit(log.event, kind.value, user=user_id, detail=detail)
+
+
+def record_refused(refusal: CeremonyError, kind: Kind, user_id: int | None) -> None:
+    """Write down that a ceremony was refused, where it is known for whom."""
+    if user_id:
+        record(user_id, kind, refusal.reason, refusal.attempt.transcript(refusal.reason))
+
+
+def record_ended(browsers: Iterable[str]) -> None:
+    """Write down that the visitor's sessions in these browsers have ended."""
+    for browser in browsers:
+        record(current_user.id, Kind.SESSION_ENDED, browser)
+
+
+def tell(to: str, kind: str, **values: Any) -> None:
+    """Mail the owner, once what this is about has been committed."""
+    after_commit(mailer.notify, to, kind, client=client(), time=now(), **values)
+
+
+def say(kind: str, **values: Any) -> None:
+    """Say on the next page that it was done."""
+    flash({"kind": kind, **values})  # type: ignore[arg-type]
 
 
 def next_page(wanted: str | None) -> str:
@@ -81,17 +120,29 @@ def next_page(wanted: str | None) -> str:
     return "" if parts.scheme or parts.netloc else wanted
 
 
-def sign_in(user: Row[Any], method: str, next: str = "", is_new: bool = False) -> Response:
+def sign_in(
+    user: Row[Any], method: str, next: str = "", is_new: bool = False, attempt: Attempt | None = None
+) -> Response:
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
     if current_user.is_authenticated:
         sessions.end(current_user.get_id())
-    login_user(sessions.start(user, method, user_agent()))
+    browser = client().browser
+    if not is_new and activity.is_new_browser(user.user_id, browser):
+        tell(user.email, "new_browser")
+    # A passkey is a row with its user's columns.
+    login_user(sessions.start(user, method, browser, user.id if attempt else None))
     session.pop("request", None)
-    log.event("signed_in", user=user.user_id, method=method)
+    record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "")
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
     return redirect(next or url_for("account.show"), 303)
+
+
+def counter_went_back(user_id: int, email: str, passkey: str) -> None:
+    """A copy of the key may be in somebody else's hands: note it, and tell the owner."""
+    record(user_id, Kind.COUNTER_WENT_BACK, passkey)
+    tell(email, "counter_went_back", detail=passkey)
 
 
 def tick(step: str) -> None:
@@ -102,7 +153,9 @@ def tick(step: str) -> None:
 
 
 def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) -> tuple[str, int]:
-    """Log why, and answer with the page again and a sentence in it."""
+    """Log why, and answer with the page again and a sentence in it, and what the authenticator may forget."""
+    if isinstance(refusal, CeremonyError) and refusal.attempt.orphan:
+        values["signal"] = signals.unknown_credential(refusal.attempt.orphan)
     # The library quotes what it refuses, and a visitor could fill the disk with that.
     log.event("refused", reason=refusal.reason, detail=refusal.detail[:300], route=route_pattern())
     return render_template(template, refusal=refusal.reason, **values), status

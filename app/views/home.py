@@ -1,10 +1,10 @@
 """`/`: what this is, and the guided tour. And whether the site is alive."""
 
-from flask import Blueprint, make_response, render_template, session
+from flask import Blueprint, jsonify, make_response, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
-from app.extensions import db
+from app.extensions import run
 from app.views.flow import TOUR
 
 blueprint = Blueprint("home", __name__)
@@ -18,10 +18,17 @@ def show() -> ResponseReturnValue:
     return render_template("home.html", done=done, upcoming=upcoming)
 
 
+@blueprint.get("/.well-known/passkey-endpoints")
+def passkey_endpoints() -> ResponseReturnValue:
+    """Where password managers send their users (W3C Passkey Endpoints)."""
+    account = url_for("account.show", _external=True)
+    return jsonify(enroll=account, manage=account)
+
+
 @blueprint.get("/healthz")
 def healthz() -> ResponseReturnValue:
     """Whether the database answers."""
-    db.session.execute(text("SELECT 1"))
+    run(text("SELECT 1"))
     response = make_response("ok\n")
     response.mimetype = "text/plain"
     return response

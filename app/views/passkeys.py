@@ -1,13 +1,14 @@
-"""The visitor's passkeys: make one, remove one."""
+"""The visitor's passkeys: make one, rename one, remove one."""
 
-from flask import Blueprint, Response, abort, flash, redirect, request, url_for
+from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import log, passkeys
-from app.ceremonies import CeremonyError
-from app.user_agents import describe
-from app.views import account, flow
+from app import passkeys, sessions, signals
+from app.activity import Kind
+from app.attempts import CeremonyError
+from app.refusals import Refusal
+from app.views import account, confirm, flow
 
 blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 
@@ -16,33 +17,61 @@ blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 @login_required
 @flow.one_transaction
 def create() -> ResponseReturnValue:
-    """Add the passkey that the authenticator made."""
+    """Add the passkey that the authenticator made. Its challenge was issued on fresh proof, and only on that."""
     next = flow.next_page(request.form.get("next"))
-    default_name = describe(flow.user_agent())
+    if not request.form.get("credential") and not current_user.is_proven:
+        # The button of a page without options.
+        return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
-        passkey_id = passkeys.finish_registration(current_user, request.form.get("credential", ""), default_name)
+        passkey, attempt = passkeys.finish_registration(
+            current_user, request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
+        )
     except CeremonyError as refusal:
+        flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
-    log.event("passkey_added", user=current_user.id, passkey=passkey_id)
+    flow.record(current_user.id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript())
+    flow.tell(current_user.email, "passkey_added", detail=passkey.name)
     flow.tick("create")
-    flash("passkey_added")
+    flow.say("passkey_added")
     return redirect(next or url_for("account.show"), 303)
 
 
 @blueprint.post("/options")
 @login_required
 def options() -> ResponseReturnValue:
-    """Fresh creation options, for a page that has been open for long."""
+    """Fresh creation options, for a page that has been open for long; none without fresh proof."""
+    if not current_user.is_proven:
+        abort(403, "not_proven")
     return Response(passkeys.begin_registration(current_user, passkeys.of(current_user)), mimetype="application/json")
+
+
+@blueprint.post("/<int:passkey_id>/rename")
+@login_required
+@flow.one_transaction
+def rename(passkey_id: int) -> ResponseReturnValue:
+    """Call one of the visitor's passkeys something else."""
+    try:
+        renamed = passkeys.rename(current_user, passkey_id, request.form.get("name", ""))
+    except Refusal as refusal:
+        return account.page(refusal)
+    if not renamed:
+        abort(404)
+    flow.record(current_user.id, Kind.PASSKEY_RENAMED, passkeys.clean_name(request.form["name"]))
+    return redirect(url_for("account.show"), 303)
 
 
 @blueprint.post("/<int:passkey_id>/remove")
 @login_required
 @flow.one_transaction
+@confirm.fresh_proof
 def remove(passkey_id: int) -> ResponseReturnValue:
-    """Remove one of the visitor's passkeys."""
-    if not passkeys.remove(current_user, passkey_id):
+    """Remove one of the visitor's passkeys, and end the sessions that it opened where that was asked for."""
+    passkey = passkeys.remove(current_user, passkey_id)
+    if not passkey:
         abort(404)
-    log.event("passkey_removed", user=current_user.id, passkey=passkey_id)
-    flash("passkey_removed")
+    if request.form.get("sessions"):
+        flow.record_ended(sessions.revoke(current_user, passkey_id=passkey_id))
+    flow.record(current_user.id, Kind.PASSKEY_REMOVED, passkey.name)
+    flow.tell(current_user.email, "passkey_removed", detail=passkey.name)
+    flow.say("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))
     return redirect(url_for("account.show"), 303)

@@ -2,11 +2,14 @@
 
 import re
 import time
+from urllib.parse import quote
 
 from flask import Flask, Response, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
-from app import log
+from app import log, sessions
+from app.extensions import db
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
 
@@ -42,6 +45,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_start_clock)
     app.before_request(_answer_one_host)
     app.before_request(_refuse_cross_site)
+    app.before_request(_see_visitor)
     app.after_request(_add_headers)
     app.after_request(_log_request)
 
@@ -61,7 +65,8 @@ def _answer_one_host() -> ResponseReturnValue | None:
         return None
     if current_app.config["LOCAL"] and LOOPBACK.fullmatch(request.host):
         # Passkeys don't work on an IP address, and the visitor typed one: same server, right name.
-        return redirect(current_app.config["SITE_URL"] + request.full_path.rstrip("?"), 302)
+        path, query = quote(request.path), quote(request.query_string, safe="/%=&+?:;,@!$'()*")
+        return redirect(current_app.config["SITE_URL"] + path + ("?" + query if query else ""), 302)
     abort(400, "unknown_host")
 
 
@@ -78,6 +83,12 @@ def _refuse_cross_site() -> None:
     abort(403, "cross_site")
 
 
+def _see_visitor() -> None:
+    """Before the view, because writing that somebody was here is a transaction of its own."""
+    if request.endpoint != "static" and current_user.is_authenticated and sessions.see(current_user):
+        db.session.commit()
+
+
 def _add_headers(response: Response) -> Response:
     response.headers.extend(HEADERS)
     for name, value in DEFAULTS.items():
@@ -86,6 +97,6 @@ def _add_headers(response: Response) -> Response:
 
 
 def _log_request(response: Response) -> Response:
-    milliseconds = round((time.perf_counter() - g.started) * 1000, 1) if "started" in g else None
+    milliseconds = round((time.perf_counter() - g.started) * 1000, 1)
     log.event("request", method=request.method, route=route_pattern(), status=response.status_code, ms=milliseconds)
     return response

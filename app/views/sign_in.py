@@ -11,7 +11,6 @@ from app.email_addresses import canonical
 from app.models import now
 from app.passkeys import begin_authentication
 from app.refusals import Refusal
-from app.user_agents import describe
 from app.views import flow
 
 blueprint = Blueprint("sign_in", __name__)
@@ -39,7 +38,7 @@ def page(refusal: Refusal | None = None, status: int = 400, **values: Any) -> Re
 
 @blueprint.post("/sign-in")
 def ask() -> ResponseReturnValue:
-    """Mail a link and a code. Nothing is looked up and nothing stored: every address gets the same answer."""
+    """Mail a link and a code. No account is looked up and nothing stored: every address gets the same answer."""
     typed, next = request.form.get("email", ""), flow.next_page(request.form.get("next"))
     earlier = flow.pending_request()
     try:
@@ -51,16 +50,15 @@ def ask() -> ResponseReturnValue:
         answer, status = check_email_page(earlier, Refusal("too_soon"), 429)
         return answer, status, {"Retry-After": str(wait)}
     wanted = sign_in_links.ask(email, next, earlier)
-    browser = describe(flow.user_agent())
-    token = sign_in_links.link_token(wanted, browser)
+    client = flow.client()
+    token = sign_in_links.link_token(wanted, client.browser)
     try:
         mailer.send(
             "sign_in",
             email,
             link=url_for("sign_in_link.show", token=token, _external=True),
             code=sign_in_links.code_for(wanted.id),
-            browser=browser,
-            address=request.remote_addr,
+            client=client,
             time=now(),
         )
     except mailer.Unsent as refusal:

@@ -33,10 +33,10 @@ def use(token: str) -> ResponseReturnValue:
     """Sign in with the link, in the browser that asked for it."""
     waiting = flow.pending_request()
     try:
-        user, is_new = sign_in_links.redeem_link(token, waiting)
+        link = sign_in_links.open_link(token)
+        user, is_new = sign_in_links.redeem_link(link, waiting)
     except Refusal as refusal:
         if refusal.reason == "other_browser":
-            link = sign_in_links.open_link(token)
             return flow.refuse(refusal, "sign_in/other_browser.html", 403, **asked_elsewhere(link))
         return dead_link(refusal)
     flow.tick("open")

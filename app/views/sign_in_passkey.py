@@ -4,7 +4,8 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
 from app import passkeys
-from app.ceremonies import CeremonyError
+from app.activity import Kind
+from app.attempts import CeremonyError
 from app.views import flow, sign_in
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
@@ -13,14 +14,20 @@ blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey"
 @blueprint.post("")
 @flow.one_transaction
 def use() -> ResponseReturnValue:
-    """Sign in with what the authenticator answered."""
+    """Sign in with what the authenticator answered, to the account of the address, if one was typed."""
     next = flow.next_page(request.form.get("next"))
+    email = request.form.get("email", "").strip().lower()
     try:
-        passkey = passkeys.finish_authentication(flow.this_browser(), request.form.get("credential", ""))
+        passkey, attempt = passkeys.finish_authentication(
+            flow.this_browser(), request.form.get("credential", ""), email
+        )
     except CeremonyError as refusal:
-        return sign_in.page(refusal, next=next)
+        flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, refusal.attempt.user_id)
+        return sign_in.page(refusal, email=email[:254], next=next)
+    if attempt.counter_went_back:
+        flow.counter_went_back(passkey.user_id, passkey.email, passkey.name)
     flow.tick("return")
-    return flow.sign_in(passkey, "passkey", next)
+    return flow.sign_in(passkey, "passkey", next, attempt=attempt)
 
 
 @blueprint.post("/options")

@@ -4,7 +4,8 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, logout_user
 
-from app import log, sessions
+from app import sessions
+from app.activity import Kind
 from app.views import flow
 
 blueprint = Blueprint("sign_out", __name__)
@@ -15,7 +16,7 @@ blueprint = Blueprint("sign_out", __name__)
 def sign_out() -> ResponseReturnValue:
     """End this browser's session: its cookie, kept by whomever, is worth nothing from now on."""
     if current_user.is_authenticated:
-        log.event("signed_out", user=current_user.id)
+        flow.record(current_user.id, Kind.SESSION_ENDED, flow.client().browser)
         sessions.end(current_user.get_id())
         logout_user()
         flow.tick("leave")

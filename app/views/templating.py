@@ -5,8 +5,9 @@ from functools import lru_cache
 
 import flask
 from flask import Flask
+from flask_login import current_user
 
-from app import ceremonies, sign_in_links, user_agents
+from app import sessions, sign_in_links, user_agents
 from app.models import now
 
 
@@ -18,8 +19,10 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         # A page's addresses are always the same, and making them is a good part of making it.
         url_for=lru_cache(maxsize=256)(flask.url_for),
+        current_user=current_user,
         link_minutes=minutes(sign_in_links.LINK_LIFETIME),
-        options_lifetime=int(ceremonies.CHALLENGE_LIFETIME.total_seconds()),
+        proof_minutes=minutes(sessions.PROOF_LIFETIME),
+        activity_days=app.config["ACTIVITY_DAYS"],
         local=app.config["LOCAL"],
         site_name=app.config["SITE_NAME"],
         site_url=app.config["SITE_URL"],

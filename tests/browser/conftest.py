@@ -88,6 +88,17 @@ def browser_type_launch_args(browser_type_launch_args) -> dict:
 
 
 @pytest.fixture
+def tolerates(server) -> Callable[[str, str, int], None]:
+    """Have a page's script be refused this, and no more: `tolerates("POST", "/path", 403)`."""
+    server.tolerated = set()
+
+    def tolerate(method: str, path: str, status: int) -> None:
+        server.tolerated.add((method, f"{server.url}{path}", status))
+
+    return tolerate
+
+
+@pytest.fixture
 def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserContext]]:
     """Open a browser of its own: `new_context(java_script_enabled=False)`."""
     problems: list[str] = []
@@ -105,6 +116,8 @@ def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserConte
             problems.append(f"{request.frame.url} asked {request.url}")
 
     def answered(response: Response) -> None:
+        if (response.request.method, response.url, response.status) in getattr(server, "tolerated", ()):
+            return
         # A page may refuse, and say so. Nothing that a page loads may be missing.
         if response.status >= 500 or (response.status >= 400 and not response.request.is_navigation_request()):
             problems.append(f"{response.request.method} {response.url} was answered {response.status}")

@@ -13,6 +13,12 @@ BUTTON = "Create a passkey"
 CANCELLED = "No passkey was made"
 
 AN_HOUR = timedelta(hours=1)
+EIGHT_MINUTES = timedelta(minutes=8)
+
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 "
+    "Mobile/15E148 Safari/604.1"
+)
 
 
 @pytest.fixture
@@ -26,6 +32,19 @@ def member(owner):
 def passkeys(visitor):
     """The passkeys that the page lists."""
     return visitor.page.get_by_role("region", name="Passkeys").get_by_role("listitem")
+
+
+def open_choice(visitor, name):
+    """Open what the passkey's row has under this name."""
+    passkeys(visitor).locator("summary").get_by_text(name).click()
+
+
+def confirm_by_code(visitor):
+    """Prove by mail who it is."""
+    visitor.button("Email me a code").click()
+    expect(visitor.field("Code")).to_be_focused()
+    visitor.field("Code").fill(visitor.read_code())
+    visitor.button("Confirm").click()
 
 
 @pytest.mark.parametrize("answer", ["Not now", "Don’t ask again"])
@@ -106,20 +125,42 @@ def test_a_browser_without_webauthn_is_told(visitor):
         expect(visitor.button(BUTTON)).to_be_disabled()
 
 
-def test_a_page_that_was_open_for_an_hour_makes_a_passkey(visitor):
+def test_a_page_that_was_open_for_long_makes_a_passkey(visitor):
+    """Its options are renewed while the proof is fresh."""
     visitor.page.clock.install()
     visitor.sign_in_by_link()
     # The script has run, and planned to be back before the options expire.
     expect(visitor.button(BUTTON)).to_be_enabled()
-    with time_machine.travel(datetime.now(UTC) + AN_HOUR):
+    with time_machine.travel(datetime.now(UTC) + EIGHT_MINUTES):
         with visitor.page.expect_response("**/account/passkeys/options"):
-            visitor.page.clock.fast_forward(int(AN_HOUR.total_seconds() * 1000))
+            visitor.page.clock.fast_forward(int(EIGHT_MINUTES.total_seconds() * 1000))
         visitor.page.wait_for_function(
             """() => {
               const element = document.querySelector("passkey-registration");
               return element.options.challenge !== JSON.parse(element.getAttribute("options")).challenge;
             }"""
         )
+    with time_machine.travel(datetime.now(UTC) + 2 * EIGHT_MINUTES):
+        visitor.make_passkey()
+
+
+def test_a_page_that_was_open_for_an_hour_leads_to_proof_and_back(visitor, tolerates):
+    """No passkey is made on the device and then refused."""
+    tolerates("POST", "/account/passkeys/options", 403)
+    visitor.page.clock.install()
+    visitor.sign_in_by_link()
+    visitor.goto("/account")
+    expect(visitor.button(BUTTON)).to_be_enabled()
+    with time_machine.travel(datetime.now(UTC) + AN_HOUR):
+        with visitor.page.expect_response("**/account/passkeys/options"):
+            visitor.page.clock.fast_forward(int(AN_HOUR.total_seconds() * 1000))
+        visitor.page.wait_for_function("() => !document.querySelector('passkey-registration').options")
+        visitor.device.present = True
+        visitor.button(BUTTON).click()
+        visitor.is_at("/account/confirm?next=/account")
+        assert visitor.device.credentials == []
+        confirm_by_code(visitor)
+        visitor.is_at("/account")
         visitor.make_passkey()
 
 
@@ -137,16 +178,175 @@ def test_a_page_that_was_signed_out_in_another_tab_says_so_and_makes_nothing(vis
     expect(visitor.page.get_by_role("link", name="Sign in", exact=True)).to_be_visible()
 
 
-def test_a_passkey_is_removed_in_place_and_signs_nobody_in(member):
-    member.page.locator("summary").get_by_text("Remove", exact=True).click()
-    member.button("Remove").click()
-    member.is_at("/account")
-    expect(member.page.get_by_role("status")).to_contain_text("The passkey was removed")
+def test_a_passkey_is_removed_in_place_and_forgotten_by_the_device(member):
+    [credential] = member.device.credentials
+    with member.device.deletes(credential["credentialId"]):
+        open_choice(member, "Remove")
+        member.button("Remove").click()
+        member.is_at("/account")
+        expect(member.page.get_by_role("status")).to_contain_text("The passkey was removed")
     expect(passkeys(member)).to_have_count(0)
-    member.sign_out()
+    assert member.device.credentials == []
 
-    member.pick_from_autofill()
-    expect(member.alert).to_contain_text("That passkey didn’t sign you in")
+
+def test_removing_a_passkey_offers_to_end_what_it_opened(member, new_visitor):
+    other = new_visitor()
+    other.device.hold(member.device.credentials)
+    other.pick_from_autofill()
+    other.is_at("/account")
+    member.goto("/account")
+    open_choice(member, "Remove")
+    expect(member.page.get_by_role("checkbox", name="Sign out the browser that signed in with it")).to_be_checked()
+    member.button("Remove").click()
+    expect(member.page.get_by_role("status")).to_contain_text("The passkey was removed")
+    member.is_signed_in()
+    other.goto("/account")
+    other.is_at("/sign-in?next=/account")
+
+
+def test_a_passkey_is_renamed_in_place(member):
+    open_choice(member, "Rename")
+    name = "Ada’s <b>phone</b> \u202e👩‍🚀"
+    passkeys(member).get_by_label("Name").fill(name)
+    member.button("Rename").click()
+    member.is_at("/account")
+    expect(passkeys(member)).to_contain_text(name)
+    expect(passkeys(member).locator("b")).to_have_count(0)
+
+
+def test_a_passkey_is_named_when_it_is_made(visitor):
+    visitor.sign_in_by_link()
+    visitor.goto("/account")
+    visitor.field("Name").fill("My phone")
+    visitor.make_passkey()
+    expect(passkeys(visitor)).to_contain_text("My phone")
+
+
+def test_a_passkey_that_the_site_refuses_is_not_left_on_the_device(visitor):
+    visitor.sign_in_by_link()
+    visitor.goto("/account")
+    visitor.field("Name").evaluate("field => { field.maxLength = 100; field.value = 'x'.repeat(61) }")
+    visitor.device.present = True
+    with visitor.device.deletes(None):
+        visitor.button(BUTTON).click()
+        expect(visitor.alert).to_contain_text("A name has 1 to 60 characters")
+    assert visitor.device.credentials == []
+
+
+# Fresh proof.
+
+
+@pytest.fixture
+def stale(member):
+    """Somebody whose last proof is old, on the account page."""
+    with time_machine.travel(datetime.now(UTC) + AN_HOUR):
+        member.goto("/account")
+        yield member
+
+
+def test_making_a_passkey_leads_to_proof_and_back(stale):
+    stale.button(BUTTON).click()
+    stale.is_at("/account/confirm?next=/account")
+    stale.device.present = True
+    stale.button("Confirm with a passkey").click()
+    stale.is_at("/account")
+    expect(stale.page.locator("passkey-registration")).to_be_visible()
+
+
+def test_removing_a_passkey_asks_for_proof_and_goes_on(stale):
+    open_choice(stale, "Remove")
+    stale.button("Remove").click()
+    expect(stale.alert).to_contain_text("Nothing has been changed yet")
+    assert len(stale.device.credentials) == 1
+    stale.device.present = True
+    stale.button("Confirm with a passkey").click()
+    expect(stale.page.get_by_role("status")).to_contain_text("The passkey was removed")
+    expect(passkeys(stale)).to_have_count(0)
+
+
+def test_proof_can_be_cancelled_and_given_by_mail_instead(stale):
+    open_choice(stale, "Remove")
+    stale.button("Remove").click()
+    expect(stale.button("Confirm with a passkey")).to_be_enabled()
+    stale.page.locator("passkey-sign-in").evaluate("element => { element.options.timeout = 300 }")
+    stale.button("Confirm with a passkey").click()
+    expect(stale.alert.last).to_contain_text("Nothing was confirmed")
+    confirm_by_code(stale)
+    expect(passkeys(stale)).to_have_count(0)
+
+
+# Sessions.
+
+
+def test_another_session_is_ended(member, new_visitor):
+    phone = new_visitor(user_agent=IPHONE)
+    phone.sign_in_by_link()
+    member.goto("/account")
+    rows = member.page.get_by_role("region", name="Where you’re signed in").get_by_role("listitem")
+    expect(rows).to_have_count(2)
+    expect(rows.filter(has_text="this one")).to_contain_text("by passkey")
+    rows.filter(has_text="Safari on iOS").get_by_role("button", name="End").click()
+    expect(member.page.get_by_role("status")).to_contain_text("Signed out there")
+    expect(rows).to_have_count(1)
+    phone.goto("/account")
+    phone.is_at("/sign-in?next=/account")
+
+
+def test_all_others_are_signed_out(member, new_visitor):
+    others = [new_visitor(), new_visitor(user_agent=IPHONE)]
+    for other in others:
+        other.sign_in_by_link()
+    member.goto("/account")
+    member.button("Sign out everywhere else").click()
+    expect(member.page.get_by_role("status")).to_contain_text("Signed out there")
+    expect(member.button("Sign out everywhere else")).to_have_count(0)
+    for other in others:
+        other.goto("/account")
+        other.is_at("/sign-in?next=/account")
+
+
+# The address, and leaving.
+
+
+def test_the_address_is_changed_by_a_code(member):
+    member.page.get_by_role("link", name="Change the email address").click()
+    member.is_at("/account/email")
+    member.field("Email").fill("countess@example.com")
+    member.button("Email me a code").click()
+    member.is_at("/account/email")
+    expect(member.page.get_by_role("main")).to_contain_text("countess@example.com")
+    member.field("Code").fill(member.read_code(to="countess@example.com"))
+    member.button("Change the address").click()
+    member.is_at("/account")
+    member.is_signed_in("countess@example.com")
+    # The device calls it by its new name.
+    assert [each["userName"] for each in member.device.credentials] == ["countess@example.com"]
+
+
+def test_the_account_is_deleted_and_its_passkeys_with_it(member):
+    credentials = member.device.credentials
+    member.page.get_by_role("link", name="Delete the account").click()
+    with member.device.deletes(credentials[0]["credentialId"]):
+        member.button("Delete my account").click()
+        member.is_at("/")
+        expect(member.page.get_by_role("status")).to_contain_text("Your account is deleted")
+    assert member.device.credentials == []
+
+    member.sign_in_by_link()
+    member.is_at("/account/welcome")
+    member.goto("/account/activity")
+    expect(member.page.get_by_role("listitem")).to_have_count(1)
+
+
+def test_the_activity_tells_what_happened(member):
+    member.page.get_by_role("link", name="Activity").click()
+    rows = member.page.get_by_role("listitem")
+    expect(rows.first).to_contain_text("Signed in by passkey")
+    expect(rows.first).to_contain_text("Chrome on Linux")
+    member.page.get_by_label("Show").select_option("Passkey added")
+    member.button("Filter").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("Passkey added: Chrome on Linux")
 
 
 def test_the_tour_ticks_each_step_as_it_is_done(visitor):
@@ -216,6 +416,6 @@ def test_the_whole_flow_works_with_the_keyboard_alone(visitor):
     press("Space", on=visitor.button("Sign in with a passkey"))
     visitor.is_at("/account")
 
-    press("Enter", on=page.locator("summary"))
+    press("Enter", on=page.locator("summary").get_by_text("Remove"))
     press("Enter", on=visitor.button("Remove"))
     expect(passkeys(visitor)).to_have_count(0)

@@ -26,7 +26,7 @@ def test_a_link_lets_you_in_and_a_passkey_brings_you_back(visitor):
     visitor.button("Create a passkey").click()
     visitor.is_at("/account")
     expect(page.get_by_role("status")).to_contain_text("Your passkey is ready")
-    expect(page.get_by_role("listitem")).to_have_count(1)
+    expect(page.get_by_role("region", name="Passkeys").get_by_role("listitem")).to_have_count(1)
     assert len(visitor.device.credentials) == 1
     visitor.device.present = False
 

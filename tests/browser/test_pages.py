@@ -98,8 +98,12 @@ def signed_in(visitor: Visitor, email: str) -> Iterator[Visitor]:
     yield visitor
 
     visitor.make_passkey()
-    visitor.page.locator("summary").click()
-    yield visitor
+    for choice in ("Rename", "Remove"):
+        visitor.page.locator("summary").get_by_text(choice).click()
+        yield visitor
+    yield from of_the_account(visitor, email)
+    visitor.goto("/account")
+    visitor.page.locator("summary").get_by_text("Remove").click()
     visitor.button("Remove").click()
     visitor.page.get_by_role("status").wait_for()
     yield visitor
@@ -118,6 +122,41 @@ def signed_in(visitor: Visitor, email: str) -> Iterator[Visitor]:
     send_as_it_is(tab, "passkey-registration form")
     tab.alert.wait_for()
     yield tab
+
+
+def of_the_account(visitor: Visitor, email: str) -> Iterator[Visitor]:
+    """Go through what the account page leads to, and through fresh proof."""
+    for path in ("/account/activity", "/account/activity?kind=email_changed", "/account/delete", "/account/email"):
+        visitor.goto(path)
+        yield visitor
+    visitor.field("Email").fill("nobody@nowhere")
+    visitor.button("Email me a code").click()
+    visitor.alert.wait_for()
+    yield visitor
+    visitor.field("Email").fill("b" + email[1:])
+    visitor.button("Email me a code").click()
+    visitor.field("Code").fill("CDFG-HJKM")
+    yield visitor
+    visitor.button("Change the address").click()
+    visitor.alert.wait_for()
+    yield visitor
+    visitor.goto("/account/confirm")
+    yield visitor
+    show_every_failure(visitor)
+    yield visitor
+    visitor.button("Email me a code").click()
+    visitor.field("Code").fill("CDFG-HJKM")
+    yield visitor
+    visitor.button("Confirm").click()
+    visitor.alert.wait_for()
+    yield visitor
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
+        visitor.goto("/account")
+        yield visitor
+        visitor.page.locator("summary").get_by_text("Remove").click()
+        visitor.button("Remove").click()
+        visitor.alert.wait_for()
+        yield visitor
 
 
 def every_page(new_visitor, email: str = EMAIL, **look) -> Iterator[Visitor]:

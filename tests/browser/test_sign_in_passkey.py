@@ -1,15 +1,19 @@
 """Signing in with a passkey, and all that can come between."""
 
+from base64 import b64encode
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import expect
 
 from tests.browser.visitor import EMAIL
 
 BUTTON = "Sign in with a passkey"
+ELSEWHERE = "Use a phone or security key"
 
 CANCELLED = "Nobody was signed in"
 
@@ -17,6 +21,7 @@ AN_HOUR = timedelta(hours=1)
 
 # What is done to a page before its own scripts run.
 NO_WEBAUTHN = "delete window.PublicKeyCredential"
+NO_IMMEDIATE = "PublicKeyCredential.getClientCapabilities = undefined"
 NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
 # As extensions do that put their own answer in the place of the browser's, and forget to tell when it is called off.
 NEVER_SETTLES = """
@@ -31,6 +36,15 @@ HAS_FRESH_OPTIONS = """() => {
   const element = document.querySelector("passkey-sign-in");
   return element.options.challenge !== JSON.parse(element.getAttribute("options")).challenge;
 }"""
+
+
+@pytest.fixture(params=["immediate", "dialog"])
+def cancelled(request, visitor):
+    """What the page says where the button came to nothing, in browsers with immediate mediation and without."""
+    if request.param == "immediate":
+        return "No passkey was used on this device"
+    visitor.page.add_init_script(NO_IMMEDIATE)
+    return CANCELLED
 
 
 @pytest.fixture
@@ -118,7 +132,7 @@ def test_nothing_is_sent_twice(owner, traffic):
     assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
 
 
-def test_after_a_cancelled_button_the_page_says_so_and_autofill_still_signs_in(owner, traffic):
+def test_after_a_cancelled_button_the_page_says_so_and_autofill_still_signs_in(owner, traffic, cancelled):
     owner.open_sign_in()
     let_it_take(owner, 1000)
     lose_the_answer(owner)
@@ -130,28 +144,28 @@ def test_after_a_cancelled_button_the_page_says_so_and_autofill_still_signs_in(o
     answer_is_lost(owner)
 
     # So it wasn't the button that got an answer.
-    expect(owner.alert).to_contain_text(CANCELLED)
+    expect(owner.alert).to_contain_text(cancelled)
     owner.page.unroute_all()
     owner.page.locator("passkey-sign-in form").evaluate("form => form.submit()")
     owner.is_at("/account")
 
 
-def test_a_cancelled_button_can_be_pressed_again(owner):
+def test_a_cancelled_button_can_be_pressed_again(owner, cancelled):
     owner.open_sign_in()
     let_it_take(owner, 300)
     owner.button(BUTTON).click()
-    expect(owner.alert).to_contain_text(CANCELLED)
+    expect(owner.alert).to_contain_text(cancelled)
 
     owner.device.present = True
     owner.button(BUTTON).click()
     owner.is_at("/account")
 
 
-def test_a_device_without_a_passkey_is_told_of_and_the_email_form_remains(visitor):
+def test_a_device_without_a_passkey_is_told_of_and_the_email_form_remains(visitor, cancelled):
     visitor.open_sign_in()
     visitor.device.present = True
     visitor.button(BUTTON).click()
-    expect(visitor.alert).to_contain_text(CANCELLED)
+    expect(visitor.alert).to_contain_text(cancelled)
     expect(visitor.button(BUTTON)).to_be_enabled()
 
     visitor.field("Email").fill(EMAIL)
@@ -159,11 +173,11 @@ def test_a_device_without_a_passkey_is_told_of_and_the_email_form_remains(visito
     visitor.is_at("/sign-in/check-email")
 
 
-def test_the_wrong_finger_on_the_button_signs_nobody_in(owner):
+def test_the_wrong_finger_on_the_button_signs_nobody_in(owner, cancelled):
     owner.open_sign_in()
     owner.device.verifies, owner.device.present = False, True
     owner.button(BUTTON).click()
-    expect(owner.alert).to_contain_text(CANCELLED)
+    expect(owner.alert).to_contain_text(cancelled)
     owner.is_at("/sign-in")
 
     owner.device.verifies = True
@@ -185,16 +199,94 @@ def test_after_the_wrong_finger_in_autofill_a_click_into_the_field_offers_it_aga
     owner.is_at("/account")
 
 
-def test_a_passkey_that_was_removed_is_refused_and_the_email_link_remains(visitor):
-    visitor.sign_in_by_link()
-    visitor.make_passkey()
-    visitor.page.locator("summary").click()
-    visitor.button("Remove").click()
-    visitor.sign_out()
+def test_where_nothing_is_found_here_a_phone_or_security_key_can_be_used(owner):
+    """Immediate mediation looks at this device only, and the ordinary dialog at all."""
+    owner.open_sign_in()
+    expect(owner.button(ELSEWHERE)).to_be_hidden()
+    passkeys = owner.device.credentials
+    owner.device.forget()
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    expect(owner.alert).to_contain_text("No passkey was used on this device")
 
-    visitor.pick_from_autofill()
-    expect(visitor.alert).to_contain_text("That passkey didn’t sign you in")
-    visitor.is_at("/sign-in/passkey")
+    owner.device.hold(passkeys)
+    owner.button(ELSEWHERE).click()
+    owner.is_at("/account")
+
+
+def test_a_passkey_that_was_removed_elsewhere_is_explained_and_forgotten(owner, new_visitor):
+    """L3 5.1.10: the device is told, and only of the passkey that was answered with."""
+    owner.device.hold([passkey_of_another_site()])
+    elsewhere = new_visitor()
+    elsewhere.sign_in_by_link()
+    elsewhere.goto("/account")
+    elsewhere.page.locator("summary").get_by_text("Remove").click()
+    elsewhere.button("Remove").click()
+    expect(elsewhere.page.get_by_role("status")).to_contain_text("was removed")
+
+    [removed] = [each["credentialId"] for each in owner.device.credentials if each["userName"] == EMAIL]
+    owner.page.add_init_script(f"{NO_AUTOFILL}; {NO_IMMEDIATE}")
+    owner.goto("/sign-in")
+    expect(owner.button(BUTTON)).to_be_enabled()
+    owner.device.present = True
+    with owner.device.deletes(removed):
+        owner.page.locator("passkey-sign-in").evaluate(
+            "(element, id) => { element.options.allowCredentials = [{ type: 'public-key', id }] }", urlsafe(removed)
+        )
+        owner.button(BUTTON).click()
+    expect(owner.alert).to_contain_text("This passkey was removed from its account")
+    assert [each["userName"] for each in owner.device.credentials] == ["somebody@elsewhere"]
+
+
+def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
+    """Every site on every port shares the RP ID: what we don't know may be somebody's only way into another."""
+    owner.device.forget()
+    owner.device.hold([passkey_of_another_site()])
+    owner.page.add_init_script(NO_AUTOFILL)
+    owner.goto("/sign-in")
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    expect(owner.alert).to_contain_text("That passkey didn’t sign you in")
+    assert owner.page.locator("passkey-signal").count() == 0
+    assert len(owner.device.credentials) == 1
+
+
+def test_a_passkey_of_another_account_than_the_typed_one_is_refused(owner):
+    owner.open_sign_in()
+    owner.field("Email").fill("grace@example.com")
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    expect(owner.alert).to_contain_text("doesn’t belong to the address you typed")
+    expect(owner.field("Email")).to_have_value("grace@example.com")
+    assert len(owner.device.credentials) == 1
+
+
+def test_a_passkey_of_the_typed_account_signs_in(owner):
+    owner.open_sign_in()
+    owner.field("Email").fill(EMAIL.upper())
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
+
+
+def passkey_of_another_site():
+    """A passkey that another site on localhost has made."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    der = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "credentialId": b64encode(bytes(range(32))).decode(),
+        "isResidentCredential": True,
+        "rpId": "localhost",
+        "privateKey": b64encode(der).decode(),
+        "userHandle": b64encode(b"elsewhere").decode(),
+        "userName": "somebody@elsewhere",
+        "signCount": 0,
+    }
+
+
+def urlsafe(base64):
+    """CDP's base64 as the options have it."""
+    return base64.replace("+", "-").replace("/", "_").rstrip("=")
 
 
 def test_a_browser_without_webauthn_is_told_and_signs_in_by_email(visitor):

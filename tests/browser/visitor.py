@@ -1,28 +1,19 @@
 """Somebody at a real browser, and the device that holds their passkeys."""
 
-import re
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from typing import NamedTuple
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Flask
 from playwright.sync_api import Locator, Page, Response, Route, expect
 from werkzeug.test import TestResponse
 
-from app import mailer
-from app.sign_in_links import CODE_ALPHABET
+from tests import mails
+from tests.mails import Mail
 
 EMAIL = "ada@example.com"
 
-CODE = re.compile(rf"\b[{CODE_ALPHABET}]{{4}}-[{CODE_ALPHABET}]{{4}}\b")
-
-
-class Mail(NamedTuple):
-    """A sign-in mail: the path of its link, its code, and all of it."""
-
-    link: str
-    code: str
-    message: EmailMessage
+PATIENCE_SECONDS = 10
 
 
 class Device:
@@ -70,6 +61,18 @@ class Device:
     def credentials(self) -> list[dict]:
         """Its passkeys, in the words of the protocol."""
         return self._send("getCredentials", authenticatorId=self._id)["credentials"]
+
+    @contextmanager
+    def deletes(self, id: str | None) -> Iterator[None]:
+        """Assert that within the block, or soon after, it deletes this passkey (None: any one) and no other, because
+        it was told to."""
+        deleted: list[str] = []
+        self._cdp.on("WebAuthn.credentialDeleted", lambda event: deleted.append(event["credentialId"]))
+        yield
+        patience = time.monotonic() + PATIENCE_SECONDS
+        while not deleted and time.monotonic() < patience:
+            self._cdp.send("Runtime.evaluate", {"expression": "0"})  # which lets events come in
+        assert deleted == [id or deleted[0]]
 
     def forget(self) -> None:
         """Delete its passkeys."""
@@ -154,13 +157,12 @@ class Visitor:
         return self.read_mail()
 
     def read_mail(self) -> Mail:
-        """Return the newest message of the outbox."""
-        newest = max(mailer.outbox(self.app).glob("*.eml"))
-        message = message_from_bytes(newest.read_bytes(), policy=policy.default)
-        text = message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
-        [link] = re.findall(re.escape(self.app.config["SITE_URL"]) + r"(/sign-in/link/\S+)", text)
-        [code] = CODE.findall(text.replace(link, ""))
-        return Mail(link, code, message)
+        """Return the newest sign-in mail."""
+        return mails.sign_in_mail(self.app)
+
+    def read_code(self, to: str = EMAIL) -> str:
+        """Return the code of the newest message, which was sent to this address."""
+        return mails.code_for(self.app, to)
 
     def sign_in_by_link(self, email: str = EMAIL) -> None:
         """Ask for a link, open it, and confirm."""

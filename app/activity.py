@@ -1,0 +1,108 @@
+"""What happened to an account, for its owner to read: one row for each thing.
+
+Rows are written only where an account is known and something was submitted: looking around writes nothing, and what a
+stranger tries with an address alone is the log's.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from flask import current_app
+from sqlalchemy import Row, bindparam, delete, func, insert, select
+
+from app.extensions import run
+from app.models import Activity, now
+
+PAGE = 50
+
+# A stranger with somebody's passkey ids could fill the disk with what is refused.
+REFUSED_TRANSCRIPTS = 20
+REFUSED_WITHIN = timedelta(hours=1)
+
+
+class Kind(StrEnum):
+    """What can happen. Each has a sentence and an icon in `templates/account/kinds.html`."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    CONFIRMED = "confirmed"
+    CONFIRMATION_REFUSED = "confirmation_refused"
+    PASSKEY_ADDED = "passkey_added"
+    PASSKEY_REFUSED = "passkey_refused"
+    PASSKEY_RENAMED = "passkey_renamed"
+    PASSKEY_REMOVED = "passkey_removed"
+    COUNTER_WENT_BACK = "counter_went_back"
+    SESSION_ENDED = "session_ended"
+    EMAIL_CHANGED = "email_changed"
+
+
+class Client(NamedTuple):
+    """Who is at the other end: browser and system in words, and the network address."""
+
+    browser: str
+    address: str
+
+
+_activities: Any = Activity.__table__
+RECORD = insert(_activities)
+SEEN_BEFORE = (
+    select(_activities.c.id)
+    .where(
+        _activities.c.user_id == bindparam("user"),
+        _activities.c.kind == Kind.SIGNED_IN,
+        _activities.c.browser == bindparam("browser"),
+    )
+    .limit(1)
+)
+REFUSED_LATELY = select(func.count()).where(
+    _activities.c.user_id == bindparam("user"),
+    _activities.c.kind.in_([kind for kind in Kind if kind.endswith("_refused")]),
+    _activities.c.transcript != "",
+    _activities.c.at > bindparam("since"),
+)
+_oldest = (
+    select(_activities.c.id, _activities.c.at)
+    .order_by(_activities.c.id)
+    .limit(160)
+    # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
+    .with_for_update(skip_locked=True)
+    .subquery()
+)
+SWEEP = delete(_activities).where(_activities.c.id.in_(select(_oldest.c.id).where(_oldest.c.at < bindparam("before"))))
+
+
+def record(user_id: int, kind: Kind, client: Client, detail: str = "", transcript: str = "") -> None:
+    """Write down that this happened, in the caller's transaction.
+
+    `detail` is what the sentence is about: a method, a reason, a name. `transcript` is a ceremony's.
+    """
+    if transcript and kind.endswith("_refused"):
+        lately = run(REFUSED_LATELY, user=user_id, since=now() - REFUSED_WITHIN).scalar_one()
+        transcript = transcript if lately < REFUSED_TRANSCRIPTS else ""
+    values = {"user_id": user_id, "kind": kind.value, "at": now(), "detail": detail[:300], "transcript": transcript}
+    number: Any = run(RECORD, **values, **client._asdict()).inserted_primary_key
+    if number[0] % 16 == 0:
+        sweep()
+
+
+def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Sequence[Row[Any]]:
+    """Return the newest rows of a user's, at most PAGE and one more (so that the caller sees whether there are), of
+    one kind only, and older than the one of the number `before`."""
+    rows = select(_activities).where(_activities.c.user_id == user_id)
+    if kind:
+        rows = rows.where(_activities.c.kind == kind)
+    if before:
+        rows = rows.where(_activities.c.id < before)
+    return run(rows.order_by(_activities.c.id.desc()).limit(PAGE + 1)).all()
+
+
+def is_new_browser(user_id: int, browser: str) -> bool:
+    """Whether this user has not signed in with this browser and system, as far as rows reach back."""
+    return run(SEEN_BEFORE, user=user_id, browser=browser).first() is None
+
+
+def sweep() -> None:
+    """Forget some of what is older than ACTIVITY_DAYS: new rows pay for old ones."""
+    run(SWEEP, before=now() - timedelta(days=current_app.config["ACTIVITY_DAYS"]))

@@ -1,0 +1,80 @@
+"""One answer to a ceremony, as far as it got: what is logged, kept in the account's activity, and told to the browser
+when it was refused. Whatever a hostile response makes the library, CBOR or cryptography raise becomes one error."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.refusals import Refusal
+
+LONGEST_TRANSCRIPT = 16 * 1024
+
+# What the library says, by how it begins, and what we call it.
+REASONS = {
+    "Unexpected client data type": "wrong_type",
+    "Unexpected client data origin": "wrong_origin",
+    "Unexpected RP ID hash": "wrong_rp_id",
+    "User was not present": "user_not_present",
+    "User presence was required": "user_not_present",
+    "User verification is required": "user_not_verified",
+    "Could not verify authentication signature": "wrong_signature",
+    "Could not verify attestation statement signature": "wrong_signature",
+    "Unsupported credential public key alg": "algorithm_not_offered",
+    "Single-device credential indicated": "inconsistent_backup_flags",
+    "id and raw_id were not equivalent": "credential_id_mismatch",
+}
+
+
+@dataclass
+class Attempt:
+    """What is known about one answer. Nothing is, before its challenge is spent: that may be alive elsewhere."""
+
+    challenge: str = ""
+    options: str = ""
+    """JSON text, as the browser got it."""
+    response: str = ""
+    """JSON text, as the browser sent it."""
+    user_id: int | None = None
+    """Whose account it is about, where the response says so."""
+    found: dict[str, Any] = field(default_factory=dict)
+    """The credential record that the response was checked against, or the one that it makes."""
+    counter_went_back: bool = False
+    orphan: bytes = b""
+    """A credential id that is proven to sign nobody in here, so that the authenticator may be told to forget it."""
+
+    def transcript(self, refused: str = "") -> str:
+        """Return all of it as JSON text of at most LONGEST_TRANSCRIPT bytes, or "" where there is nothing to keep."""
+        if not self.options:
+            return ""
+        parts = {"options": self.options, "response": self.response, "found": self.found, "refused": refused}
+        text = json.dumps(parts)
+        return text if len(text) <= LONGEST_TRANSCRIPT else json.dumps({"too_long": len(text), "refused": refused})
+
+
+class CeremonyError(Refusal):
+    """A response was refused. `attempt` says how far it got."""
+
+    attempt = Attempt()
+
+
+@contextmanager
+def attempt() -> Iterator[Attempt]:
+    """Watch over one answer; whatever is raised becomes a CeremonyError, but for a database that is in trouble."""
+    attempt = Attempt()
+    try:
+        yield attempt
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        if isinstance(error, Refusal):
+            refused = CeremonyError(error.reason, error.detail)
+        else:
+            text = str(error)
+            reasons = (reason for beginning, reason in REASONS.items() if text.startswith(beginning))
+            refused = CeremonyError(next(reasons, "malformed_response"), f"{type(error).__name__}: {text}")
+        refused.attempt = attempt
+        raise refused from error

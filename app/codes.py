@@ -1,0 +1,46 @@
+"""Codes that a mail carries and a person types: eight letters and digits, derived from an id with the secret key."""
+
+import hmac
+from hashlib import sha256
+
+from flask import current_app
+
+from app import single_use
+from app.refusals import Refusal
+
+# No vowels, so no words; no 0 1 2 5 8 B I L O S Z, so no doubts. 22 ** 8 is over 35 bits.
+ALPHABET = "CDFGHJKMNPQRTVWXY34679"
+LENGTH = 8
+
+
+def code_for(purpose: single_use.Purpose, id: str) -> str:
+    """Return the code, such as `CDFG-HJKM`, that belongs to the token or request of this id."""
+    key = current_app.config["SECRET_KEY"].encode()
+    number = int.from_bytes(hmac.digest(key, f"latchkey.code.{purpose.name}.{id}".encode(), sha256))
+    letters = []
+    for _ in range(LENGTH):
+        number, place = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[place])
+    return "".join(letters[:4]) + "-" + "".join(letters[4:])
+
+
+def check(purpose: single_use.Purpose, id: str, typed: str) -> None:
+    """Take the code in any case, with or without its dash. Raises Refusal `wrong_code`, which spends nothing."""
+    letters = "".join(character for character in typed.upper() if character.isalnum())
+    if not hmac.compare_digest(letters.encode(), code_for(purpose, id).replace("-", "").encode()):
+        raise Refusal("wrong_code")
+
+
+def issue(purpose: single_use.Purpose, **claims: str) -> tuple[str, str]:
+    """Return a token for the page and the code for the mail; neither is worth anything without the other."""
+    id = single_use.new_id()
+    return single_use.issue(purpose, id, **claims), code_for(purpose, id)
+
+
+def redeem(purpose: single_use.Purpose, token: str, typed: str, **bound_to: str) -> single_use.Token:
+    """Spend the token with its code, and return what it says. Raises Refusal as `single_use.read` and `spend` do, and
+    `wrong_code`."""
+    read = single_use.read(purpose, token, **bound_to)
+    check(purpose, read.id, typed)
+    single_use.spend(read.id, read.expires_at)
+    return read

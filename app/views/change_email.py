@@ -1,0 +1,86 @@
+"""Changing the address: proven by a code that is mailed to the new one."""
+
+from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+
+from app import accounts, mailer, signals
+from app.activity import Kind
+from app.email_addresses import canonical
+from app.extensions import db
+from app.models import now
+from app.refusals import Refusal
+from app.views import confirm, flow
+
+blueprint = Blueprint("change_email", __name__, url_prefix="/account/email")
+
+
+@blueprint.get("")
+@login_required
+def show() -> ResponseReturnValue:
+    """Where the new address is typed, or the code that was mailed to it."""
+    return page()
+
+
+@blueprint.post("")
+@login_required
+@flow.one_transaction
+def change() -> ResponseReturnValue:
+    """Take the new address, or the code that proves it."""
+    if "email" in request.form:
+        return begin()
+    return finish()
+
+
+@confirm.fresh_proof
+def begin() -> ResponseReturnValue:
+    """Mail a code to the new address; or, where that has an account, word of it. The page looks the same."""
+    typed = request.form["email"]
+    try:
+        email = canonical(typed)
+        token, code, is_taken = accounts.begin_email_change(current_user, email)
+        values = {"client": flow.client(), "time": now()}
+        # The proof counts from here: nobody else's writing is to wait for a mail server.
+        db.session.commit()
+        if is_taken:
+            mailer.send("notice", email, kind="address_taken", **values)
+        else:
+            mailer.send("code", email, purpose="change_email", code=code, account=current_user.email, **values)
+    except mailer.Unsent as refusal:
+        return page(refusal, 503, typed=typed[:254])
+    except Refusal as refusal:
+        return page(refusal, typed=typed[:254])
+    session["email_change"] = [token, email]
+    return redirect(url_for(".show"), 303)
+
+
+def finish() -> ResponseReturnValue:
+    """Move the account to the new address, and tell the old one."""
+    token, _ = pending()
+    try:
+        old, new = accounts.finish_email_change(current_user, token, request.form.get("code", ""))
+    except Refusal as refusal:
+        if refusal.reason != "wrong_code":
+            session.pop("email_change", None)
+        return page(refusal)
+    session.pop("email_change")
+    flow.record(current_user.id, Kind.EMAIL_CHANGED, f"{old} → {new}")
+    flow.tell(old, "email_changed", detail=new)
+    flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))
+    return redirect(url_for("account.show"), 303)
+
+
+def page(refusal: Refusal | None = None, status: int = 400, typed: str = "") -> ResponseReturnValue:
+    """Return the page for the step that this browser is at, with the refusal if there is one."""
+    # ?again starts anew.
+    waiting_for = "" if "again" in request.args or typed else pending()[1]
+    values = {"waiting_for": waiting_for, "typed": typed}
+    if refusal:
+        return flow.refuse(refusal, "account/email.html", status, **values)
+    return render_template("account/email.html", **values)
+
+
+def pending() -> tuple[str, str]:
+    """Return the token and the address that this browser is changing to; two empty strings for none."""
+    token, email = session.get("email_change", ("", ""))
+    return token, email

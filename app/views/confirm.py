@@ -1,0 +1,105 @@
+"""Fresh proof: what changes a way in asks again who you are, and then carries on with what was asked."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import wraps
+from typing import ParamSpec
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+
+from app import codes, mailer, passkeys, sessions, single_use
+from app.activity import Kind
+from app.attempts import CeremonyError
+from app.models import now
+from app.refusals import Refusal
+from app.views import flow
+
+P = ParamSpec("P")
+
+CODE = single_use.Purpose("confirmation-code", timedelta(minutes=10))
+
+# What the page's own forms add to the form that was interrupted.
+PROOF = ("credential", "code", "proof", "mail")
+
+blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
+
+
+def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Ask for proof where the last one is older than PROOF_LIFETIME. The page that does carries the form along, and
+    sends it here again with the proof. What is presented as one is checked, needed or not."""
+
+    @wraps(view)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if "mail" in request.form:
+            return mail_code()
+        try:
+            proven = prove() or current_user.is_proven
+        except CeremonyError as refusal:
+            flow.record_refused(refusal, Kind.CONFIRMATION_REFUSED, current_user.id)
+            return page(refusal)
+        except Refusal as refusal:
+            flow.record(current_user.id, Kind.CONFIRMATION_REFUSED, refusal.reason)
+            return page(refusal, proof=request.form["proof"] if refusal.reason == "wrong_code" else "")
+        return view(*args, **kwargs) if proven else page(Refusal("not_proven"))
+
+    return guarded
+
+
+def prove() -> bool:
+    """Take the proof that the form carries, if it carries one; return whether it did. Raises Refusal."""
+    transcript = ""
+    if "credential" in request.form:
+        attempt = passkeys.finish_confirmation(current_user, request.form["credential"])
+        transcript = attempt.transcript()
+        if attempt.counter_went_back:
+            flow.counter_went_back(current_user.id, current_user.email, attempt.found["name"])
+    elif "proof" in request.form:
+        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), session=current_user.session_id)
+    else:
+        return False
+    sessions.prove(current_user)
+    flow.record(current_user.id, Kind.CONFIRMED, "passkey" if transcript else "code", transcript)
+    return True
+
+
+def mail_code() -> ResponseReturnValue:
+    """Mail a code, and show where it is typed."""
+    proof, code = codes.issue(CODE, session=current_user.session_id)
+    try:
+        mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
+    except mailer.Unsent as refusal:
+        return page(refusal, 503)
+    return page(proof=proof)
+
+
+def page(refusal: Refusal | None = None, status: int = 403, proof: str = "") -> ResponseReturnValue:
+    """Return the page that asks for proof, with what was asked in it."""
+    own = passkeys.of(current_user)
+    values = {
+        "options": passkeys.begin_confirmation(current_user, own) if own else "",
+        "proof": proof,
+        "carried": [(name, value) for name, value in request.values.items(multi=True) if name not in PROOF],
+        "action": request.path,
+        "asked_for": request.endpoint,
+    }
+    if refusal:
+        return flow.refuse(refusal, "account/confirm.html", status, **values)
+    return render_template("account/confirm.html", **values)
+
+
+@blueprint.get("")
+@login_required
+def show() -> ResponseReturnValue:
+    """Ask for proof."""
+    return page()
+
+
+@blueprint.post("")
+@login_required
+@flow.one_transaction
+@fresh_proof
+def carry_on() -> ResponseReturnValue:
+    """Go where the visitor wanted to."""
+    return redirect(flow.next_page(request.form.get("next")) or url_for("account.show"), 303)

@@ -1,0 +1,32 @@
+"""Leaving."""
+
+from flask import Blueprint, redirect, render_template, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required, logout_user
+
+from app import accounts, log, signals
+from app.views import confirm, flow
+
+blueprint = Blueprint("delete_account", __name__, url_prefix="/account/delete")
+
+
+@blueprint.get("")
+@login_required
+def show() -> ResponseReturnValue:
+    """What goes, and that it is for good."""
+    return render_template("account/delete.html")
+
+
+@blueprint.post("")
+@login_required
+@flow.one_transaction
+@confirm.fresh_proof
+def delete() -> ResponseReturnValue:
+    """Delete the account with all that belongs to it."""
+    accounts.delete(current_user)
+    flow.after_commit(log.event, "account_deleted", user=current_user.id)
+    flow.tell(current_user.email, "account_deleted")
+    flow.say("account_deleted", signal=signals.no_credentials(current_user.user_handle))
+    logout_user()
+    session.pop("email_change", None)
+    return redirect(url_for("home.show"), 303)

@@ -1,0 +1,33 @@
+"""Where the visitor is signed in."""
+
+from flask import Blueprint, abort, redirect, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+
+from app import sessions
+from app.views import flow
+
+blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
+
+
+@blueprint.post("/<id>/revoke")
+@login_required
+@flow.one_transaction
+def revoke(id: str) -> ResponseReturnValue:
+    """End one of the visitor's sessions."""
+    ended = sessions.revoke(current_user, id=id)
+    if not ended:
+        abort(404)
+    flow.record_ended(ended)
+    flow.say("sessions_ended")
+    return redirect(url_for("account.show"), 303)
+
+
+@blueprint.post("/revoke-all")
+@login_required
+@flow.one_transaction
+def revoke_all() -> ResponseReturnValue:
+    """End all of the visitor's sessions but this one."""
+    flow.record_ended(sessions.revoke(current_user))
+    flow.say("sessions_ended")
+    return redirect(url_for("account.show"), 303)

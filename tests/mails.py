@@ -1,0 +1,55 @@
+"""Reading the outbox of a site on localhost."""
+
+import re
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import NamedTuple
+
+from flask import Flask
+
+from app import mailer
+from app.codes import ALPHABET
+
+CODE = re.compile(rf"\b[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}\b")
+
+
+class Mail(NamedTuple):
+    """A sign-in mail: the path of its link, its code, and all of it."""
+
+    link: str
+    code: str
+    message: EmailMessage
+
+
+def outbox(app: Flask) -> list[EmailMessage]:
+    """Return the messages of the outbox, the newest first."""
+    files = sorted(mailer.outbox(app).glob("*.eml"), reverse=True)
+    return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+
+
+def text_of(message: EmailMessage) -> str:
+    """The message as those read it who see no HTML."""
+    return message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def sign_in_mail(app: Flask) -> Mail:
+    """Return the newest sign-in mail."""
+    for message in outbox(app):
+        link = re.search(re.escape(app.config["SITE_URL"]) + r"(/sign-in/link/\S+)", text_of(message))
+        if link:
+            [code] = CODE.findall(text_of(message).replace(link[1], ""))
+            return Mail(link[1], code, message)
+    raise AssertionError("there is no sign-in mail")
+
+
+def code_for(app: Flask, to: str) -> str:
+    """Return the code of the newest message, which was sent to this address."""
+    newest = outbox(app)[0]
+    assert newest["To"] == to
+    [code] = CODE.findall(text_of(newest))
+    return code
+
+
+def notices(app: Flask) -> list[tuple[str, str]]:
+    """Return to whom the mails without a code went, and their subjects, the newest first."""
+    return [(mail["To"], mail["Subject"]) for mail in outbox(app) if not CODE.search(text_of(mail))]
