@@ -69,10 +69,10 @@ class Session(db.Model):
     """One sign-in of one browser. Its random id is what the signed cookie holds; deleting the row ends it."""
 
     __tablename__ = "sessions"
-    __table_args__ = BY_PRIMARY_KEY
+    __table_args__ = (Index("ix_sessions_user_id_created_at", "user_id", "created_at"), *BY_PRIMARY_KEY)
 
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     method: Mapped[str] = mapped_column(String(20))
     passkey_id: Mapped[int | None]
     """The passkey that opened it; that may have been removed since, and numbers are never given twice."""

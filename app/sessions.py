@@ -18,6 +18,9 @@ SEEN_EVERY = timedelta(minutes=5)
 # What changes a way in takes a proof of who it is that is no older.
 PROOF_LIFETIME = timedelta(minutes=10)
 
+# Nobody reads more of them, and a program that never signs out has thousands.
+LISTED = 20
+
 # Every page asks this: a statement made once, of tables instead of classes.
 _sessions: Any = Session.__table__
 _users: Any = User.__table__
@@ -30,7 +33,10 @@ FIND = (
     .where(_sessions.c.id == bindparam("id"), *_alive)
 )
 OF_USER = (
-    select(_sessions).where(_sessions.c.user_id == bindparam("user"), *_alive).order_by(_sessions.c.seen_at.desc())
+    select(_sessions)
+    .where(_sessions.c.user_id == bindparam("user"), *_alive)
+    .order_by(_sessions.c.created_at.desc())
+    .limit(LISTED)
 )
 START = insert(_sessions)
 SWEEP = delete(_sessions).where(_sessions.c.user_id == bindparam("user"), not_(and_(*_alive)))
@@ -96,7 +102,7 @@ def prove(user: SignedIn) -> None:
 
 
 def of(user: SignedIn) -> Sequence[Row[Any]]:
-    """Return the user's sessions that live, the one that was used last first."""
+    """Return the newest of the user's sessions that live, at most LISTED."""
     return run(OF_USER, user=user.id, **_limits()).all()
 
 

@@ -133,3 +133,15 @@ def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(a
     assert int(response.headers["Retry-After"]) > 0
     assert ADDRESS not in lines.getvalue()
     assert link.rpartition("/")[2] not in lines.getvalue()
+
+
+def test_a_signed_in_visitor_gets_that_page_too(app, lines):
+    visitor = Visitor(app)
+    visitor.sign_in_by_link(ADDRESS)
+    with app.app_context():
+        db.drop_all()
+        db.engine.dispose()
+    response = expect(visitor.get("/sign-in/link/secret"), 503)
+    assert visitor.alert(response)
+    assert "Content-Security-Policy" in response.headers
+    assert "secret" not in lines.getvalue()

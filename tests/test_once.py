@@ -89,6 +89,18 @@ def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapsho
     assert sizes(snapshot) == grown(before, passkeys=1, activities=1, spent_tokens=CROWD)
 
 
+def test_one_mailed_code_proves_once(ada, crowd, snapshot, reasons):
+    page = ada.post("/account/confirm", {"mail": "code"}).text
+    form = {
+        "proof": page.partition('name="proof" value="')[2].partition('"')[0],
+        "code": ada.read_code("ada@example.org"),
+    }
+    before = sizes(snapshot)
+    assert len(crowd("/account/confirm", [form] * CROWD)) == 1
+    assert reasons == ["already_used"] * (CROWD - 1)
+    assert sizes(snapshot) == grown(before, activities=1, spent_tokens=1)
+
+
 def test_every_challenge_works_in_a_crowd(ada, phone, crowd, snapshot, reasons):
     """Whoever has a right to come in comes in: nobody is turned away because it is crowded."""
     ada.sign_out()

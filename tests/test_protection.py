@@ -231,6 +231,11 @@ def test_a_loopback_address_leads_to_localhost(make_app, site_url, address):
         assert expect(response, 302).location == site_url + path
 
 
+def test_a_loopback_address_with_a_line_break_in_its_path_leads_to_the_same_path(visitor):
+    response = visitor.client.get("/%0aa%3Fb", base_url="http://127.0.0.1:8000")
+    assert expect(response, 302).location == "http://localhost:8000/%0Aa%3Fb"
+
+
 def test_a_loopback_address_leads_nowhere_on_the_internet(make_app):
     app = make_app(
         FLASK_SITE_URL="https://example.org",
@@ -265,7 +270,7 @@ def test_the_outbox_holds_messages_and_nothing_else(visitor, id):
 
 # What is sent to us.
 
-FIELDS = ("email", "code", "credential", "next", "again", "name", "welcome")
+FIELDS = ("email", "code", "credential", "next", "again", "name", "welcome", "proof", "sessions", "kind")
 FORM = "application/x-www-form-urlencoded"
 
 

@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app import mailer
 from app.extensions import db
@@ -382,6 +382,34 @@ def test_a_cookie_kept_from_before_signing_out_is_worth_nothing(visitor):
     kept = visitor.twin()
     assert visitor.sign_out().location == "/"
     assert kept.get("/account").location == "/sign-in?next=/account"
+
+
+# What goes wrong half-way.
+
+
+def test_when_the_answer_got_lost_the_next_mail_works(visitor, stranger):
+    """The browser still holds a request that is used up: asking again must not repeat it."""
+    visitor.ask(ADDRESS)
+    before = visitor.twin()
+    expect(visitor.post(visitor.read_mail().link), 303)
+    before.app.config["LIMITS_ENABLED"] = False
+    expect(before.ask(ADDRESS), 303)
+    expect(before.post(before.read_mail().link), 303)
+    assert before.is_signed_in()
+
+
+def test_when_the_commit_fails_the_request_can_be_tried_again(visitor, app):
+    visitor.ask(ADDRESS)
+    mail = visitor.read_mail()
+    with app.app_context():
+        db.session.execute(text("ALTER TABLE activities RENAME TO away"))
+        db.session.commit()
+    response = expect(visitor.post(mail.link), 503)
+    assert "Set-Cookie" not in response.headers
+    with app.app_context():
+        db.session.execute(text("ALTER TABLE away RENAME TO activities"))
+        db.session.commit()
+    expect(visitor.post(mail.link), 303)
 
 
 # The mail.

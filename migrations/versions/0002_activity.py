@@ -36,10 +36,14 @@ def upgrade() -> None:
         sessions.alter_column("browser", server_default=None)
         sessions.alter_column("seen_at", nullable=False)
         sessions.alter_column("proved_at", nullable=False)
+        sessions.drop_index("ix_sessions_user_id")
+        sessions.create_index("ix_sessions_user_id_created_at", ["user_id", "created_at"])
 
 
 def downgrade() -> None:
     with op.batch_alter_table("sessions", table_kwargs={"sqlite_with_rowid": False}) as sessions:
+        sessions.drop_index("ix_sessions_user_id_created_at")
+        sessions.create_index("ix_sessions_user_id", ["user_id"])
         sessions.add_column(sa.Column("user_agent", sa.String(length=300), nullable=False, server_default=""))
         sessions.drop_column("proved_at")
         sessions.drop_column("seen_at")

@@ -196,7 +196,7 @@ def test_removing_a_passkey_offers_to_end_what_it_opened(member, new_visitor):
     other.is_at("/account")
     member.goto("/account")
     open_choice(member, "Remove")
-    expect(member.page.get_by_role("checkbox", name="Sign out the browser that signed in with it")).to_be_checked()
+    expect(member.page.get_by_role("checkbox", name="Sign out wherever it signed in")).to_be_checked()
     member.button("Remove").click()
     expect(member.page.get_by_role("status")).to_contain_text("The passkey was removed")
     member.is_signed_in()
