@@ -93,6 +93,7 @@ def compare(name: str, flow: Flow, devices: dict[Server, Authenticator], target:
             before = each.cpu_seconds()
             for _ in range(FLOWS):
                 flow(each, device)
+                each.end_sessions()
             # The first round is for what is imported late, and for caches.
             if number:
                 costs[each].append((each.cpu_seconds() - before) / FLOWS * 1000)

@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 from flask_migrate import Migrate, check, downgrade, upgrade
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from app import create_app
 from app.extensions import db
@@ -39,3 +39,20 @@ def test_the_migrations_can_be_taken_back_and_made_again(empty):
     assert tables() == set()
     upgrade()
     check()
+
+
+def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
+    upgrade(revision="0001")
+    at = "2026-11-20 12:00:00.000000"
+    with db.engine.begin() as connection:
+        connection.execute(text(f"INSERT INTO users VALUES (1, 'ada@example.org', x'00', 1, '{at}')"))
+        connection.execute(text(f"INSERT INTO sessions VALUES ('id', 1, 'link', 'Mozilla/5.0', '{at}')"))
+    upgrade()
+    with db.engine.connect() as connection:
+        kept = connection.execute(text("SELECT id, browser, seen_at, proved_at FROM sessions")).one()
+        assert tuple(kept) == ("id", "an unknown browser", at, at)
+        [definition] = connection.execute(text("SELECT sql FROM sqlite_master WHERE name = 'sessions'")).scalars()
+        assert "WITHOUT ROWID" in definition
+    downgrade(revision="0001")
+    with db.engine.connect() as connection:
+        assert tuple(connection.execute(text("SELECT id, user_agent FROM sessions")).one()) == ("id", "")
