@@ -101,6 +101,28 @@ def test_one_mailed_code_proves_once(ada, crowd, snapshot, reasons):
     assert sizes(snapshot) == grown(before, activities=1, spent_tokens=1)
 
 
+def test_whatever_meets_the_deletion_of_the_account_breaks_nothing(ada, snapshot):
+    """What finds the account and then finds it gone is undone, and so for everybody who comes later."""
+    forms = [
+        ("/account/delete", None),
+        ("/account/passkeys/1/rename", {"name": "phone"}),
+        ("/account/confirm", {"credential": "nonsense"}),
+        ("/sign-out", None),
+    ]
+    barrier = Barrier(CROWD)
+
+    def post(number: int) -> int:
+        tab = ada.twin()
+        barrier.wait(timeout=30)
+        return tab.post(*forms[number % len(forms)]).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert set(pool.map(post, range(CROWD))) <= {303, 401, 403, 404}
+    left = sizes(snapshot)
+    # Or signing out came first.
+    assert left["users"] == left["passkeys"] == 0 or left["sessions"] == 0
+
+
 def test_every_challenge_works_in_a_crowd(ada, phone, crowd, snapshot, reasons):
     """Whoever has a right to come in comes in: nobody is turned away because it is crowded."""
     ada.sign_out()

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from app import log
@@ -27,6 +27,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(MethodNotAllowed, form_only)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(OperationalError, database_busy)
+    app.register_error_handler(IntegrityError, account_gone)
     login_manager.user_loader(find)
     login_manager.unauthorized_handler(unauthorized)
 
@@ -65,6 +66,14 @@ def database_busy(error: OperationalError) -> ResponseReturnValue:
     db.session.rollback()
     answer, status = problem(503)
     return answer, status, {"Retry-After": str(SECONDS_TO_RETRY)}
+
+
+def account_gone(error: IntegrityError) -> ResponseReturnValue:
+    """The account was deleted while this was under way: nothing was changed, as for whoever comes a moment later."""
+    db.session.rollback()
+    session.modified = False
+    log.event("refused", reason="account_gone", detail=type(error.orig).__name__, route=route_pattern())
+    return problem(401)
 
 
 def problem(status: int) -> tuple[Response | str, int]:
