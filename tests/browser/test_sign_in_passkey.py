@@ -244,6 +244,7 @@ def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
     owner.device.hold([passkey_of_another_site()])
     owner.page.add_init_script(NO_AUTOFILL)
     owner.goto("/sign-in")
+    expect(owner.button(BUTTON)).to_be_enabled()
     owner.device.present = True
     owner.button(BUTTON).click()
     expect(owner.alert).to_contain_text("That passkey didn’t sign you in")
@@ -252,7 +253,10 @@ def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
 
 
 def test_a_passkey_of_another_account_than_the_typed_one_is_refused(owner):
-    owner.open_sign_in()
+    # On the page that refuses, the device would answer autofill at once, and for its own account.
+    owner.page.add_init_script(NO_AUTOFILL)
+    owner.goto("/sign-in")
+    expect(owner.button(BUTTON)).to_be_enabled()
     owner.field("Email").fill("grace@example.com")
     owner.device.present = True
     owner.button(BUTTON).click()
