@@ -132,11 +132,11 @@ def finish_confirmation(user: SignedIn, response: str) -> Attempt:
     return this
 
 
-def rename(user: SignedIn, passkey_id: int, name: str) -> bool:
-    """Give the user's passkey of this number another name; return whether there is one. Raises Refusal
-    `invalid_name`."""
-    statement = update(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
-    return run(statement.values(name=clean_name(name))).rowcount == 1
+def rename(user: SignedIn, passkey_id: int, name: str) -> str | None:
+    """Give the user's passkey of this number another name; return it as stored, or None where there is no such
+    passkey. Raises Refusal `invalid_name`."""
+    own = update(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
+    return run(own.values(name=clean_name(name)).returning(_passkeys.c.name)).scalar()
 
 
 def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:

@@ -74,7 +74,7 @@ def start(user: Row[Any], method: str, browser: str, passkey_id: int | None = No
     in this browser, in the caller's transaction."""
     id, at = single_use.new_id(), now()
     times = {"created_at": at, "seen_at": at, "proved_at": at}
-    if id < "3":  # one random id in sixteen begins with a - 0 1 or 2
+    if single_use.sweeps(id):
         run(SWEEP, user=user.user_id, **_limits())
     run(START, id=id, user_id=user.user_id, method=method, passkey_id=passkey_id, browser=browser, **times)
     return _signed_in(user, id, at, at)

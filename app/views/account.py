@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -52,4 +52,4 @@ def _with_options(template: str, refusal: Refusal | None, **values: Any) -> Resp
     # No passkey is to be made on the device and then refused: options are for fresh proof only.
     options = passkeys.begin_registration(current_user, own) if current_user.is_proven else ""
     values |= {"passkeys": own, "options": options}
-    return flow.refuse(refusal, template, **values) if refusal else render_template(template, **values)
+    return flow.page(template, refusal, **values)

@@ -1,6 +1,6 @@
 """Changing the address: proven by a code that is mailed to the new one."""
 
-from flask import Blueprint, redirect, render_template, request, session, url_for
+from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -74,10 +74,7 @@ def page(refusal: Refusal | None = None, status: int = 400, typed: str = "") -> 
     """Return the page for the step that this browser is at, with the refusal if there is one."""
     # ?again starts anew.
     waiting_for = "" if "again" in request.args or typed else pending()[1]
-    values = {"waiting_for": waiting_for, "typed": typed}
-    if refusal:
-        return flow.refuse(refusal, "account/email.html", status, **values)
-    return render_template("account/email.html", **values)
+    return flow.page("account/email.html", refusal, status, waiting_for=waiting_for, typed=typed)
 
 
 def pending() -> tuple[str, str]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -84,9 +84,7 @@ def page(refusal: Refusal | None = None, status: int = 403, proof: str = "") -> 
         "action": request.path,
         "asked_for": request.endpoint,
     }
-    if refusal:
-        return flow.refuse(refusal, "account/confirm.html", status, **values)
-    return render_template("account/confirm.html", **values)
+    return flow.page("account/confirm.html", refusal, status, **values)
 
 
 @blueprint.get("")

@@ -161,6 +161,11 @@ def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) ->
     return render_template(template, refusal=refusal.reason, **values), status
 
 
+def page(template: str, refusal: Refusal | None, status: int = 400, **values: Any) -> tuple[str, int]:
+    """Answer with the page: refused, if there is a refusal."""
+    return refuse(refusal, template, status, **values) if refusal else (render_template(template, **values), 200)
+
+
 def limits_enabled() -> bool:
     """Whether anybody is ever asked to wait."""
     return current_app.config["LIMITS_ENABLED"]

@@ -51,12 +51,12 @@ def options() -> ResponseReturnValue:
 def rename(passkey_id: int) -> ResponseReturnValue:
     """Call one of the visitor's passkeys something else."""
     try:
-        renamed = passkeys.rename(current_user, passkey_id, request.form.get("name", ""))
+        name = passkeys.rename(current_user, passkey_id, request.form.get("name", ""))
     except Refusal as refusal:
         return account.page(refusal)
-    if not renamed:
+    if not name:
         abort(404)
-    flow.record(current_user.id, Kind.PASSKEY_RENAMED, passkeys.clean_name(request.form["name"]))
+    flow.record(current_user.id, Kind.PASSKEY_RENAMED, name)
     return redirect(url_for("account.show"), 303)
 
 

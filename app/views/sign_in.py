@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -31,9 +31,7 @@ def show() -> ResponseReturnValue:
 def page(refusal: Refusal | None = None, status: int = 400, **values: Any) -> ResponseReturnValue:
     """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
     values = {"email": "", "next": ""} | values | {"options": begin_authentication(flow.this_browser())}
-    if refusal:
-        return flow.refuse(refusal, "sign_in/show.html", status, **values)
-    return render_template("sign_in/show.html", **values)
+    return flow.page("sign_in/show.html", refusal, status, **values)
 
 
 @blueprint.post("/sign-in")
@@ -82,9 +80,7 @@ def check_email_page(
 ) -> tuple[str, int]:
     """Return the page that waits for the code, with the refusal if there is one."""
     values = {"waiting": waiting, "wait": waiting.send_again_in if flow.limits_enabled() else 0}
-    if refusal:
-        return flow.refuse(refusal, "sign_in/check_email.html", status, **values)
-    return render_template("sign_in/check_email.html", **values), 200
+    return flow.page("sign_in/check_email.html", refusal, status, **values)
 
 
 @blueprint.post("/sign-in/code")
