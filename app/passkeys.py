@@ -196,13 +196,16 @@ def _use(this: Attempt, passkey: Row[Any], credential: dict[str, Any], expected:
     this.counter_went_back = verified.new_sign_count <= passkey.sign_count and bool(
         verified.new_sign_count or passkey.sign_count
     )
-    run(
+    used = run(
         USED,
         passkey=passkey.id,
         sign_count=verified.new_sign_count,
         backup_state=verified.credential_backed_up,
         last_used_at=now(),
     )
+    if not used.rowcount:
+        # Removed while this was under way (PostgreSQL; on SQLite the spent challenge keeps other writers out).
+        raise CeremonyError("removed_passkey")
 
 
 def _record(values: Any) -> dict[str, Any]:

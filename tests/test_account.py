@@ -210,6 +210,18 @@ def test_a_code_proves_once(ada, later, reasons):
     assert reasons == ["already_used"]
 
 
+def test_a_code_in_the_old_mailbox_proves_nothing_once_the_address_has_changed(ada, later, unchanged, reasons):
+    page = ada.post("/account/confirm", {"mail": "code"})
+    old = {"proof": re.search(r'name="proof" value="([^"]+)"', page.text)[1], "code": ada.read_code(ADA)}
+    other = Visitor(ada.app)
+    other.sign_in_by_link(ADA)
+    expect(other.post("/account/email", {"email": GRACE}), 303)
+    expect(other.post("/account/email", {"code": other.read_code(GRACE)}), 303)
+    with unchanged():
+        expect(ada.post("/account/confirm", old), 403)
+    assert reasons == ["bound_to_another_email"]
+
+
 def test_creation_options_are_for_fresh_proof_only(ada, later, reasons):
     assert "passkey-registration" not in {element.tag for element in parse(ada.get("/account")).iter()}
     response = expect(ada.post("/account/passkeys/options"), 403)

@@ -56,7 +56,7 @@ def prove() -> bool:
         if attempt.counter_went_back:
             flow.counter_went_back(current_user.id, current_user.email, attempt.found["name"])
     elif "proof" in request.form:
-        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), session=current_user.session_id)
+        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
     else:
         return False
     sessions.prove(current_user)
@@ -66,12 +66,17 @@ def prove() -> bool:
 
 def mail_code() -> ResponseReturnValue:
     """Mail a code, and show where it is typed."""
-    proof, code = codes.issue(CODE, session=current_user.session_id)
+    proof, code = codes.issue(CODE, **mailbox())
     try:
         mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
     except mailer.Unsent as refusal:
         return page(refusal, 503)
     return page(proof=proof)
+
+
+def mailbox() -> dict[str, str]:
+    """What a mailed code is bound to: should the address change meanwhile, the old mailbox proves nothing any more."""
+    return {"session": current_user.session_id, "email": current_user.email}
 
 
 def page(refusal: Refusal | None = None, status: int = 403, proof: str = "") -> ResponseReturnValue:
