@@ -1,18 +1,36 @@
 """Accounts, and what their owners decide."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
+from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy import delete as delete_from
-from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 
-from app import codes, single_use
+from app import codes, sessions, single_use
 from app.extensions import db, run
 from app.models import User
 from app.refusals import Refusal
-from app.sessions import SignedIn
+from app.sessions import USER, SignedIn
+
+FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
+
+# A write, so that it waits for other writers on SQLite too.
+HOLD = update(User).values(email=User.email).where(User.id == bindparam("user")).returning(User.requires_passkey)
 
 EMAIL_CHANGE = single_use.Purpose("email-change", timedelta(minutes=10))
+
+
+def find(email: str) -> Row[Any] | None:
+    """Return the user (the columns USER) whose address this is."""
+    return run(FIND, email=email).first()
+
+
+def hold(user_id: int) -> bool:
+    """Keep whoever else changes this account's ways in waiting until the transaction ends, and return whether it
+    requires a passkey. To be called before looking at them."""
+    return bool(run(HOLD, user=user_id).scalar())
 
 
 def turn_down_offer(user: SignedIn) -> None:
@@ -26,7 +44,7 @@ def begin_email_change(user: SignedIn, email: str) -> tuple[str, str, bool]:
     if email == user.email:
         raise Refusal("same_email")
     token, code = codes.issue(EMAIL_CHANGE, session=user.session_id, email=email)
-    return token, code, run(select(User.id).where(User.email == email)).first() is not None
+    return token, code, find(email) is not None
 
 
 def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, str]:
@@ -44,7 +62,13 @@ def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, st
     return user.email, email
 
 
-def delete(user: SignedIn) -> None:
+def delete(user_id: int) -> None:
     """Delete the account; passkeys, sessions and activity go with it. Its number and its handle are never given to
     another."""
-    run(delete_from(User).where(User.id == user.id))
+    run(delete_from(User).where(User.id == user_id))
+
+
+def disable(user_id: int, is_disabled: bool = True) -> Sequence[str]:
+    """Let nothing sign in to the account any more, or let it again; return the browsers of the sessions ended."""
+    run(update(User).where(User.id == user_id).values(is_disabled=is_disabled))
+    return sessions.revoke_of(user_id)

@@ -5,7 +5,7 @@ stranger tries with an address alone is the log's.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -34,8 +34,16 @@ class Kind(StrEnum):
     PASSKEY_RENAMED = "passkey_renamed"
     PASSKEY_REMOVED = "passkey_removed"
     COUNTER_WENT_BACK = "counter_went_back"
+    SECOND_STEP = "second_step"
+    RECOVERY_CODES_MADE = "recovery_codes_made"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    PASSKEY_REQUIRED = "passkey_required"
+    PASSKEY_NOT_REQUIRED = "passkey_not_required"
     SESSION_ENDED = "session_ended"
     EMAIL_CHANGED = "email_changed"
+    PASSKEYS_RESET = "passkeys_reset"
+    DISABLED = "disabled"
+    ENABLED = "enabled"
 
 
 class Client(NamedTuple):
@@ -43,6 +51,9 @@ class Client(NamedTuple):
 
     browser: str
     address: str
+
+
+OPERATOR = Client("whoever runs this site", "")
 
 
 _activities: Any = Activity.__table__
@@ -73,16 +84,26 @@ _oldest = (
 SWEEP = delete(_activities).where(_activities.c.id.in_(select(_oldest.c.id).where(_oldest.c.at < bindparam("before"))))
 
 
-def record(user_id: int, kind: Kind, client: Client, detail: str = "", transcript: str = "") -> None:
+def record(
+    user_id: int,
+    kind: Kind,
+    client: Client,
+    detail: str = "",
+    transcript: str = "",
+    began: datetime | None = None,
+) -> None:
     """Write down that this happened, in the caller's transaction.
 
-    `detail` is what the sentence is about: a method, a reason, a name. `transcript` is a ceremony's.
+    `detail` is what the sentence is about: a method, a reason, a name. `transcript` is a ceremony's. `began` is when
+    somebody set about it, where it's known.
     """
+    at = now()
     if transcript and kind.endswith("_refused"):
         lately = run(REFUSED_LATELY, user=user_id, since=now() - REFUSED_WITHIN).scalar_one()
         transcript = transcript if lately < REFUSED_TRANSCRIPTS else ""
-    values = {"user_id": user_id, "kind": kind.value, "at": now(), "detail": detail[:300], "transcript": transcript}
-    number: Any = run(RECORD, **values, **client._asdict()).inserted_primary_key
+    took = max(0, round((at - began).total_seconds() * 1000)) if began else None
+    values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
+    number: Any = run(RECORD, milliseconds=took, **values, **client._asdict()).inserted_primary_key
     if number[0] % 16 == 0:
         sweep()
 
@@ -103,6 +124,6 @@ def is_new_browser(user_id: int, browser: str) -> bool:
     return run(SEEN_BEFORE, user=user_id, browser=browser).first() is None
 
 
-def sweep() -> None:
-    """Forget some of what is older than ACTIVITY_DAYS: new rows pay for old ones."""
-    run(SWEEP, before=now() - timedelta(days=current_app.config["ACTIVITY_DAYS"]))
+def sweep() -> int:
+    """Forget some of what is older than ACTIVITY_DAYS, because new rows pay for old ones; return how many."""
+    return run(SWEEP, before=now() - timedelta(days=current_app.config["ACTIVITY_DAYS"])).rowcount

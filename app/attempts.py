@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -38,6 +39,8 @@ class Attempt:
     """JSON text, as the browser got it."""
     response: str = ""
     """JSON text, as the browser sent it."""
+    began: datetime | None = None
+    """When the challenge was issued."""
     user_id: int | None = None
     """Whose account it is about, where the response says so."""
     found: dict[str, Any] = field(default_factory=dict)

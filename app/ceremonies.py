@@ -91,11 +91,13 @@ def open_response(
 
     The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this user or browser.
     """
+    if not current_app.config["PASSKEYS_ENABLED"]:
+        raise CeremonyError("passkeys_disabled")
     credential = json.loads(response)
     challenge = decode(_client_data(credential)["challenge"])
     token = single_use.read(purpose, challenge.decode("ascii"), **bound_to)
     single_use.spend(token.id, token.expires_at)
-    attempt.challenge, attempt.response = challenge.decode("ascii"), response
+    attempt.challenge, attempt.response, attempt.began = challenge.decode("ascii"), response, token.made_at
     # L3 7.1 step 25. The library holds `id` against it.
     if len(decode(credential["rawId"])) > LONGEST_CREDENTIAL_ID:
         raise CeremonyError("credential_id_too_long")

@@ -1,6 +1,7 @@
-"""Codes that a mail carries and a person types: eight letters and digits, derived from an id with the secret key."""
+"""Codes that a person types. A mail's has eight letters and digits, derived from an id with the secret key."""
 
 import hmac
+import secrets
 from hashlib import sha256
 
 from flask import current_app
@@ -17,17 +18,31 @@ def code_for(purpose: single_use.Purpose, id: str) -> str:
     """Return the code, such as `CDFG-HJKM`, that belongs to the token or request of this id."""
     key = current_app.config["SECRET_KEY"].encode()
     number = int.from_bytes(hmac.digest(key, f"latchkey.code.{purpose.name}.{id}".encode(), sha256))
-    letters = []
+    letters = ""
     for _ in range(LENGTH):
         number, place = divmod(number, len(ALPHABET))
-        letters.append(ALPHABET[place])
-    return "".join(letters[:4]) + "-" + "".join(letters[4:])
+        letters += ALPHABET[place]
+    return in_groups(letters)
+
+
+def at_random(length: int) -> str:
+    """Return a code of so many letters and digits that nothing but chance decides: 4.46 bits each."""
+    return in_groups("".join(secrets.choice(ALPHABET) for _ in range(length)))
+
+
+def in_groups(letters: str) -> str:
+    """Put a dash after every four letters, for the eye."""
+    return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))
+
+
+def letters_of(typed: str) -> str:
+    """Return what counts of what was typed: letters and digits, in upper case."""
+    return "".join(character for character in typed.upper() if character.isalnum())
 
 
 def check(purpose: single_use.Purpose, id: str, typed: str) -> None:
     """Take the code in any case, with or without its dash. Raises Refusal `wrong_code`, which spends nothing."""
-    letters = "".join(character for character in typed.upper() if character.isalnum())
-    if not hmac.compare_digest(letters.encode(), code_for(purpose, id).replace("-", "").encode()):
+    if not hmac.compare_digest(letters_of(typed).encode(), letters_of(code_for(purpose, id)).encode()):
         raise Refusal("wrong_code")
 
 

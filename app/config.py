@@ -30,6 +30,8 @@ DEFAULTS = {
     "SESSION_IDLE_DAYS": 14,
     "SESSION_DAYS": 90,
     "ACTIVITY_DAYS": 90,
+    "SIGN_UP": "open",
+    "PASSKEYS_ENABLED": True,
     "LIMITS_ENABLED": True,
     "PROXIES": 0,
 }
@@ -48,6 +50,9 @@ FIXED = {
 
 SHORTEST_SECRET_KEY = 32
 
+# Who gets an account: whoever proves an address, or invited addresses only.
+SIGN_UP = ("open", "invite")
+
 
 class ConfigurationError(Exception):
     """A setting that the site can't be run with; the message says what to change."""
@@ -61,6 +66,8 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     """
     config.from_mapping(DEFAULTS | FIXED)
     _read_environment(config, os.environ if environ is None else environ)
+    if config["SIGN_UP"] not in SIGN_UP:
+        raise ConfigurationError(f"FLASK_SIGN_UP={config['SIGN_UP']!r} is not usable: say {' or '.join(SIGN_UP)}.")
     config["SITE_URL"] = canonical_site_url(config["SITE_URL"])
     site = urlsplit(config["SITE_URL"])
     config["RP_ID"] = site.hostname

@@ -3,6 +3,7 @@ their pattern, never by their path, because paths hold tokens."""
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -28,7 +29,8 @@ class JsonFormatter(logging.Formatter):
 def set_up() -> None:
     """Write this site's events to standard output, once per process."""
     if not logger.handlers:
-        handler = logging.StreamHandler(sys.stdout)
+        # The operator's commands have tables to print there.
+        handler = logging.StreamHandler(sys.stderr if os.environ.get("FLASK_RUN_FROM_CLI") else sys.stdout)
         handler.setFormatter(JsonFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)

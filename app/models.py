@@ -41,6 +41,20 @@ class User(db.Model):
     email: Mapped[str] = mapped_column(String(254), unique=True)
     user_handle: Mapped[bytes] = mapped_column(LargeBinary(64), unique=True)
     wants_passkey_offer: Mapped[bool]
+    requires_passkey: Mapped[bool] = mapped_column(default=False)
+    """Whether email alone signs nobody in."""
+    is_disabled: Mapped[bool] = mapped_column(default=False)
+    """Whether nothing signs anybody in: the operator's decision."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Invitation(db.Model):
+    """An address that may sign up where not everybody may."""
+
+    __tablename__ = "invitations"
+    __table_args__ = BY_PRIMARY_KEY
+
+    email: Mapped[str] = mapped_column(String(254), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -63,6 +77,17 @@ class Passkey(db.Model):
     name: Mapped[str] = mapped_column(String(60))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class RecoveryCode(db.Model):
+    """A recovery code that has not been used."""
+
+    __tablename__ = "recovery_codes"
+    __table_args__ = BY_PRIMARY_KEY
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """SHA-256: nobody can guess their way back to 71 random bits, so nothing slower is needed."""
 
 
 class Session(db.Model):
@@ -95,6 +120,8 @@ class Activity(db.Model):
     browser: Mapped[str] = mapped_column(String(100))
     address: Mapped[str] = mapped_column(String(45))
     detail: Mapped[str] = mapped_column(String(300))
+    milliseconds: Mapped[int | None]
+    """From begin to finish, where somebody took the time."""
     transcript: Mapped[str]
     """JSON text of a ceremony (see attempts.py), or ""."""
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, select, update
 
-from app import ceremonies, single_use
+from app import accounts, ceremonies, single_use
 from app.attempts import Attempt, CeremonyError, attempt
 from app.extensions import insert_if_absent, run
 from app.models import Passkey, User, now
 from app.refusals import Refusal
-from app.sessions import USER, SignedIn
+from app.sessions import RECOVERY_CODE, USER, SignedIn
 from app.user_agents import authenticator
 
 LONGEST_NAME = 60
@@ -44,7 +44,12 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
 
 
 def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
-    """Return creation options as JSON text for one more passkey of this user's, who has these."""
+    """Return creation options as JSON text for one more passkey of this user's, who has these; "" where it takes fresh
+    proof first, so that none is made on the device and then refused."""
+    # A recovery code that opened the session is proof until a passkey has been added: it may have been the last.
+    is_recovering = user.method == RECOVERY_CODE and not any(own.created_at > user.created_at for own in passkeys)
+    if not (user.is_proven or is_recovering):
+        return ""
     return _creation_options(single_use.issue(ceremonies.REGISTRATION, user=user.user_handle.hex()), user, passkeys)
 
 
@@ -102,6 +107,8 @@ def finish_authentication(browser: str, response: str, email: str = "") -> tuple
         passkey = _owned(this, credential)
         if email and email != passkey.email:
             raise CeremonyError("other_account")
+        if passkey.is_disabled:
+            raise CeremonyError("account_disabled")
         _use(this, passkey, credential, expected)
     return passkey, this
 
@@ -141,7 +148,9 @@ def rename(user: SignedIn, passkey_id: int, name: str) -> str | None:
 
 def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
     """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns it, if there was
-    one."""
+    one. Raises Refusal `last_passkey` where the account requires one, and has no other."""
+    if accounts.hold(user.id) and [passkey.id for passkey in of(user)] == [passkey_id]:
+        raise Refusal("last_passkey")
     own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
     return run(own.returning(*_passkeys.c)).first()
 

@@ -18,19 +18,28 @@ SEEN_EVERY = timedelta(minutes=5)
 # What changes a way in takes a proof of who it is that is no older.
 PROOF_LIFETIME = timedelta(minutes=10)
 
+RECOVERY_CODE = "recovery code"
+
 # Nobody reads more of them, and a program that never signs out has thousands.
 LISTED = 20
 
 # Every page asks this: a statement made once, of tables instead of classes.
 _sessions: Any = Session.__table__
 _users: Any = User.__table__
-USER: Any = (_users.c.id.label("user_id"), _users.c.email, _users.c.user_handle, _users.c.wants_passkey_offer)
-"""The columns that SignedIn is made of, with two of the session's."""
+USER: Any = (
+    _users.c.id.label("user_id"),
+    _users.c.email,
+    _users.c.user_handle,
+    _users.c.wants_passkey_offer,
+    _users.c.requires_passkey,
+    _users.c.is_disabled,
+)
+"""What is known of a user wherever one is found."""
 _alive = (_sessions.c.created_at > bindparam("began"), _sessions.c.seen_at > bindparam("seen"))
 FIND = (
-    select(*USER, _sessions.c.seen_at, _sessions.c.proved_at)
+    select(*USER, _sessions.c.method, _sessions.c.created_at, _sessions.c.seen_at, _sessions.c.proved_at)
     .join_from(_sessions, _users)
-    .where(_sessions.c.id == bindparam("id"), *_alive)
+    .where(_sessions.c.id == bindparam("id"), _users.c.is_disabled.is_(False), *_alive)
 )
 OF_USER = (
     select(_sessions)
@@ -39,7 +48,7 @@ OF_USER = (
     .limit(LISTED)
 )
 START = insert(_sessions)
-SWEEP = delete(_sessions).where(_sessions.c.user_id == bindparam("user"), not_(and_(*_alive)))
+SWEEP = delete(_sessions).where(not_(and_(*_alive)))
 END = delete(_sessions).where(_sessions.c.id == bindparam("session"))
 
 
@@ -51,7 +60,10 @@ class SignedIn:
     email: str
     user_handle: bytes
     wants_passkey_offer: bool
+    requires_passkey: bool
     session_id: str
+    method: str
+    created_at: datetime
     seen_at: datetime
     proved_at: datetime
 
@@ -70,20 +82,20 @@ class SignedIn:
 
 
 def start(user: Row[Any], method: str, browser: str, passkey_id: int | None = None) -> SignedIn:
-    """Open a session for a user (a row with the columns USER) who proved themselves by `method` (link, code, passkey)
-    in this browser, in the caller's transaction."""
+    """Open a session for a user (a row with the columns USER) who proved themselves by `method` (link, code, passkey,
+    recovery code) in this browser, in the caller's transaction."""
     id, at = single_use.new_id(), now()
     times = {"created_at": at, "seen_at": at, "proved_at": at}
     if single_use.sweeps(id):
-        run(SWEEP, user=user.user_id, **_limits())
+        run(SWEEP.where(_sessions.c.user_id == user.user_id), **_limits())
     run(START, id=id, user_id=user.user_id, method=method, passkey_id=passkey_id, browser=browser, **times)
-    return _signed_in(user, id, at, at)
+    return _signed_in(user, id, method, at, at, at)
 
 
 def find(id: str) -> SignedIn | None:
     """Return who is signed in by this session, if it lives."""
     found: Any = run(FIND, id=id, **_limits()).first()
-    return _signed_in(found, id, found.seen_at, found.proved_at) if found else None
+    return _signed_in(found, id, *found[len(USER) :]) if found else None
 
 
 def see(user: SignedIn) -> bool:
@@ -114,10 +126,18 @@ def end(id: str) -> None:
 def revoke(user: SignedIn, **which: Any) -> Sequence[str]:
     """End the user's sessions that have these values (`id=...`, `passkey_id=...`; without any: all), but only an `id`
     can mean this one. Return their browsers."""
-    statement = delete(_sessions).where(_sessions.c.user_id == user.id)
-    if "id" not in which:
-        statement = statement.where(_sessions.c.id != user.session_id)
+    return revoke_of(user.id, "" if "id" in which else user.session_id, **which)
+
+
+def revoke_of(user_id: int, but: str = "", **which: Any) -> Sequence[str]:
+    """End the sessions of this user's that have these values, but one; return their browsers."""
+    statement = delete(_sessions).where(_sessions.c.user_id == user_id, _sessions.c.id != but)
     return run(statement.filter_by(**which).returning(_sessions.c.browser)).scalars().all()
+
+
+def sweep() -> int:
+    """Forget what has ended by itself; return how many."""
+    return run(SWEEP, **_limits()).rowcount
 
 
 def _limits() -> dict[str, datetime]:
@@ -128,7 +148,7 @@ def _limits() -> dict[str, datetime]:
     }
 
 
-def _signed_in(user: Any, session_id: str, seen_at: datetime, proved_at: datetime) -> SignedIn:
+def _signed_in(user: Any, *session: Any) -> SignedIn:
     return SignedIn(
-        user.user_id, user.email, user.user_handle, user.wants_passkey_offer, session_id, seen_at, proved_at
+        user.user_id, user.email, user.user_handle, user.wants_passkey_offer, user.requires_passkey, *session
     )

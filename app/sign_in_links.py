@@ -7,16 +7,15 @@ both: what is spent is the request's id.
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select
+from sqlalchemy import Row
 
-from app import codes, single_use
-from app.extensions import insert_if_absent, run
+from app import accounts, codes, invitations, single_use
+from app.extensions import insert_if_absent
 from app.models import User, now
 from app.refusals import Refusal
-from app.sessions import USER
 
 LINK_LIFETIME = timedelta(minutes=10)
 LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
@@ -25,8 +24,6 @@ LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
 # forgotten after a day.
 REPEATABLE_FOR = timedelta(hours=1)
 SEND_AGAIN_AFTER = timedelta(seconds=30)
-
-FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
 
 @dataclass(frozen=True)
@@ -47,8 +44,12 @@ class SignInRequest:
         return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - max(0, waited))
 
     @property
+    def began_at(self) -> datetime:
+        return datetime.fromtimestamp(self.sent_at, UTC)
+
+    @property
     def expires_at(self) -> datetime:
-        return datetime.fromtimestamp(self.sent_at, now().tzinfo) + LINK_LIFETIME
+        return self.began_at + LINK_LIFETIME
 
 
 def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
@@ -80,9 +81,9 @@ def open_link(token: str) -> single_use.Token:
     return link
 
 
-def redeem_link(link: single_use.Token, request: SignInRequest | None) -> tuple[Row[Any], bool]:
-    """Spend an opened link; return the user it signs in, and whether the account is new. `request` is what this
-    browser last asked for.
+def redeem_link(link: single_use.Token, request: SignInRequest | None) -> tuple[Row[Any], SignInRequest, bool]:
+    """Spend an opened link; return the user it signs in, its request, and whether the account is new.
+    `request` is what this browser last asked for.
 
     Raises Refusal `already_used`, and `other_browser`, which spends nothing: a stranger's link must sign nobody in to
     the stranger's account, and a mail scanner must not use up the visitor's.
@@ -92,8 +93,8 @@ def redeem_link(link: single_use.Token, request: SignInRequest | None) -> tuple[
     return _prove(request)
 
 
-def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], bool]:
-    """Spend the request by its code and return the user it signs in, and whether the account is new.
+def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], SignInRequest, bool]:
+    """Spend the request by its code; return as `redeem_link` does.
 
     Raises Refusal `no_request`, `expired`, `wrong_code` (which spends nothing) or `already_used`.
     """
@@ -105,9 +106,12 @@ def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], bo
     return _prove(request)
 
 
-def _prove(request: SignInRequest) -> tuple[Row[Any], bool]:
-    """Spend the request: its address is proven by that, and gets an account where it has none."""
+def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
+    """Spend the request: its address is proven by that, and gets an account where it has none and may have one. Raises
+    Refusal `not_invited` or `account_disabled`, too."""
     single_use.spend(request.id, request.expires_at)
+    if not invitations.lets_in(request.email):
+        raise Refusal("not_invited")
     is_new = insert_if_absent(
         User,
         email=request.email,
@@ -116,4 +120,9 @@ def _prove(request: SignInRequest) -> tuple[Row[Any], bool]:
         wants_passkey_offer=True,
         created_at=now(),
     )
-    return run(FIND, email=request.email).one(), is_new
+    if is_new:
+        invitations.withdraw(request.email)
+    user = accounts.find(request.email)
+    if not user or user.is_disabled:
+        raise Refusal("account_disabled")
+    return user, request, is_new

@@ -97,7 +97,7 @@ def spend(id: str, expires_at: datetime) -> None:
     if not insert_if_absent(SpentToken, id=id, expires_at=expires_at):
         raise Refusal("already_used")
     if sweeps(id):
-        _sweep()
+        sweep()
 
 
 def sweeps(id: str) -> bool:
@@ -110,9 +110,9 @@ def is_spent(id: str) -> bool:
     return run(IS_SPENT, id=id).first() is not None
 
 
-def _sweep() -> None:
-    """Forget ids that have been useless for long: new rows pay for old ones."""
-    run(SWEEP, before=now() - KEPT_AFTER_EXPIRY)
+def sweep() -> int:
+    """Forget some ids that have been useless for long, because new rows pay for old ones; return how many."""
+    return run(SWEEP, before=now() - KEPT_AFTER_EXPIRY).rowcount
 
 
 def _serializer(purpose: Purpose) -> URLSafeTimedSerializer:

@@ -24,8 +24,13 @@ class PasskeySignIn extends Ceremony {
 
   async run(call) {
     // Where an address is typed, the passkey must be that account's.
-    if (this.field) this.form.elements.email.value = this.field.value;
+    if (this.field) this.tell(this.field.value, "button");
     super.run(call ?? ((await this.capabilities)?.immediateGet ? this.immediate : this.modal));
+  }
+
+  tell(email, by) {
+    Object.assign(this.form.elements.email, { value: email });
+    Object.assign(this.form.elements.by, { value: by });
   }
 
   explain(error, call) {
@@ -39,7 +44,7 @@ class PasskeySignIn extends Ceremony {
   async wait() {
     const available = this.field && (await PublicKeyCredential.isConditionalMediationAvailable?.());
     if (!available || this.busy || this.done) return;
-    this.form.elements.email.value = "";
+    this.tell("", "autofill");
     try {
       await this.perform(this.autofill);
     } catch (error) {

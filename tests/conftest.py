@@ -196,6 +196,26 @@ class Visitor:
         """Sign in with a passkey on the sign-in page."""
         return expect(self.authenticate(authenticator.get(self.request_options(), **knobs)), 303)
 
+    # The second step.
+
+    def make_recovery_codes(self) -> list[str]:
+        """Make recovery codes, and return what the page shows."""
+        page = parse(expect(self.post("/account/recovery-codes"), 200))
+        return [text_of(item) for item in page.findall(".//ol[@class='codes']/li")]
+
+    def require_passkey(self) -> list[str]:
+        """Have the account require a passkey; return its recovery codes."""
+        codes = self.make_recovery_codes()
+        expect(self.post("/account/require-passkey", {"require": "yes", "kept": codes[0]}), 303)
+        return codes
+
+    def open_second_step(self, email: str) -> str:
+        """Ask for a link, open it and confirm, where that is not enough; return the page's token."""
+        response = self.sign_in_by_link(email)
+        assert response.location.startswith("/sign-in/second-step?token=")
+        page = parse(expect(self.get(response.location), 200))
+        return page.find(".//main//input[@name='token']").attrib["value"]
+
     def sign_out(self) -> TestResponse:
         """Press the button that signs out."""
         return expect(self.post("/sign-out"), 303)

@@ -447,7 +447,7 @@ def test_what_happens_is_written_down(ada, phone, app):
         "passkey_removed",
     ]
     page = text_of(parse(ada.get("/account/activity")))
-    assert "A passkey didn’t sign in: wrong origin" in page
+    assert "Not signed in: wrong origin" in page
     assert "Passkey removed: phone" in page
     filtered = text_of(parse(ada.get("/account/activity?kind=passkey_renamed")).find(".//main"))
     assert "Passkey renamed to phone" in filtered

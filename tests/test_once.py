@@ -47,19 +47,21 @@ def crowd(visitor) -> Callable[..., list]:
 
 
 def test_one_link_signs_in_once(visitor, crowd, snapshot, reasons):
+    before = sizes(snapshot)
     visitor.ask("ada@example.org")
     [winner] = crowd(visitor.read_mail().link, [None] * CROWD)
     assert winner.is_signed_in()
     assert reasons == ["already_used"] * (CROWD - 1)
-    assert sizes(snapshot) == {"users": 1, "sessions": 1, "passkeys": 0, "activities": 1, "spent_tokens": 1}
+    assert sizes(snapshot) == grown(before, users=1, sessions=1, activities=1, spent_tokens=1)
 
 
 def test_one_code_signs_in_once(visitor, crowd, snapshot, reasons):
+    before = sizes(snapshot)
     visitor.ask("ada@example.org")
     [winner] = crowd("/sign-in/code", [{"code": visitor.read_mail().code}] * CROWD)
     assert winner.is_signed_in()
     assert reasons == ["already_used"] * (CROWD - 1)
-    assert sizes(snapshot) == {"users": 1, "sessions": 1, "passkeys": 0, "activities": 1, "spent_tokens": 1}
+    assert sizes(snapshot) == grown(before, users=1, sessions=1, activities=1, spent_tokens=1)
 
 
 def test_one_assertion_signs_in_once(ada, phone, crowd, snapshot, reasons):
@@ -136,6 +138,62 @@ def test_every_challenge_works_in_a_crowd(ada, phone, crowd, snapshot, reasons):
 def form_with(credential: dict) -> dict:
     """The form of either ceremony."""
     return {"credential": json.dumps(credential)}
+
+
+def test_one_recovery_code_signs_in_once(ada, phone, crowd, snapshot, reasons):
+    """Each tab has a token of its own, so that nothing but the code decides."""
+    [code, *_] = ada.require_passkey()
+    ada.sign_out()
+    tokens = [ada.open_second_step("ada@example.org") for _ in range(CROWD)]
+    before = sizes(snapshot)
+    [winner] = crowd("/sign-in/second-step", [{"token": token, "code": code} for token in tokens])
+    assert winner.is_signed_in()
+    assert reasons == ["wrong_recovery_code"] * (CROWD - 1)
+    after = sizes(snapshot)
+    assert after["recovery_codes"] == before["recovery_codes"] - 1
+    assert after["sessions"] == before["sessions"] + 1
+
+
+def test_one_token_of_the_second_step_signs_in_once(ada, phone, crowd, snapshot, reasons):
+    codes = ada.require_passkey()
+    ada.sign_out()
+    token = ada.open_second_step("ada@example.org")
+    before = sizes(snapshot)
+    [winner] = crowd("/sign-in/second-step", [{"token": token, "code": code} for code in codes])
+    assert winner.is_signed_in()
+    assert reasons == ["already_used"] * (len(codes) - 1)
+    assert sizes(snapshot)["recovery_codes"] == before["recovery_codes"] - 1
+
+
+def test_of_the_last_two_passkeys_one_stays(ada, phone, snapshot):
+    """Both removals see two passkeys, unless one waits for the other."""
+    ada.make_passkey(Authenticator())
+    ada.require_passkey()
+    barrier = Barrier(CROWD)
+
+    def remove(number: int) -> int:
+        tab = ada.twin()
+        barrier.wait(timeout=30)
+        return tab.post(f"/account/passkeys/{number % 2 + 1}/remove").status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        statuses = Counter(pool.map(remove, range(CROWD)))
+    assert set(statuses) <= {303, 400, 404}
+    assert statuses[303] == 1
+    assert sizes(snapshot)["passkeys"] == 1
+
+
+def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):
+    barrier = Barrier(8)
+
+    def make(_: int) -> int:
+        tab = ada.twin()
+        barrier.wait(timeout=30)
+        return tab.post("/account/recovery-codes").status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(make, range(8))) == {200}
+    assert sizes(snapshot)["recovery_codes"] == 10
 
 
 def sizes(snapshot) -> dict[str, int]:

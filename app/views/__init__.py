@@ -13,6 +13,9 @@ from app.views import (
     home,
     passkeys,
     protection,
+    recovery_codes,
+    require_passkey,
+    second_step,
     sessions,
     sign_in,
     sign_in_link,
@@ -30,9 +33,13 @@ def init_app(app: Flask) -> None:
     protection.init_app(app)
     errors.init_app(app)
     templating.init_app(app)
-    sign_in_pages = (sign_in, sign_in_link, sign_in_passkey, sign_out)
-    account_pages = (account, passkeys, confirm, sessions, activity, change_email, delete_account)
-    for module in (home, *sign_in_pages, *account_pages):
+    sign_in_pages = (sign_in, sign_in_link, second_step, sign_out)
+    account_pages = (account, confirm, sessions, activity, change_email, delete_account)
+    ways_in = (recovery_codes, require_passkey)
+    for module in (home, *sign_in_pages, *account_pages, *ways_in):
         app.register_blueprint(module.blueprint)
+    if app.config["PASSKEYS_ENABLED"]:
+        app.register_blueprint(passkeys.blueprint)
+        app.register_blueprint(sign_in_passkey.blueprint)
     if app.config["LOCAL"]:
         app.register_blueprint(dev_mail.blueprint)

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import accounts, passkeys, sessions
+from app import accounts, passkeys, recovery_codes, sessions
 from app.refusals import Refusal
 from app.views import flow
 
@@ -22,13 +22,16 @@ def show() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the account page, and the refusal if there is one."""
-    return _with_options("account/show.html", refusal, sessions=sessions.of(current_user))
+    values = {"remaining": recovery_codes.remaining(current_user.id) if current_user.requires_passkey else 0}
+    return _with_options("account/show.html", refusal, sessions=sessions.of(current_user), **values)
 
 
 @blueprint.get("/welcome")
 @login_required
 def welcome() -> ResponseReturnValue:
-    """The offer to make a passkey."""
+    """The offer to make a passkey, if this site has them."""
+    if not current_app.config["PASSKEYS_ENABLED"]:
+        return redirect(flow.next_page(request.args.get("next")) or url_for(".show"), 303)
     return welcome_page(flow.next_page(request.args.get("next")))
 
 
@@ -49,7 +52,5 @@ def decline() -> ResponseReturnValue:
 
 def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:
     own = passkeys.of(current_user)
-    # No passkey is to be made on the device and then refused: options are for fresh proof only.
-    options = passkeys.begin_registration(current_user, own) if current_user.is_proven else ""
-    values |= {"passkeys": own, "options": options}
+    values |= {"passkeys": own, "options": passkeys.begin_registration(current_user, own)}
     return flow.page(template, refusal, **values)

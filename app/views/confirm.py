@@ -5,15 +5,16 @@ from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import codes, mailer, passkeys, sessions, single_use
+from app import codes, mailer, passkeys, recovery_codes, sessions, single_use
 from app.activity import Kind
 from app.attempts import CeremonyError
 from app.models import now
 from app.refusals import Refusal
+from app.sessions import RECOVERY_CODE
 from app.views import flow
 
 P = ParamSpec("P")
@@ -21,7 +22,7 @@ P = ParamSpec("P")
 CODE = single_use.Purpose("confirmation-code", timedelta(minutes=10))
 
 # What the page's own forms add to the form that was interrupted.
-PROOF = ("credential", "code", "proof", "mail")
+PROOF = ("credential", "code", "proof", "mail", "recovery_code")
 
 blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
 
@@ -51,26 +52,40 @@ def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether it did. Raises Refusal."""
     transcript = ""
     if "credential" in request.form:
+        method = "passkey"
         attempt = passkeys.finish_confirmation(current_user, request.form["credential"])
         transcript = attempt.transcript()
         if attempt.counter_went_back:
             flow.counter_went_back(current_user.id, current_user.email, attempt.found["name"])
+    elif "recovery_code" in request.form and current_user.requires_passkey:
+        method = RECOVERY_CODE
+        left = recovery_codes.spend(current_user.id, request.form["recovery_code"])
+        flow.recovery_code_used(current_user.id, current_user.email, left)
     elif "proof" in request.form:
+        method = "code"
+        refuse_mail()
         codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
     else:
         return False
     sessions.prove(current_user)
-    flow.record(current_user.id, Kind.CONFIRMED, "passkey" if transcript else "code", transcript)
+    flow.record(current_user.id, Kind.CONFIRMED, method, transcript)
     return True
+
+
+def refuse_mail() -> None:
+    """Raise Refusal `mail_is_not_enough` where the account requires more than a mailbox."""
+    if current_user.requires_passkey:
+        raise Refusal("mail_is_not_enough")
 
 
 def mail_code() -> ResponseReturnValue:
     """Mail a code, and show where it is typed."""
     proof, code = codes.issue(CODE, **mailbox())
     try:
+        refuse_mail()
         mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
-    except mailer.Unsent as refusal:
-        return page(refusal, 503)
+    except Refusal as refusal:
+        return page(refusal, 503 if isinstance(refusal, mailer.Unsent) else 403)
     return page(proof=proof)
 
 
@@ -81,7 +96,7 @@ def mailbox() -> dict[str, str]:
 
 def page(refusal: Refusal | None = None, status: int = 403, proof: str = "") -> ResponseReturnValue:
     """Return the page that asks for proof, with what was asked in it."""
-    own = passkeys.of(current_user)
+    own = passkeys.of(current_user) if current_app.config["PASSKEYS_ENABLED"] else []
     values = {
         "options": passkeys.begin_confirmation(current_user, own) if own else "",
         "proof": proof,

@@ -23,7 +23,7 @@ def show() -> ResponseReturnValue:
 @confirm.fresh_proof
 def delete() -> ResponseReturnValue:
     """Delete the account with all that belongs to it."""
-    accounts.delete(current_user)
+    accounts.delete(current_user.id)
     flow.after_commit(log.event, "account_deleted", user=current_user.id)
     flow.tell(current_user.email, "account_deleted")
     flow.say("account_deleted", signal=signals.no_credentials(current_user.user_handle))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from datetime import datetime
 from functools import partial, wraps
 from typing import Any, ParamSpec
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from flask_login import current_user, login_user
 from sqlalchemy import Row
 from werkzeug import Response
 
-from app import activity, log, mailer, sessions, signals, single_use
+from app import activity, log, mailer, passkeys, second_step, sessions, signals, single_use
 from app.activity import Kind
 from app.attempts import Attempt, CeremonyError
 from app.extensions import db
@@ -25,8 +26,6 @@ from app.views.protection import route_pattern
 P = ParamSpec("P")
 
 LONGEST_NEXT = 500
-
-TOUR = ("ask", "open", "create", "leave", "return")
 
 
 def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
@@ -77,9 +76,9 @@ def client() -> activity.Client:
     return activity.Client(describe(request.user_agent.string[:300]), request.remote_addr or "")
 
 
-def record(user_id: int, kind: Kind, detail: str = "", transcript: str = "") -> None:
+def record(user_id: int, kind: Kind, detail: str = "", transcript: str = "", began: datetime | None = None) -> None:
     """Write down that this happened to the account, by whoever is at the other end; and log it."""
-    activity.record(user_id, kind, client(), detail, transcript)
+    activity.record(user_id, kind, client(), detail, transcript, began)
     after_commit(log.event, kind.value, user=user_id, detail=detail)
 
 
@@ -120,8 +119,23 @@ def next_page(wanted: str | None) -> str:
     return "" if parts.scheme or parts.netloc else wanted
 
 
+def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool) -> Response:
+    """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
+    tick("open")
+    if not user.requires_passkey:
+        return sign_in(user, method, asked.next, is_new, began=asked.began_at)
+    session.pop("request", None)
+    record(user.user_id, Kind.SECOND_STEP, method)
+    return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), asked.next)), 303)
+
+
 def sign_in(
-    user: Row[Any], method: str, next: str = "", is_new: bool = False, attempt: Attempt | None = None
+    user: Row[Any],
+    method: str,
+    next: str = "",
+    is_new: bool = False,
+    attempt: Attempt | None = None,
+    began: datetime | None = None,
 ) -> Response:
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
@@ -133,7 +147,7 @@ def sign_in(
     # A passkey is a row with its user's columns.
     login_user(sessions.start(user, method, browser, user.id if attempt else None))
     session.pop("request", None)
-    record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "")
+    record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
     return redirect(next or url_for("account.show"), 303)
@@ -143,6 +157,18 @@ def counter_went_back(user_id: int, email: str, passkey: str) -> None:
     """A copy of the key may be in somebody else's hands: note it, and tell the owner."""
     record(user_id, Kind.COUNTER_WENT_BACK, passkey)
     tell(email, "counter_went_back", detail=passkey)
+
+
+def recovery_code_used(user_id: int, email: str, left: int) -> None:
+    """Note it, tell the owner, and say on the next page how many are left."""
+    record(user_id, Kind.RECOVERY_CODE_USED, f"{left} left")
+    tell(email, "recovery_code_used", detail=f"{left} of them left")
+    say("recovery_code_used", left=left)
+
+
+def request_options() -> str:
+    """Return request options for this browser; none where the site has passkeys turned off."""
+    return passkeys.begin_authentication(this_browser()) if current_app.config["PASSKEYS_ENABLED"] else ""
 
 
 def tick(step: str) -> None:

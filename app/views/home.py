@@ -1,26 +1,31 @@
 """`/`: what this is, and the guided tour. And whether the site is alive."""
 
-from flask import Blueprint, jsonify, make_response, render_template, session, url_for
+from flask import Blueprint, abort, current_app, jsonify, make_response, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 
 from app.extensions import run
-from app.views.flow import TOUR
 
 blueprint = Blueprint("home", __name__)
+
+TOUR = ("ask", "open", "create", "leave", "return")
+WITHOUT_PASSKEYS = ("ask", "open", "leave")
 
 
 @blueprint.get("/")
 def show() -> ResponseReturnValue:
     """What this is. No ceremony waits here: after signing out, it would sign the visitor back in."""
+    steps = TOUR if current_app.config["PASSKEYS_ENABLED"] else WITHOUT_PASSKEYS
     done = session.get("tour", [])
-    upcoming = next((step for step in TOUR if step not in done), None)
-    return render_template("home.html", done=done, upcoming=upcoming)
+    upcoming = next((step for step in steps if step not in done), None)
+    return render_template("home.html", steps=steps, done=done, upcoming=upcoming)
 
 
 @blueprint.get("/.well-known/passkey-endpoints")
 def passkey_endpoints() -> ResponseReturnValue:
     """Where password managers send their users (W3C Passkey Endpoints)."""
+    if not current_app.config["PASSKEYS_ENABLED"]:
+        abort(404)
     account = url_for("account.show", _external=True)
     return jsonify(enroll=account, manage=account)
 

@@ -19,7 +19,7 @@ blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 def create() -> ResponseReturnValue:
     """Add the passkey that the authenticator made. Its challenge was issued on fresh proof, and only on that."""
     next = flow.next_page(request.form.get("next"))
-    if not request.form.get("credential") and not current_user.is_proven:
+    if not request.form.get("credential") and not creation_options():
         # The button of a page without options.
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
@@ -29,10 +29,10 @@ def create() -> ResponseReturnValue:
     except CeremonyError as refusal:
         flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
-    flow.record(current_user.id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript())
+    flow.record(current_user.id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript(), attempt.began)
     flow.tell(current_user.email, "passkey_added", detail=passkey.name)
     flow.tick("create")
-    flow.say("passkey_added")
+    flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
 
 
@@ -40,9 +40,12 @@ def create() -> ResponseReturnValue:
 @login_required
 def options() -> ResponseReturnValue:
     """Fresh creation options, for a page that has been open for long; none without fresh proof."""
-    if not current_user.is_proven:
-        abort(403, "not_proven")
-    return Response(passkeys.begin_registration(current_user, passkeys.of(current_user)), mimetype="application/json")
+    return Response(creation_options() or abort(403, "not_proven"), mimetype="application/json")
+
+
+def creation_options() -> str:
+    """Return creation options for one more passkey, or "" where it takes fresh proof first."""
+    return passkeys.begin_registration(current_user, passkeys.of(current_user))
 
 
 @blueprint.post("/<int:passkey_id>/rename")
@@ -66,7 +69,10 @@ def rename(passkey_id: int) -> ResponseReturnValue:
 @confirm.fresh_proof
 def remove(passkey_id: int) -> ResponseReturnValue:
     """Remove one of the visitor's passkeys, and end the sessions that it opened where that was asked for."""
-    passkey = passkeys.remove(current_user, passkey_id)
+    try:
+        passkey = passkeys.remove(current_user, passkey_id)
+    except Refusal as refusal:
+        return account.page(refusal)
     if not passkey:
         abort(404)
     if request.form.get("sessions"):

@@ -6,10 +6,9 @@ from flask import Blueprint, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import mailer, sign_in_links
+from app import invitations, mailer, sign_in_links
 from app.email_addresses import canonical
 from app.models import now
-from app.passkeys import begin_authentication
 from app.refusals import Refusal
 from app.views import flow
 
@@ -30,13 +29,14 @@ def show() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None, status: int = 400, **values: Any) -> ResponseReturnValue:
     """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
-    values = {"email": "", "next": ""} | values | {"options": begin_authentication(flow.this_browser())}
+    values = {"email": "", "next": ""} | values | {"options": flow.request_options()}
     return flow.page("sign_in/show.html", refusal, status, **values)
 
 
 @blueprint.post("/sign-in")
 def ask() -> ResponseReturnValue:
-    """Mail a link and a code. No account is looked up and nothing stored: every address gets the same answer."""
+    """Mail a link and a code; or, on a site by invitation, word of that. Nothing is stored, and every address gets the
+    same answer."""
     typed, next = request.form.get("email", ""), flow.next_page(request.form.get("next"))
     earlier = flow.pending_request()
     try:
@@ -52,8 +52,9 @@ def ask() -> ResponseReturnValue:
     token = sign_in_links.link_token(wanted, client.browser)
     try:
         mailer.send(
-            "sign_in",
+            "sign_in" if invitations.lets_in(email) else "notice",
             email,
+            kind="by_invitation",
             link=url_for("sign_in_link.show", token=token, _external=True),
             code=sign_in_links.code_for(wanted.id),
             client=client,
@@ -92,8 +93,7 @@ def use_code() -> ResponseReturnValue:
         # A second tab: the link or the code has been used since, by this same visitor.
         return redirect(url_for("account.show"), 303)
     try:
-        user, is_new = sign_in_links.redeem_code(request.form.get("code", ""), waiting)
+        user, asked, is_new = sign_in_links.redeem_code(request.form.get("code", ""), waiting)
     except Refusal as refusal:
         return check_email_page(waiting, refusal) if waiting else page(refusal)
-    flow.tick("open")
-    return flow.sign_in(user, "code", waiting.next if waiting else "", is_new)
+    return flow.email_proven(user, "code", asked, is_new)

@@ -34,13 +34,12 @@ def use(token: str) -> ResponseReturnValue:
     waiting = flow.pending_request()
     try:
         link = sign_in_links.open_link(token)
-        user, is_new = sign_in_links.redeem_link(link, waiting)
+        user, asked, is_new = sign_in_links.redeem_link(link, waiting)
     except Refusal as refusal:
         if refusal.reason == "other_browser":
             return flow.refuse(refusal, "sign_in/other_browser.html", 403, **asked_elsewhere(link))
         return dead_link(refusal)
-    flow.tick("open")
-    return flow.sign_in(user, "link", waiting.next if waiting else "", is_new)
+    return flow.email_proven(user, "link", asked, is_new)
 
 
 def dead_link(refusal: Refusal) -> ResponseReturnValue:

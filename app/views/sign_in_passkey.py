@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from app import passkeys
 from app.activity import Kind
 from app.attempts import CeremonyError
-from app.views import flow, sign_in
+from app.views import flow, second_step, sign_in
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
 
@@ -23,11 +23,15 @@ def use() -> ResponseReturnValue:
         )
     except CeremonyError as refusal:
         flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, refusal.attempt.user_id)
+        if "token" in request.form:
+            return second_step.page(refusal)
         return sign_in.page(refusal, email=email[:254], next=next)
     if attempt.counter_went_back:
         flow.counter_went_back(passkey.user_id, passkey.email, passkey.name)
     flow.tick("return")
-    return flow.sign_in(passkey, "passkey", next, attempt=attempt)
+    # Autofill waits for as long as the visitor likes: that is no effort, and tells nothing.
+    began = attempt.began if request.form.get("by") == "button" else None
+    return flow.sign_in(passkey, "passkey", next, attempt=attempt, began=began)
 
 
 @blueprint.post("/options")

@@ -22,6 +22,8 @@ def init_app(app: Flask) -> None:
         current_user=current_user,
         link_minutes=minutes(sign_in_links.LINK_LIFETIME),
         proof_minutes=minutes(sessions.PROOF_LIFETIME),
+        passkeys_enabled=app.config["PASSKEYS_ENABLED"],
+        by_invitation=app.config["SIGN_UP"] == "invite",
         activity_days=app.config["ACTIVITY_DAYS"],
         local=app.config["LOCAL"],
         site_name=app.config["SITE_NAME"],

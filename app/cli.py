@@ -1,0 +1,255 @@
+"""The operator's desk: `flask users ...`, `flask passkeys list`, `flask stats`, `flask sweep`."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, ParamSpec
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+from sqlalchemy import Row, func, select
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from app import accounts, activity, invitations, log, mailer, second_step, sessions, single_use, stats
+from app.activity import OPERATOR, Kind
+from app.email_addresses import canonical
+from app.extensions import db, run
+from app.models import Invitation, Passkey, Session, User, now
+from app.refusals import Refusal
+from app.user_agents import authenticator
+
+P = ParamSpec("P")
+
+SENTENCES = {
+    "invalid_email": "That is no email address that mail can be sent to.",
+    "has_account": "That address has an account already.",
+    "mail_server_unreachable": "The mail server can't be reached: nobody was invited.",
+    "mail_refused": "The mail server didn't take the mail: nobody was invited.",
+}
+
+users = AppGroup("users", help="List, invite, disable, enable, delete, recover, sign out.")
+passkeys = AppGroup("passkeys", help="List passkeys.")
+
+
+def init_app(app: Flask) -> None:
+    """Give the `flask` command its desk."""
+    app.cli.add_command(users)
+    app.cli.add_command(passkeys)
+    app.cli.command("stats")(show_stats)
+    app.cli.command("sweep")(sweep)
+
+
+def plainly(command: Callable[P, None]) -> Callable[P, None]:
+    """Commit what the command did; where something is in its way, say so in a sentence and change nothing."""
+
+    @wraps(command)
+    def run_it(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+            db.session.commit()
+        except Refusal as refusal:
+            raise click.ClickException(SENTENCES[refusal.reason]) from refusal
+        except (OperationalError, ProgrammingError) as error:
+            text = f"The database can't be used ({error.orig}). Is it there, and up to date? (flask db upgrade)"
+            raise click.ClickException(text) from error
+
+    return run_it
+
+
+def find(email: str) -> Row[Any]:
+    """Return the user of this address. Raises ClickException where there is none."""
+    user = accounts.find(canonical(email))
+    if not user:
+        raise click.ClickException(f"There is no account with the address {email}.")
+    return user
+
+
+def note(user: Row[Any], kind: Kind, detail: str = "") -> None:
+    """Write down that it was the operator's doing."""
+    activity.record(user.user_id, kind, OPERATOR, detail)
+    log.event(kind.value, user=user.user_id, by="operator", detail=detail)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print rows under their heads, in columns as wide as they need to be."""
+    lines = [[str(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def minute(moment: Any) -> str:
+    """A point in time, to the minute, in UTC; a dash for none."""
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else "-"
+
+
+@users.command("list")
+@plainly
+def list_users() -> None:
+    """List accounts and invitations, by address."""
+    keys = select(func.count()).where(Passkey.user_id == User.id).scalar_subquery()
+    seen = select(func.max(Session.seen_at)).where(Session.user_id == User.id).scalar_subquery()
+    found = run(select(User, keys.label("keys"), seen.label("seen")).order_by(User.email)).all()
+    rows = [
+        (
+            user.email,
+            minute(user.created_at),
+            user.keys,
+            minute(user.seen),
+            " ".join(filter(None, ["disabled" * user.is_disabled, "requires-passkey" * user.requires_passkey])),
+        )
+        for user in found
+    ]
+    for invitation in run(select(Invitation).order_by(Invitation.email)):
+        rows.append((invitation.email, minute(invitation.created_at), 0, "-", "invited"))
+    table(("EMAIL", "SINCE (UTC)", "PASSKEYS", "LAST SEEN", "STATE"), rows)
+
+
+@users.command()
+@click.argument("email")
+@plainly
+def invite(email: str) -> None:
+    """Let EMAIL sign up where FLASK_SIGN_UP=invite, and tell them by mail; or tell them again."""
+    email = canonical(email)
+    invitations.invite(email)
+    mailer.send("notice", email, kind="invitation", client=OPERATOR, time=now())
+    click.echo(f"{email} is invited.")
+
+
+@users.command()
+@click.argument("email")
+@plainly
+def disable(email: str) -> None:
+    """Let nobody sign in to EMAIL's account; whoever is, is signed out."""
+    user = find(email)
+    accounts.disable(user.user_id)
+    note(user, Kind.DISABLED)
+    click.echo(f"{user.email} is disabled, and signed out.")
+
+
+@users.command()
+@click.argument("email")
+@plainly
+def enable(email: str) -> None:
+    """Let EMAIL sign in again."""
+    user = find(email)
+    accounts.disable(user.user_id, False)
+    note(user, Kind.ENABLED)
+    click.echo(f"{user.email} is enabled.")
+
+
+@users.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@plainly
+def delete(email: str, yes: bool) -> None:
+    """Delete EMAIL's account with all that belongs to it, or its invitation."""
+    if invitations.withdraw(canonical(email)):
+        click.echo(f"The invitation of {email} is withdrawn.")
+        return
+    user = find(email)
+    if not yes:
+        click.confirm(f"Delete {user.email} with all passkeys, sessions and activity, for good?", abort=True)
+    accounts.delete(user.user_id)
+    db.session.commit()
+    log.event("account_deleted", user=user.user_id, by="operator")
+    mailer.notify(user.email, "account_deleted", client=OPERATOR, time=now())
+    click.echo(f"{user.email} is deleted.")
+
+
+@users.command()
+@click.argument("email")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@plainly
+def reset_passkeys(email: str, yes: bool) -> None:
+    """Recover EMAIL's account: a mailed link is enough again to sign in.
+
+    Make sure who is asking: from then on, whoever reads the mailbox can sign in. Passkeys, recovery codes and sessions
+    go, and a passkey is no longer required.
+    """
+    user = find(email)
+    if not yes:
+        click.confirm(f"Remove all passkeys and recovery codes of {user.email}, and sign out everywhere?", abort=True)
+    second_step.reset(user.user_id)
+    note(user, Kind.PASSKEYS_RESET)
+    db.session.commit()
+    mailer.notify(user.email, "passkeys_reset", client=OPERATOR, time=now())
+    click.echo(f"{user.email} can sign in by link again.")
+
+
+@users.command()
+@click.argument("email")
+@plainly
+def sign_out(email: str) -> None:
+    """End all of EMAIL's sessions."""
+    user = find(email)
+    browsers = sessions.revoke_of(user.user_id)
+    for browser in browsers:
+        note(user, Kind.SESSION_ENDED, browser)
+    click.echo(f"{user.email} is signed out of {len(browsers)} browsers.")
+
+
+@passkeys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line.")
+@plainly
+def list_passkeys(as_json: bool) -> None:
+    """List the passkeys of all accounts, by address."""
+    found = run(select(User.email, Passkey).join_from(Passkey, User).order_by(User.email, Passkey.id))
+    rows = [
+        {
+            "email": passkey.email,
+            "name": passkey.name,
+            "authenticator": authenticator(passkey.aaguid)[0] or passkey.aaguid,
+            "made": minute(passkey.created_at),
+            "last_used": minute(passkey.last_used_at),
+            "synced": passkey.backup_state,
+        }
+        for passkey in found
+    ]
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row))
+    else:
+        heads = ("EMAIL", "NAME", "AUTHENTICATOR", "MADE (UTC)", "LAST USED", "SYNCED")
+        table(heads, [tuple("yes" if cell is True else cell or "-" for cell in row.values()) for row in rows])
+
+
+@plainly
+def show_stats() -> None:
+    """Show sign-ins, refusals, the success rate and how long it takes, per day and in all."""
+    days, every, medians = stats.count()
+    methods = sorted(every.sign_ins) or ["sign-ins"]
+    table(
+        ("DAY (UTC)", *(method.upper() for method in methods), "REFUSED", "SUCCESS"),
+        [
+            (
+                day,
+                *(figures.sign_ins[method] for method in methods),
+                figures.refusals.total(),
+                "-" if figures.success is None else f"{figures.success:.1%}",
+            )
+            for day, figures in [*days.items(), ("all", every)]
+        ],
+    )
+    if every.refusals:
+        click.echo()
+        table(("REFUSED BECAUSE OF", "TIMES"), every.refusals.most_common())
+    if medians:
+        click.echo()
+        table(("FROM BEGIN TO FINISH", "MEDIAN"), [(name, f"{taken:.1f} s") for name, taken in medians.items()])
+
+
+@plainly
+def sweep() -> None:
+    """Forget what has expired: spent tokens, sessions, activity. Requests do the same, bit by bit."""
+    for what, forget in (
+        ("spent tokens", single_use.sweep),
+        ("sessions", sessions.sweep),
+        ("activities", activity.sweep),
+    ):
+        forgotten = 0
+        while some := forget():
+            forgotten += some
+            db.session.commit()
+        click.echo(f"{forgotten} {what} forgotten.")

@@ -1,0 +1,50 @@
+"""Whether email alone signs in to the visitor's account."""
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+
+from app import passkeys, recovery_codes, second_step
+from app.activity import Kind
+from app.refusals import Refusal
+from app.views import confirm, flow
+
+blueprint = Blueprint("require_passkey", __name__, url_prefix="/account/require-passkey")
+
+
+@blueprint.get("")
+@login_required
+def show() -> ResponseReturnValue:
+    """What it means, and what it takes."""
+    return page()
+
+
+@blueprint.post("")
+@login_required
+@flow.one_transaction
+@confirm.fresh_proof
+def change() -> ResponseReturnValue:
+    """Turn it on, with a recovery code typed back, or off."""
+    if request.form.get("require") == "no":
+        second_step.stop_requiring(current_user.id)
+        note(Kind.PASSKEY_NOT_REQUIRED)
+    else:
+        try:
+            flow.record_ended(second_step.require_passkey(current_user, request.form.get("kept", "")))
+        except Refusal as refusal:
+            return page(refusal)
+        note(Kind.PASSKEY_REQUIRED)
+    return redirect(url_for("account.show"), 303)
+
+
+def note(kind: Kind) -> None:
+    """Write down, mail and say that it was changed."""
+    flow.record(current_user.id, kind)
+    flow.tell(current_user.email, kind.value)
+    flow.say(kind.value)
+
+
+def page(refusal: Refusal | None = None) -> ResponseReturnValue:
+    """Return the page for what the account has, with the refusal if there is one."""
+    has_passkey, remaining = bool(passkeys.of(current_user)), recovery_codes.remaining(current_user.id)
+    return flow.page("account/require_passkey.html", refusal, has_passkey=has_passkey, remaining=remaining)

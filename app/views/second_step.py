@@ -1,0 +1,69 @@
+"""The second step, where a link or code alone is not enough: a passkey, or a recovery code in its place."""
+
+from typing import Any
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from sqlalchemy import Row
+
+from app import second_step
+from app.activity import Kind
+from app.refusals import Refusal
+from app.sessions import RECOVERY_CODE
+from app.single_use import Token
+from app.views import flow, sign_in
+
+blueprint = Blueprint("second_step", __name__, url_prefix="/sign-in/second-step")
+
+
+@blueprint.get("")
+def show() -> ResponseReturnValue:
+    """Offer both ways on, to whoever has just proven the mailbox in this browser."""
+    if "token" not in request.args:
+        return redirect(url_for("sign_in.show"), 303)
+    return page()
+
+
+def page(refusal: Refusal | None = None) -> ResponseReturnValue:
+    """Return the page for the token of this request, with the refusal if there is one."""
+    try:
+        token, user = opened()
+    except Refusal as dead:
+        return dead_end(dead)
+    return page_for(token, user, refusal)
+
+
+def page_for(token: Token, user: Row[Any], refusal: Refusal | None = None) -> ResponseReturnValue:
+    """Return the page for an opened token, with the refusal if there is one."""
+    values = {"email": user.email, "next": token.claims["next"], "token": request.values["token"]}
+    return flow.page("sign_in/second_step.html", refusal, options=flow.request_options(), **values)
+
+
+def opened() -> tuple[Token, Row[Any]]:
+    """Return what this request's token says, and its user. Raises Refusal."""
+    return second_step.open_token(request.values.get("token", ""), flow.this_browser())
+
+
+def dead_end(refusal: Refusal) -> ResponseReturnValue:
+    """Begin anew, unless what the token was for has been done: a double click."""
+    if refusal.reason == "already_used" and current_user.is_authenticated:
+        return redirect(url_for("account.show"), 303)
+    return sign_in.page(refusal)
+
+
+@blueprint.post("")
+@flow.one_transaction
+def use() -> ResponseReturnValue:
+    """Sign in with a recovery code."""
+    try:
+        token, user = opened()
+    except Refusal as refusal:
+        return dead_end(refusal)
+    try:
+        left = second_step.finish(token, user, request.form.get("code", ""))
+    except Refusal as refusal:
+        flow.record(user.user_id, Kind.SIGN_IN_REFUSED, refusal.reason)
+        return page_for(token, user, refusal)
+    flow.recovery_code_used(user.user_id, user.email, left)
+    return flow.sign_in(user, RECOVERY_CODE, token.claims["next"])

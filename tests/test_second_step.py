@@ -1,0 +1,394 @@
+"""Accounts for which email alone is not enough: the second step, recovery codes, and proof of who it is."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from app import sessions
+from app.extensions import db
+from app.models import Activity, RecoveryCode, now
+from tests import mails
+from tests.authenticator import Authenticator
+from tests.conftest import ROOT, Visitor, expect, options_of, parse, text_of
+
+ADA = "ada@example.org"
+STALE = sessions.PROOF_LIFETIME + timedelta(seconds=1)
+
+GUARDED = [
+    ("/account/passkeys/1/remove", {}),
+    ("/account/email", {"email": "new@example.org"}),
+    ("/account/delete", {}),
+    ("/account/recovery-codes", {}),
+    ("/account/require-passkey", {"require": "no"}),
+]
+
+
+@pytest.fixture
+def ada(visitor, phone):
+    """A visitor whose account requires a passkey; it is on their phone, and `ada.codes` are their recovery codes."""
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    visitor.codes = visitor.require_passkey()
+    return visitor
+
+
+@pytest.fixture
+def later():
+    """So much later that no proof is fresh any more."""
+    with time_machine.travel(now() + STALE):
+        yield
+
+
+def kinds(app) -> list[str]:
+    with app.app_context():
+        return list(db.session.scalars(select(Activity.kind).order_by(Activity.id)))
+
+
+def count(app, table) -> int:
+    with app.app_context():
+        return db.session.query(table).count()
+
+
+def said(visitor) -> str:
+    """What the account page says was done."""
+    return " ".join(text_of(each) for each in parse(visitor.get("/account")).iter("p") if each.get("role") == "status")
+
+
+# Requiring a passkey.
+
+
+def test_from_then_on_email_alone_signs_nobody_in(ada, app, unchanged):
+    assert "email alone signs nobody in" in said(ada)
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    assert token
+    assert not other.is_signed_in()
+    other.ask(ADA)
+    code = expect(other.post("/sign-in/code", {"code": other.read_mail().code}), 303)
+    assert code.location.startswith("/sign-in/second-step?token=")
+    assert not other.is_signed_in()
+    assert kinds(app)[-2:] == ["second_step", "second_step"]
+
+
+def test_turning_it_on_ends_what_a_mailbox_opened_elsewhere(visitor, phone, app):
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    thief = Visitor(app)
+    thief.sign_in_by_link(ADA)
+    options = thief.creation_options()
+    visitor.require_passkey()
+    assert not thief.is_signed_in()
+    expect(thief.register(Authenticator().create(options)), 401)
+    assert mails.notices(app)[0] == (ADA, "Your account requires a passkey now")
+    assert kinds(app)[-2:] == ["session_ended", "passkey_required"]
+
+
+def test_it_takes_a_passkey(visitor, unchanged, reasons):
+    visitor.sign_in_by_link(ADA)
+    [code, *_] = visitor.make_recovery_codes()
+    assert "It takes a passkey first." in visitor.get("/account/require-passkey").text
+    with unchanged():
+        response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": code}), 400)
+    assert reasons == ["no_passkey"]
+    assert visitor.alert(response).startswith("Make a passkey first")
+
+
+@pytest.mark.parametrize("kept", ["", "CDFG-HJKM-CDFG-HJKM", "é", "\0"])
+def test_it_takes_a_code_typed_back(visitor, phone, unchanged, reasons, kept):
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    assert "It takes recovery codes first" in visitor.get("/account/require-passkey").text
+    visitor.make_recovery_codes()
+    with unchanged():
+        response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": kept}), 400)
+    assert reasons == ["wrong_recovery_code"]
+    assert visitor.alert(response)
+
+
+def test_the_code_typed_back_is_not_used_up(ada, app):
+    assert count(app, RecoveryCode) == 10
+
+
+def test_it_can_be_turned_off_again(ada, app):
+    assert "it takes a passkey or a recovery code, too" in ada.get("/account/require-passkey").text
+    expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
+    Visitor(app).sign_in_by_link(ADA)
+    assert mails.notices(app)[0] == (ADA, "Your account no longer requires a passkey")
+
+
+def test_the_last_passkey_stays(ada, unchanged, reasons):
+    with unchanged():
+        response = expect(ada.post("/account/passkeys/1/remove"), 400)
+    assert reasons == ["last_passkey"]
+    assert ada.alert(response).startswith("This is the only passkey")
+    ada.make_passkey(Authenticator())
+    expect(ada.post("/account/passkeys/1/remove"), 303)
+    expect(ada.post("/account/passkeys/2/remove"), 400)
+
+
+# The second step.
+
+
+def test_link_and_passkey_sign_in(ada, app, phone):
+    other = Visitor(app)
+    other.ask(ADA, next="/account/activity")
+    page = other.get(other.post(other.read_mail().link).location)
+    form = {
+        each.attrib["name"]: each.attrib.get("value", "") for each in parse(page).find(".//main//form").iter("input")
+    }
+    form["credential"] = json.dumps(phone.get(options_of(page, "passkey-sign-in")))
+    assert expect(other.post("/sign-in/passkey", form), 303).location == "/account/activity"
+    assert other.is_signed_in()
+
+
+def test_a_refused_passkey_leads_back_to_the_second_step(ada, app, reasons):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    response = expect(other.post("/sign-in/passkey", {"credential": "x", "email": ADA, "token": token}), 400)
+    assert "One more step" in response.text
+    assert other.alert(response)
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
+
+
+@pytest.mark.parametrize(
+    "typed", [str, str.lower, lambda code: code.replace("-", " "), lambda code: f" {code[:4]}{code[5:]}\n"]
+)
+def test_link_and_recovery_code_sign_in(ada, app, typed):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    response = expect(other.post("/sign-in/second-step", {"token": token, "code": typed(ada.codes[3])}), 303)
+    assert response.location == "/account"
+    assert "used up: 9 are left. Lost your passkey? Make a new one below." in said(other)
+    assert kinds(app)[-3:] == ["second_step", "recovery_code_used", "signed_in"]
+    assert (ADA, "A recovery code of your account was used") in mails.notices(app)
+    with app.app_context():
+        assert db.session.scalars(select(Activity.detail).order_by(Activity.id.desc())).first() == "recovery code"
+
+
+def test_a_recovery_code_works_once(ada, app, unchanged, reasons):
+    other, third = Visitor(app), Visitor(app)
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
+    token = third.open_second_step(ADA)
+    with unchanged():
+        response = expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert third.alert(response).startswith("That isn’t one of this account’s recovery codes")
+    assert reasons == ["wrong_recovery_code"]
+    # A mistyped code leaves the page as it is.
+    expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303)
+    assert "sign_in_refused" in kinds(app)
+
+
+def test_new_codes_end_the_old(ada, app, reasons):
+    old, new = ada.codes, ada.make_recovery_codes()
+    assert len({*old, *new}) == 20
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    expect(other.post("/sign-in/second-step", {"token": token, "code": old[0]}), 400)
+    expect(other.post("/sign-in/second-step", {"token": token, "code": new[0]}), 303)
+    assert reasons == ["wrong_recovery_code"]
+
+
+@pytest.mark.parametrize("code", ["", "0000", "é" * 40, "CDFG-HJKM", "\0", "x" * 5000])
+def test_a_malformed_code_is_refused(ada, app, unchanged, reasons, code):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    with unchanged():
+        expect(other.post("/sign-in/second-step", {"token": token, "code": code}), 400)
+    assert reasons == ["wrong_recovery_code"]
+
+
+def test_another_accounts_code_is_refused(ada, app, stranger, unchanged, reasons):
+    stranger.sign_in_by_link("eve@example.org")
+    [code, *_] = stranger.make_recovery_codes()
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    with unchanged():
+        expect(other.post("/sign-in/second-step", {"token": token, "code": code}), 400)
+    assert reasons == ["wrong_recovery_code"]
+
+
+def test_a_token_works_once(ada, app, unchanged, reasons):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    twin = other.twin()
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
+    with unchanged():
+        expect(twin.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 400)
+    assert reasons == ["already_used"]
+    # Whoever is in by now pressed twice.
+    assert (
+        expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303).location == "/account"
+    )
+    assert count(app, RecoveryCode) == 9
+
+
+def test_a_token_is_good_in_one_browser(ada, app, unchanged, reasons):
+    token = Visitor(app).open_second_step(ADA)
+    with unchanged():
+        expect(Visitor(app).post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert reasons == ["bound_to_another_browser"]
+
+
+def test_a_token_lives_ten_minutes(ada, app, unchanged, reasons):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    with time_machine.travel(now() + timedelta(minutes=10, seconds=1)), unchanged():
+        response = expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert other.alert(response)
+    assert reasons == ["expired"]
+
+
+@pytest.mark.parametrize("token", ["", "x", "W10.x.y"])
+def test_a_forged_token_is_refused(ada, app, reasons, token):
+    expect(Visitor(app).post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    expect(Visitor(app).get("/sign-in/second-step", query_string={"token": token}), 400)
+    assert reasons == ["malformed_token"] * 2
+
+
+def test_a_token_of_an_account_that_is_gone_is_refused(ada, app, reasons):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    expect(ada.post("/account/delete"), 303)
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert reasons == ["account_gone"]
+
+
+def test_without_a_token_it_begins_anew(visitor):
+    assert expect(visitor.get("/sign-in/second-step"), 303).location == "/sign-in"
+
+
+# Recovering.
+
+
+def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, app):
+    other = Visitor(app)
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
+    with time_machine.travel(now() + timedelta(hours=5)):
+        other.make_passkey(Authenticator())
+        # One, and no other.
+        assert "passkey-registration" not in {each.tag for each in parse(other.get("/account")).iter()}
+        expect(other.post("/account/passkeys/options"), 403)
+        # And nothing else.
+        expect(other.post("/account/passkeys/1/remove"), 403)
+
+
+# Proof.
+
+
+@pytest.mark.parametrize(("path", "form"), GUARDED)
+def test_a_mailed_code_is_no_proof(ada, later, unchanged, reasons, path, form):
+    ada.get("/account")
+    sent = len(mails.outbox(ada.app))
+    with unchanged():
+        response = expect(ada.post(path, form | {"mail": "code"}), 403)
+    assert ada.alert(response).startswith("This account wants more than a mailbox")
+    assert "Email me a code" not in response.text
+    assert len(mails.outbox(ada.app)) == sent
+    assert reasons == ["mail_is_not_enough"]
+
+
+def test_a_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, reasons):
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    page = visitor.post("/account/confirm", {"mail": "code"})
+    proof = re.search(r'name="proof" value="([^"]+)"', page.text)[1]
+    code = visitor.read_code(ADA)
+    visitor.require_passkey()
+    with unchanged():
+        expect(visitor.post("/account/confirm", {"proof": proof, "code": code}), 403)
+    assert reasons == ["mail_is_not_enough"]
+
+
+@pytest.mark.parametrize(("path", "form"), GUARDED[1:])
+def test_proof_by_recovery_code_carries_on(ada, app, later, path, form):
+    page = expect(ada.post(path, form), 403)
+    assert 'name="recovery_code"' in page.text
+    response = ada.post(path, form | {"recovery_code": ada.codes[0]})
+    assert response.status_code == (200 if path == "/account/recovery-codes" else 303)
+    assert (ADA, "A recovery code of your account was used") in mails.notices(app)
+
+
+def test_a_recovery_code_is_proof_once(ada, app, reasons):
+    for hours in (1, 2):
+        with time_machine.travel(now() + timedelta(hours=hours)):
+            ada.post("/account/confirm", {"recovery_code": ada.codes[0]})
+    assert reasons == ["wrong_recovery_code"]
+    assert count(app, RecoveryCode) == 9
+    assert kinds(app)[-3:] == ["recovery_code_used", "confirmed", "confirmation_refused"]
+
+
+def test_a_recovery_code_is_no_proof_where_email_is_enough(visitor, unchanged, reasons):
+    visitor.sign_in_by_link(ADA)
+    [code, *_] = visitor.make_recovery_codes()
+    with time_machine.travel(now() + STALE):
+        visitor.get("/account")
+        with unchanged():
+            expect(visitor.post("/account/confirm", {"recovery_code": code}), 403)
+    assert reasons == ["not_proven"]
+
+
+# Codes are shown once.
+
+
+def test_codes_are_shown_once_and_stored_as_digests(ada, app, snapshot, site_log):
+    codes = ada.make_recovery_codes()
+    assert len(set(codes)) == 10
+    assert all(re.fullmatch(r"(\w{4}-){3}\w{4}", code) for code in codes)
+    page = ada.get("/account/recovery-codes").text
+    stored = repr(snapshot()) + repr(site_log.events) + "".join(mails.text_of(mail) for mail in mails.outbox(app))
+    for code in codes:
+        assert code not in page
+        assert code not in stored
+        assert code.replace("-", "") not in stored
+    assert "10 of your codes are left." in page
+
+
+# The table of docs/security.md.
+
+THINGS = ("mailbox", "session", "passkey", "recovery codes")
+LINE = re.compile(r"^\| ((?:(?:owner|thief) \| ){4})([a-z ]+) \| ([a-z ]+) \|$", re.MULTILINE)
+LINES = LINE.findall((ROOT / "docs/security.md").read_text())
+OWNERS_WORD = {"takes it over": "keeps it"}
+
+
+def act(ada, phone, held: set[str]) -> str:
+    """What somebody can do who holds these things, and tries all that they allow."""
+    somebody = ada.twin() if "session" in held else Visitor(ada.app)
+    if "mailbox" in held:
+        token = somebody.open_second_step(ADA)
+        if "recovery codes" in held:
+            expect(somebody.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
+    if "passkey" in held and not somebody.is_signed_in():
+        somebody.sign_in_by_passkey(phone)
+    if not somebody.is_signed_in():
+        return "nothing"
+    if "passkey" in held:
+        options = options_of(somebody.get("/account/confirm"), "passkey-sign-in")
+        expect(somebody.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    elif "recovery codes" in held:
+        expect(somebody.post("/account/confirm", {"recovery_code": ada.codes[1]}), 303)
+    elif "mailbox" in held:
+        expect(somebody.post("/account/confirm", {"mail": "code"}), 403)
+    if somebody.post("/account/passkeys/options").status_code != 200:
+        for path, form in GUARDED:
+            expect(somebody.post(path, form), 403)
+        return "looks around"
+    somebody.make_passkey(Authenticator())
+    return "takes it over"
+
+
+@pytest.mark.parametrize("who", ["thief", "owner"])
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line[0].strip(" |").replace(" | ", "-"))
+def test_every_line_of_the_table(ada, phone, later, line, who):
+    holders, thief, owner = line
+    held = {thing for thing, holder in zip(THINGS, holders.split(" | ")[:4], strict=True) if holder == who}
+    outcome = act(ada, phone, held)
+    assert outcome == thief if who == "thief" else OWNERS_WORD.get(outcome, outcome) == owner
+
+
+def test_the_table_has_every_line():
+    assert len({holders for holders, _, _ in LINES}) == 2 ** len(THINGS)
