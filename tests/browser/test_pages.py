@@ -76,7 +76,7 @@ def signed_out(visitor: Visitor, stranger: Visitor, email: str) -> Iterator[Visi
     yield visitor
 
 
-def signed_in(visitor: Visitor, email: str) -> Iterator[Visitor]:
+def signed_in(visitor: Visitor, elsewhere: Visitor, email: str) -> Iterator[Visitor]:
     """Go on from the page that signs in, through all that is the visitor's own, and out again."""
     link = visitor.page.url
     visitor.button("Sign in").click()
@@ -101,7 +101,7 @@ def signed_in(visitor: Visitor, email: str) -> Iterator[Visitor]:
     for choice in ("Rename", "Remove"):
         visitor.page.locator("summary").get_by_text(choice).click()
         yield visitor
-    yield from of_the_account(visitor, email)
+    yield from of_the_account(visitor, elsewhere, email)
     visitor.goto("/account")
     visitor.page.locator("summary").get_by_text("Remove").click()
     visitor.button("Remove").click()
@@ -124,7 +124,7 @@ def signed_in(visitor: Visitor, email: str) -> Iterator[Visitor]:
     yield tab
 
 
-def of_the_account(visitor: Visitor, email: str) -> Iterator[Visitor]:
+def of_the_account(visitor: Visitor, elsewhere: Visitor, email: str) -> Iterator[Visitor]:
     """Go through what the account page leads to, and through fresh proof."""
     for path in ("/account/activity", "/account/activity?kind=email_changed", "/account/delete", "/account/email"):
         visitor.goto(path)
@@ -150,6 +150,7 @@ def of_the_account(visitor: Visitor, email: str) -> Iterator[Visitor]:
     visitor.button("Confirm").click()
     visitor.alert.wait_for()
     yield visitor
+    yield from of_the_second_step(visitor, elsewhere, email)
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=1)):
         visitor.goto("/account")
         yield visitor
@@ -159,11 +160,51 @@ def of_the_account(visitor: Visitor, email: str) -> Iterator[Visitor]:
         yield visitor
 
 
+def of_the_second_step(visitor: Visitor, elsewhere: Visitor, email: str) -> Iterator[Visitor]:
+    """Go through requiring a passkey, what that leads to, and back."""
+    for path in ("/account/require-passkey", "/account/recovery-codes"):
+        visitor.goto(path)
+        yield visitor
+    visitor.button("Make recovery codes").click()
+    yield visitor
+    [code, *_] = visitor.page.locator(".codes").get_by_role("listitem").all_text_contents()
+    visitor.goto("/account/require-passkey")
+    visitor.field("Code").fill("wrong")
+    visitor.button("Require a passkey").click()
+    visitor.alert.wait_for()
+    yield visitor
+    visitor.field("Code").fill(code)
+    visitor.button("Require a passkey").click()
+    visitor.is_at("/account")
+    yield visitor
+    for path in ("/account/require-passkey", "/account/recovery-codes", "/account/confirm"):
+        visitor.goto(path)
+        yield visitor
+    elsewhere.goto(elsewhere.ask(email).link)
+    elsewhere.button("Sign in").click()
+    elsewhere.page.get_by_role("heading", name="One more step").wait_for()
+    yield elsewhere
+    show_every_failure(elsewhere)
+    yield elsewhere
+    elsewhere.field("Code").fill("wrong")
+    elsewhere.button("Sign in").click()
+    elsewhere.alert.wait_for()
+    yield elsewhere
+    elsewhere.field("Code").fill(code)
+    elsewhere.button("Sign in").click()
+    elsewhere.is_at("/account")
+    yield elsewhere
+    visitor.goto("/account/require-passkey")
+    visitor.button("Stop requiring a passkey").click()
+    visitor.is_at("/account")
+    yield visitor
+
+
 def every_page(new_visitor, email: str = EMAIL, **look) -> Iterator[Visitor]:
     """Go through every page and every state that one can be brought to; each step leaves one to look at."""
     visitor, stranger = new_visitor(**look), new_visitor(**look)
     yield from signed_out(visitor, stranger, email)
-    yield from signed_in(visitor, email)
+    yield from signed_in(visitor, stranger, email)
 
 
 def show_every_failure(visitor: Visitor) -> None:
