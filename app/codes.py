@@ -2,11 +2,13 @@
 
 import hmac
 import secrets
+from datetime import datetime
 from hashlib import sha256
 
 from flask import current_app
 
-from app import single_use
+from app import limits, single_use
+from app.models import now
 from app.refusals import Refusal
 
 # No vowels, so no words; no 0 1 2 5 8 B I L O S Z, so no doubts. 22 ** 8 is over 35 bits.
@@ -40,9 +42,18 @@ def letters_of(typed: str) -> str:
     return "".join(character for character in typed.upper() if character.isalnum())
 
 
-def check(purpose: single_use.Purpose, id: str, typed: str) -> None:
-    """Take the code in any case, with or without its dash. Raises Refusal `wrong_code`, which spends nothing."""
+def check(purpose: single_use.Purpose, id: str, typed: str, expires_at: datetime) -> None:
+    """Take the code in any case, with or without its dash.
+
+    Raises Refusal `wrong_code`, which spends nothing; from the sixth on TooMany `too_many_wrong_codes`, and with the
+    tenth what it belongs to is dead.
+    """
     if not hmac.compare_digest(letters_of(typed).encode(), letters_of(code_for(purpose, id)).encode()):
+        count = limits.wrong_code(id)
+        if count == limits.LAST_WRONG_CODE:
+            single_use.spend(id, expires_at)
+        if count > limits.WRONG_CODES:
+            raise limits.TooMany("too_many_wrong_codes", (expires_at - now()).total_seconds())
         raise Refusal("wrong_code")
 
 
@@ -56,6 +67,6 @@ def redeem(purpose: single_use.Purpose, token: str, typed: str, **bound_to: str)
     """Spend the token with its code, and return what it says. Raises Refusal as `single_use.read` and `spend` do, and
     `wrong_code`."""
     read = single_use.read(purpose, token, **bound_to)
-    check(purpose, read.id, typed)
+    check(purpose, read.id, typed, read.expires_at)
     single_use.spend(read.id, read.expires_at)
     return read

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 import idna
 from flask import Config
 
+from app.limits import Limit
+
 DEFAULTS = {
     # The one source of the origin, the RP ID, the links in mail and the host that is answered.
     "SITE_URL": "http://localhost:8000",
@@ -30,6 +32,13 @@ DEFAULTS = {
     "SESSION_IDLE_DAYS": 14,
     "SESSION_DAYS": 90,
     "ACTIVITY_DAYS": 90,
+    # How often, and for whom: see limits.py.
+    "LIMIT_MAILS": "5 per 15 minutes",
+    "LIMIT_MAILS_TO_ADDRESS": "20 per 60 minutes",
+    "LIMIT_MAILS_OF_CLIENT": "60 per 60 minutes",
+    "LIMIT_PASSKEY_ANSWERS": "300 per 15 minutes",
+    "LIMIT_PROOFS": "20 per 15 minutes",
+    "LIMIT_ALARM": "1000 per 60 minutes",
     "SIGN_UP": "open",
     "PASSKEYS_ENABLED": True,
     "LIMITS_ENABLED": True,
@@ -68,6 +77,7 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     _read_environment(config, os.environ if environ is None else environ)
     if config["SIGN_UP"] not in SIGN_UP:
         raise ConfigurationError(f"FLASK_SIGN_UP={config['SIGN_UP']!r} is not usable: say {' or '.join(SIGN_UP)}.")
+    config["LIMITS"] = {key[6:].lower(): _limit(key, config[key]) for key in DEFAULTS if key.startswith("LIMIT_")}
     config["SITE_URL"] = canonical_site_url(config["SITE_URL"])
     site = urlsplit(config["SITE_URL"])
     config["RP_ID"] = site.hostname
@@ -139,6 +149,13 @@ def _number(name: str, text: str, least: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and least <= int(text) <= 65535):
         raise ConfigurationError(f"{name}={text!r} is not usable: give a whole number from {least} to 65535.")
     return int(text)
+
+
+def _limit(key: str, text: str) -> Limit:
+    try:
+        return Limit.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"FLASK_{key}={text!r} is not usable: {error}.") from error
 
 
 def _local_secret_key(path: Path) -> str:

@@ -52,11 +52,17 @@ def insert_if_absent(model: type[Base], **values: Any) -> bool:
 
     Not by catching the violation: that would roll back what the transaction has done so far.
     """
-    return bool(run(_insertion(model, db.engine.dialect.name), **values).rowcount == 1)
+    return bool(run(_insertion_if_absent(model, db.engine.dialect.name), **values).rowcount == 1)
+
+
+def insertion(model: type[Base], dialect: str) -> Any:
+    """Return an INSERT that can say what is to happen on a conflict: each database's own, and both alike."""
+    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
+    return insert(model.__table__)
 
 
 @cache
-def _insertion(model: type[Base], dialect: str) -> Insert:
+def _insertion_if_absent(model: type[Base], dialect: str) -> Insert:
     # Making a statement costs more than running it.
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect]
-    return insert(model.__table__).on_conflict_do_nothing()
+    statement: Insert = insertion(model, dialect).on_conflict_do_nothing()
+    return statement

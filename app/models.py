@@ -126,6 +126,17 @@ class Activity(db.Model):
     """JSON text of a ceremony (see attempts.py), or ""."""
 
 
+class Counter(db.Model):
+    """How often something was done in a while that ends: see limits.py."""
+
+    __tablename__ = "counters"
+    __table_args__ = BY_PRIMARY_KEY
+
+    key: Mapped[str] = mapped_column(String(32), primary_key=True)
+    count: Mapped[int]
+    ends_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
 class SpentToken(db.Model):
     """The id of a signed token that has been used. Its primary key decides who was first."""
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Row
 
 from app import accounts, codes, invitations, single_use
@@ -39,6 +40,8 @@ class SignInRequest:
     @property
     def send_again_in(self) -> int:
         """Seconds until the mail may be sent again; 0 when it may be."""
+        if not current_app.config["LIMITS_ENABLED"]:
+            return 0
         waited = int(now().timestamp()) - self.sent_at
         # A clock that was set back must not make anybody wait for longer.
         return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - max(0, waited))
@@ -96,13 +99,13 @@ def redeem_link(link: single_use.Token, request: SignInRequest | None) -> tuple[
 def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], SignInRequest, bool]:
     """Spend the request by its code; return as `redeem_link` does.
 
-    Raises Refusal `no_request`, `expired`, `wrong_code` (which spends nothing) or `already_used`.
+    Raises Refusal `no_request`, `expired`, as `codes.check` does, or `already_used`.
     """
     if not request:
         raise Refusal("no_request")
     if request.expires_at <= now():
         raise Refusal("expired")
-    codes.check(LINK, request.id, typed)
+    codes.check(LINK, request.id, typed, request.expires_at)
     return _prove(request)
 
 

@@ -329,14 +329,15 @@ def snapshot(app) -> Callable[[], dict[str, list]]:
 @pytest.fixture
 def unchanged(snapshot) -> Callable[..., AbstractContextManager]:
     """Assert that a block changes no row. A failed ceremony has spent its challenge all the same: `spent=1`. That it
-    was tried may be read in the account's activity, which has tests of its own."""
+    was tried may be read in the account's activity, and counts: both have tests of their own."""
 
     @contextmanager
     def watch(spent: int = 0) -> Iterator[None]:
         before = snapshot()
         yield
         after = snapshot()
-        before.pop("activities"), after.pop("activities")
+        for name in ("activities", "counters"):
+            before.pop(name), after.pop(name)
         name = SpentToken.__table__.name
         new = set(after.pop(name)) - set(before.pop(name))
         assert after == before

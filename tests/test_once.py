@@ -18,6 +18,12 @@ CROWD = 32
 
 
 @pytest.fixture
+def app(make_app):
+    """A site without limits: they would turn a crowd away before the database has to decide."""
+    return make_app(FLASK_LIMITS_ENABLED="false")
+
+
+@pytest.fixture
 def ada(visitor, phone):
     """A visitor who has made a passkey on their phone, and is signed in."""
     visitor.sign_in_by_link("ada@example.org")

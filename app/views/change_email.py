@@ -42,12 +42,11 @@ def begin() -> ResponseReturnValue:
         values = {"client": flow.client(), "time": now()}
         # The proof counts from here: nobody else's writing is to wait for a mail server.
         db.session.commit()
-        if is_taken:
-            mailer.send("notice", email, kind="address_taken", **values)
-        else:
-            mailer.send("code", email, purpose="change_email", code=code, account=current_user.email, **values)
-    except mailer.Unsent as refusal:
-        return page(refusal, 503, typed=typed[:254])
+        with flow.mail_allowance(email):
+            if is_taken:
+                mailer.send("notice", email, kind="address_taken", **values)
+            else:
+                mailer.send("code", email, purpose="change_email", code=code, account=current_user.email, **values)
     except Refusal as refusal:
         return page(refusal, typed=typed[:254])
     session["email_change"] = [token, email]
@@ -60,7 +59,7 @@ def finish() -> ResponseReturnValue:
     try:
         old, new = accounts.finish_email_change(current_user, token, request.form.get("code", ""))
     except Refusal as refusal:
-        if refusal.reason != "wrong_code":
+        if "wrong_code" not in refusal.reason:
             session.pop("email_change", None)
         return page(refusal)
     session.pop("email_change")
@@ -70,11 +69,11 @@ def finish() -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
-def page(refusal: Refusal | None = None, status: int = 400, typed: str = "") -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, typed: str = "") -> ResponseReturnValue:
     """Return the page for the step that this browser is at, with the refusal if there is one."""
     # ?again starts anew.
     waiting_for = "" if "again" in request.args or typed else pending()[1]
-    return flow.page("account/email.html", refusal, status, waiting_for=waiting_for, typed=typed)
+    return flow.page("account/email.html", refusal, waiting_for=waiting_for, typed=typed)
 
 
 def pending() -> tuple[str, str]:

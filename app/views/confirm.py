@@ -9,9 +9,10 @@ from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import codes, mailer, passkeys, recovery_codes, sessions, single_use
+from app import codes, limits, mailer, passkeys, recovery_codes, sessions, single_use
 from app.activity import Kind
 from app.attempts import CeremonyError
+from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE
@@ -37,6 +38,8 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
             return mail_code()
         try:
             proven = prove() or current_user.is_proven
+        except TooMany as refusal:
+            return page(refusal, proof=request.form.get("proof", ""))
         except CeremonyError as refusal:
             flow.record_refused(refusal, Kind.CONFIRMATION_REFUSED, current_user.id)
             return page(refusal)
@@ -51,6 +54,9 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
 def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether it did. Raises Refusal."""
     transcript = ""
+    if not any(name in request.form for name in PROOF):
+        return False
+    limits.take(proofs=flow.who(current_user.id))
     if "credential" in request.form:
         method = "passkey"
         attempt = passkeys.finish_confirmation(current_user, request.form["credential"])
@@ -83,9 +89,10 @@ def mail_code() -> ResponseReturnValue:
     proof, code = codes.issue(CODE, **mailbox())
     try:
         refuse_mail()
-        mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
+        with flow.mail_allowance(current_user.email):
+            mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
     except Refusal as refusal:
-        return page(refusal, 503 if isinstance(refusal, mailer.Unsent) else 403)
+        return page(refusal)
     return page(proof=proof)
 
 
@@ -94,7 +101,7 @@ def mailbox() -> dict[str, str]:
     return {"session": current_user.session_id, "email": current_user.email}
 
 
-def page(refusal: Refusal | None = None, status: int = 403, proof: str = "") -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue:
     """Return the page that asks for proof, with what was asked in it."""
     own = passkeys.of(current_user) if current_app.config["PASSKEYS_ENABLED"] else []
     values = {
@@ -104,7 +111,7 @@ def page(refusal: Refusal | None = None, status: int = 403, proof: str = "") -> 
         "action": request.path,
         "asked_for": request.endpoint,
     }
-    return flow.page("account/confirm.html", refusal, status, **values)
+    return flow.page("account/confirm.html", refusal, 403, **values)
 
 
 @blueprint.get("")

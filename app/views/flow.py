@@ -1,22 +1,25 @@
 """What the views share: one transaction, one browser, one way to refuse, one way to be signed in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial, wraps
+from hashlib import sha256
 from typing import Any, ParamSpec
 from urllib.parse import urlsplit
 
-from flask import current_app, flash, g, redirect, render_template, request, session, url_for
+from flask import current_app, flash, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user
 from sqlalchemy import Row
 from werkzeug import Response
 
-from app import activity, log, mailer, passkeys, second_step, sessions, signals, single_use
+from app import activity, limits, log, mailer, passkeys, second_step, sessions, signals, single_use
 from app.activity import Kind
 from app.attempts import Attempt, CeremonyError
 from app.extensions import db
+from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.sign_in_links import SignInRequest
@@ -147,6 +150,9 @@ def sign_in(
     # A passkey is a row with its user's columns.
     login_user(sessions.start(user, method, browser, user.id if attempt else None))
     session.pop("request", None)
+    session["known"] = [*(known for known in session.get("known", ()) if known != mark(user.email)), mark(user.email)][
+        -5:
+    ]
     record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
@@ -178,20 +184,52 @@ def tick(step: str) -> None:
         session["tour"] = [*done, step]
 
 
-def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) -> tuple[str, int]:
+@contextmanager
+def mail_allowance(email: str) -> Iterator[None]:
+    """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
+    is sent with raises Unsent: then it has not been counted."""
+    address = limits.client(client().address)
+    if mark(email) in session.get("known", ()):
+        counted: dict[str, tuple[str, ...]] = {"mails": (email, this_browser())}
+    else:
+        counted = {"mails": (email, address), "mails_to_address": (email,), "mails_of_client": (address,)}
+    limits.take(**counted)
+    db.session.commit()
+    try:
+        yield
+    except mailer.Unsent:
+        limits.give_back(**counted)
+        db.session.commit()
+        raise
+
+
+def who(user_id: int) -> tuple[str, str]:
+    """Whose attempts at an account are counted together: one client's, so that no stranger locks its owner out."""
+    return str(user_id), limits.client(client().address)
+
+
+def mark(email: str) -> str:
+    """What this browser's cookie keeps of the addresses that it has signed in with: it isn't secret."""
+    return sha256(email.encode()).hexdigest()[:16]
+
+
+def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) -> Response:
     """Log why, and answer with the page again and a sentence in it, and what the authenticator may forget."""
     if isinstance(refusal, CeremonyError) and refusal.attempt.orphan:
         values["signal"] = signals.unknown_credential(refusal.attempt.orphan)
     # The library quotes what it refuses, and a visitor could fill the disk with that.
     log.event("refused", reason=refusal.reason, detail=refusal.detail[:300], route=route_pattern())
-    return render_template(template, refusal=refusal.reason, **values), status
+    headers = {}
+    if isinstance(refusal, TooMany):
+        status, headers = 429, {"Retry-After": str(refusal.retry_after)}
+        g.minutes = -(-refusal.retry_after // 60)
+    elif isinstance(refusal, mailer.Unsent):
+        status, headers = 503, {"Retry-After": "60"}
+    return make_response(render_template(template, refusal=refusal.reason, **values), status, headers)
 
 
-def page(template: str, refusal: Refusal | None, status: int = 400, **values: Any) -> tuple[str, int]:
+def page(template: str, refusal: Refusal | None, status: int = 400, **values: Any) -> Response:
     """Answer with the page: refused, if there is a refusal."""
-    return refuse(refusal, template, status, **values) if refusal else (render_template(template, **values), 200)
-
-
-def limits_enabled() -> bool:
-    """Whether anybody is ever asked to wait."""
-    return current_app.config["LIMITS_ENABLED"]
+    if refusal:
+        return refuse(refusal, template, status, **values)
+    return make_response(render_template(template, **values))

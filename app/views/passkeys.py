@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import passkeys, sessions, signals
+from app import limits, passkeys, sessions, signals
 from app.activity import Kind
 from app.attempts import CeremonyError
 from app.refusals import Refusal
@@ -23,11 +23,13 @@ def create() -> ResponseReturnValue:
         # The button of a page without options.
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
+        limits.take(passkey_answers=(limits.client(flow.client().address),))
         passkey, attempt = passkeys.finish_registration(
             current_user, request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
-    except CeremonyError as refusal:
-        flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
+    except Refusal as refusal:
+        if isinstance(refusal, CeremonyError):
+            flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript(), attempt.began)
     flow.tell(current_user.email, "passkey_added", detail=passkey.name)

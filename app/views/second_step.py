@@ -7,8 +7,9 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import Row
 
-from app import second_step
+from app import limits, second_step
 from app.activity import Kind
+from app.limits import TooMany
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE
 from app.single_use import Token
@@ -61,7 +62,10 @@ def use() -> ResponseReturnValue:
     except Refusal as refusal:
         return dead_end(refusal)
     try:
+        limits.take(proofs=flow.who(user.user_id))
         left = second_step.finish(token, user, request.form.get("code", ""))
+    except TooMany as refusal:
+        return page_for(token, user, refusal)
     except Refusal as refusal:
         flow.record(user.user_id, Kind.SIGN_IN_REFUSED, refusal.reason)
         return page_for(token, user, refusal)

@@ -6,8 +6,10 @@ from flask import Blueprint, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import invitations, mailer, sign_in_links
+from app import invitations, limits, mailer, sign_in_links
 from app.email_addresses import canonical
+from app.extensions import db
+from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.views import flow
@@ -27,10 +29,10 @@ def show() -> ResponseReturnValue:
     return response
 
 
-def page(refusal: Refusal | None = None, status: int = 400, **values: Any) -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
     """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
     values = {"email": "", "next": ""} | values | {"options": flow.request_options()}
-    return flow.page("sign_in/show.html", refusal, status, **values)
+    return flow.page("sign_in/show.html", refusal, **values)
 
 
 @blueprint.post("/sign-in")
@@ -43,25 +45,26 @@ def ask() -> ResponseReturnValue:
         email = canonical(typed)
     except Refusal as refusal:
         return page(refusal, email=typed[:254], next=next)
-    wait = earlier.send_again_in if flow.limits_enabled() and earlier and earlier.email == email else 0
+    wait = earlier.send_again_in if earlier and earlier.email == email else 0
     if earlier and wait:
-        answer, status = check_email_page(earlier, Refusal("too_soon"), 429)
-        return answer, status, {"Retry-After": str(wait)}
+        return check_email_page(earlier, TooMany("too_soon", wait))
     wanted = sign_in_links.ask(email, next, earlier)
     client = flow.client()
-    token = sign_in_links.link_token(wanted, client.browser)
+    values = {
+        "link": url_for("sign_in_link.show", token=sign_in_links.link_token(wanted, client.browser), _external=True),
+        "code": sign_in_links.code_for(wanted.id),
+        "kind": "by_invitation",
+        "client": client,
+        "time": now(),
+    }
+    template = "sign_in" if invitations.lets_in(email) else "notice"
     try:
-        mailer.send(
-            "sign_in" if invitations.lets_in(email) else "notice",
-            email,
-            kind="by_invitation",
-            link=url_for("sign_in_link.show", token=token, _external=True),
-            code=sign_in_links.code_for(wanted.id),
-            client=client,
-            time=now(),
-        )
-    except mailer.Unsent as refusal:
-        return page(refusal, 503, email=email, next=next)
+        with flow.mail_allowance(email):
+            mailer.send(template, email, **values)
+    except Refusal as refusal:
+        return page(refusal, email=email, next=next)
+    limits.watch("alarm")
+    db.session.commit()
     flow.keep_request(wanted)
     flow.tick("ask")
     return redirect(url_for("sign_in.check_email"), 303)
@@ -73,15 +76,12 @@ def check_email() -> ResponseReturnValue:
     waiting = flow.pending_request()
     if not waiting:
         return redirect(url_for("sign_in.show"), 303)
-    return check_email_page(waiting)[0]
+    return check_email_page(waiting)
 
 
-def check_email_page(
-    waiting: sign_in_links.SignInRequest, refusal: Refusal | None = None, status: int = 400
-) -> tuple[str, int]:
+def check_email_page(waiting: sign_in_links.SignInRequest, refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the page that waits for the code, with the refusal if there is one."""
-    values = {"waiting": waiting, "wait": waiting.send_again_in if flow.limits_enabled() else 0}
-    return flow.page("sign_in/check_email.html", refusal, status, **values)
+    return flow.page("sign_in/check_email.html", refusal, waiting=waiting)
 
 
 @blueprint.post("/sign-in/code")

@@ -3,9 +3,10 @@
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from app import passkeys
+from app import limits, passkeys
 from app.activity import Kind
 from app.attempts import CeremonyError
+from app.refusals import Refusal
 from app.views import flow, second_step, sign_in
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
@@ -18,11 +19,13 @@ def use() -> ResponseReturnValue:
     next = flow.next_page(request.form.get("next"))
     email = request.form.get("email", "").strip().lower()
     try:
+        limits.take(passkey_answers=(limits.client(flow.client().address),))
         passkey, attempt = passkeys.finish_authentication(
             flow.this_browser(), request.form.get("credential", ""), email
         )
-    except CeremonyError as refusal:
-        flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, refusal.attempt.user_id)
+    except Refusal as refusal:
+        if isinstance(refusal, CeremonyError):
+            flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, refusal.attempt.user_id)
         if "token" in request.form:
             return second_step.page(refusal)
         return sign_in.page(refusal, email=email[:254], next=next)

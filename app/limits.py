@@ -1,0 +1,152 @@
+"""Limits: how often something may be done. Counters in the database hold across processes, machines and restarts.
+
+Who is hurt by each, besides whom it is meant for:
+
+- `mails` to one address for one client: nobody but the two. A browser that has signed in to the account counts for
+  itself alone, so that no stranger, and nobody behind the same address, can stop its mail.
+- `mails_to_address`: an owner at a new browser, while somebody floods their inbox. Their passkey, and every browser
+  that they have used, work as ever.
+- `mails_of_client`: people who share a network address with a flooder, at browsers that are new to their accounts.
+- `passkey_answers` of one client: people who share a network address with somebody who sends nonsense. There is no
+  counter per account: it would be a lock for strangers to turn, and signatures can't be guessed.
+- `proofs` of one account at one client: whoever sits at that client, and nobody elsewhere.
+- wrong codes of one mail: whoever holds the page that the code is typed on. A new mail has a new code.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from hashlib import sha256
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+from flask import current_app
+from sqlalchemy import bindparam, case, delete, select, update
+
+from app import log
+from app.extensions import db, insertion, run
+from app.models import Counter, now
+from app.refusals import Refusal
+
+# Of a mail's code: more are answered with a 429, and after the last the request is dead.
+WRONG_CODES = 5
+LAST_WRONG_CODE = 10
+
+
+@dataclass(frozen=True)
+class Limit:
+    """So many in so many minutes, counted from the first."""
+
+    count: int
+    minutes: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Limit":
+        """Read `5 per 15 minutes`. Raises ValueError."""
+        found = re.fullmatch(r"([1-9]\d{0,8}) per ([1-9]\d{0,4}) minutes?", text.strip())
+        if not found:
+            raise ValueError("say it like this: 5 per 15 minutes")
+        return cls(int(found[1]), int(found[2]))
+
+
+class TooMany(Refusal):
+    """It was done too often; `retry_after` says in how many seconds it may be done again."""
+
+    def __init__(self, reason: str, retry_after: float):
+        super().__init__(reason)
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+_counters: Any = Counter.__table__
+SWEEP = delete(_counters).where(
+    _counters.c.key.in_(
+        select(_counters.c.key)
+        .where(_counters.c.ends_at < bindparam("now"))
+        .limit(160)
+        # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
+        .with_for_update(skip_locked=True)
+    )
+)
+
+
+def take(**whose: tuple[str, ...]) -> None:
+    """Count one more of each limit named, for whom it counts: `take(proofs=("17", "192.0.2.1"))`. To be called before
+    anything else is written.
+
+    Raises TooMany `too_many_<limit>` where one of them is used up, and then none is counted.
+    """
+    if not current_app.config["LIMITS_ENABLED"]:
+        return
+    # In one order, or two who count the same would wait for each other for ever.
+    for key, name in sorted((_key(name, who), name) for name, who in whose.items()):
+        limit = current_app.config["LIMITS"][name]
+        count, ends_at = _count(key, timedelta(minutes=limit.minutes))
+        if count > limit.count:
+            db.session.rollback()
+            raise TooMany(f"too_many_{name}", (ends_at - now()).total_seconds())
+
+
+def give_back(**whose: tuple[str, ...]) -> None:
+    """Take back what `take` counted, because it came to nothing."""
+    for key in sorted(_key(name, who) for name, who in whose.items()):
+        run(update(Counter).where(Counter.key == key, Counter.count > 0).values(count=Counter.count - 1))
+
+
+def watch(name: str) -> None:
+    """Count something that everybody does, and log an alarm when there is too much of it. It refuses nobody."""
+    if not current_app.config["LIMITS_ENABLED"]:
+        return
+    limit = current_app.config["LIMITS"][name]
+    count, _ = _count(_key(name, ()), timedelta(minutes=limit.minutes))
+    if count == limit.count + 1:
+        log.event("alarm", limit=name, count=count, minutes=limit.minutes)
+
+
+def wrong_code(id: str) -> int:
+    """Count a wrong code typed for this token or request, and return how many there have been."""
+    if not current_app.config["LIMITS_ENABLED"]:
+        return 1
+    # Longer than anything that a code belongs to lives.
+    return _count(_key("wrong_codes", (id,)), timedelta(days=1))[0]
+
+
+def client(address: str) -> str:
+    """Return whom a network address stands for: itself, or with IPv6 its /64, which is what one customer gets."""
+    try:
+        ip = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((ip, 64), strict=False)) if ip.version == 6 else address
+
+
+def sweep() -> int:
+    """Forget some counters whose time is over, because new rows pay for old ones; return how many."""
+    return run(SWEEP, now=now()).rowcount
+
+
+def _count(key: str, window: timedelta) -> tuple[int, datetime]:
+    at = now()
+    counter: Any = run(_counting(db.engine.dialect.name), key=key, count=1, ends_at=at + window, now=at).one()
+    if counter.count == 1 and key < "1":
+        sweep()
+    return counter.count, counter.ends_at
+
+
+@cache
+def _counting(dialect: str) -> Any:
+    """Begin a counter, begin it again where its time is over, or go on counting: one statement, so none gets lost."""
+    new, has_ended = insertion(Counter, dialect), _counters.c.ends_at <= bindparam("now")
+    values = {
+        "count": case((has_ended, 1), else_=_counters.c.count + 1),
+        "ends_at": case((has_ended, new.excluded.ends_at), else_=_counters.c.ends_at),
+    }
+    return new.on_conflict_do_update(index_elements=["key"], set_=values).returning(
+        _counters.c.count, _counters.c.ends_at
+    )
+
+
+def _key(name: str, who: tuple[str, ...]) -> str:
+    """What is stored tells nobody who asked for a mail."""
+    return sha256("\0".join((name, *who)).encode()).hexdigest()[:32]

@@ -1,0 +1,358 @@
+"""Limits: who is asked to wait, for how long, and who is not hurt by it."""
+
+import multiprocessing
+import re
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from app import create_app, limits
+from app.config import ConfigurationError
+from app.extensions import db
+from app.limits import Limit, TooMany
+from app.models import Counter, now
+from tests import mails
+from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect, parse
+
+ADA = "ada@example.org"
+
+
+@pytest.fixture
+def clock():
+    """The time, standing still until it is shifted: `clock.shift(seconds)`."""
+    with time_machine.travel(now(), tick=False) as traveller:
+        yield traveller
+
+
+def counters(app) -> dict[str, int]:
+    with app.app_context():
+        return {row.key: row.count for row in db.session.query(Counter)}
+
+
+def at(app, address: str) -> Visitor:
+    """Somebody at a browser of their own, at this network address."""
+    visitor = Visitor(app)
+    visitor.client.environ_base["REMOTE_ADDR"] = address
+    return visitor
+
+
+def ask(app, times: int, email: str = ADA, address: str = "127.0.0.1") -> None:
+    """Have new browsers at this network address ask for so many mails."""
+    for _ in range(times):
+        expect(at(app, address).ask(email), 303)
+
+
+# Mails.
+
+
+def test_five_mails_to_one_address_for_one_client(app, clock, reasons):
+    ask(app, 5)
+    sent = len(mails.outbox(app))
+    response = expect(at(app, "127.0.0.1").ask(ADA), 429)
+    assert reasons == ["too_many_mails"]
+    assert response.headers["Retry-After"] == "900"
+    assert "You can ask again in 15 minutes." in Visitor.alert(response)
+    assert len(mails.outbox(app)) == sent
+    # Another address, another client, and later on: as ever.
+    ask(app, 1, "bob@example.org")
+    ask(app, 1, address="192.0.2.1")
+    clock.shift(899)
+    assert expect(at(app, "127.0.0.1").ask(ADA), 429).headers["Retry-After"] == "1"
+    clock.shift(1)
+    ask(app, 5)
+    expect(at(app, "127.0.0.1").ask(ADA), 429)
+
+
+def test_twenty_mails_to_one_address_in_an_hour(app, clock, reasons):
+    for number in range(4):
+        ask(app, 5, address=f"192.0.2.{number}")
+    response = expect(at(app, "192.0.2.9").ask(ADA), 429)
+    assert reasons == ["too_many_mails_to_address"]
+    assert response.headers["Retry-After"] == "3600"
+    clock.shift(3600)
+    ask(app, 1, address="192.0.2.9")
+
+
+def test_sixty_mails_for_one_client_in_an_hour(app, clock, reasons):
+    for number in range(12):
+        ask(app, 5, f"user{number}@example.org")
+    expect(at(app, "127.0.0.1").ask("another@example.org"), 429)
+    assert reasons == ["too_many_mails_of_client"]
+    ask(app, 1, "another@example.org", address="192.0.2.1")
+
+
+def test_what_one_limit_refuses_no_other_counts(app, clock):
+    ask(app, 5)
+    before = counters(app)
+    for _ in range(30):
+        expect(at(app, "127.0.0.1").ask(ADA), 429)
+    assert counters(app) == before
+
+
+def test_a_browser_that_has_signed_in_is_not_stopped_by_others(app, clock):
+    owner = Visitor(app)
+    owner.sign_in_by_link(ADA)
+    owner.sign_out()
+    ask(app, 4)
+    for number in range(3):
+        ask(app, 5, address=f"192.0.2.{number}")
+    expect(at(app, "127.0.0.1").ask(ADA), 429)
+    expect(at(app, "192.0.2.9").ask(ADA), 429)
+    for _ in range(5):
+        clock.shift(31)
+        expect(owner.ask(ADA), 303)
+    clock.shift(31)
+    expect(owner.ask(ADA), 429)
+    # It is known for that one address.
+    clock.shift(3600)
+    ask(app, 5, "bob@example.org")
+    expect(owner.ask("bob@example.org"), 429)
+
+
+def test_ipv6_clients_are_told_apart_by_their_64(app, clock, reasons):
+    ask(app, 3, address="2001:db8::1")
+    ask(app, 2, address="2001:db8::ffff:1")
+    expect(at(app, "2001:db8:0:0:1::").ask(ADA), 429)
+    ask(app, 1, address="2001:db8:0:1::1")
+
+
+@pytest.mark.parametrize(
+    ("address", "stands_for"), [("192.0.2.1", "192.0.2.1"), ("", ""), ("2001:db8::1", "2001:db8::/64")]
+)
+def test_whom_an_address_stands_for(address, stands_for):
+    assert limits.client(address) == stands_for
+
+
+def test_a_forged_header_makes_no_other_client(app, clock):
+    ask(app, 5)
+    response = at(app, "127.0.0.1").post("/sign-in", {"email": ADA}, headers={"X-Forwarded-For": "203.0.113.9"})
+    expect(response, 429)
+
+
+def test_behind_a_proxy_the_last_address_it_names_counts(make_app, clock):
+    app = make_app(FLASK_PROXIES="1")
+    for _ in range(5):
+        expect(
+            Visitor(app).post("/sign-in", {"email": ADA}, headers={"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}), 303
+        )
+    expect(Visitor(app).post("/sign-in", {"email": ADA}, headers={"X-Forwarded-For": "198.51.100.2, 203.0.113.9"}), 429)
+    expect(Visitor(app).post("/sign-in", {"email": ADA}, headers={"X-Forwarded-For": "198.51.100.2"}), 303)
+
+
+def test_a_mail_that_could_not_be_sent_is_not_counted(make_app, reasons):
+    app = make_app(FLASK_MAIL_SERVER="localhost", FLASK_MAIL_PORT="1", FLASK_MAIL_USE_TLS="false")
+    for _ in range(7):
+        response = expect(Visitor(app).ask(ADA), 503)
+        assert "Retry-After" in response.headers
+    assert reasons == ["mail_server_unreachable"] * 7
+    assert set(counters(app).values()) == {0}
+
+
+@pytest.mark.parametrize(
+    ("path", "form"), [("/account/confirm", {"mail": "code"}), ("/account/email", {"email": "bob@example.org"})]
+)
+def test_a_session_floods_no_inbox_either(app, clock, visitor, reasons, path, form):
+    visitor.sign_in_by_link(ADA)
+    for _ in range(5):
+        assert visitor.post(path, form).status_code in (200, 303)
+    response = expect(visitor.post(path, form), 429)
+    assert "You can ask again in" in visitor.alert(response)
+    assert reasons == ["too_many_mails"]
+
+
+def test_a_sudden_rise_is_an_alarm_and_refuses_nobody(make_app, events):
+    app = make_app(FLASK_LIMIT_ALARM="3 per 60 minutes")
+    ask(app, 5)
+    assert [event.fields["count"] for event in events if event.name == "alarm"] == [4]
+
+
+# Codes.
+
+
+def test_wrong_codes(app, visitor, reasons):
+    visitor.ask(ADA)
+    code = visitor.read_mail().code
+    for _ in range(5):
+        expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 400)
+    for _ in range(4):
+        response = expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 429)
+        assert 0 < int(response.headers["Retry-After"]) <= 600
+        assert "After ten wrong ones" in visitor.alert(response)
+    assert reasons == ["wrong_code"] * 5 + ["too_many_wrong_codes"] * 4
+    expect(visitor.post("/sign-in/code", {"code": code}), 303)
+
+
+def test_after_ten_wrong_codes_the_request_is_dead(app, visitor, clock, reasons):
+    visitor.ask(ADA)
+    mail = visitor.read_mail()
+    for _ in range(10):
+        visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    expect(visitor.post("/sign-in/code", {"code": mail.code}), 400)
+    expect(visitor.post(mail.link), 410)
+    assert reasons[-2:] == ["already_used"] * 2
+    assert not visitor.is_signed_in()
+    # A new mail has a new code.
+    clock.shift(31)
+    visitor.ask(ADA)
+    again = visitor.read_mail().code
+    assert again != mail.code
+    expect(visitor.post("/sign-in/code", {"code": again}), 303)
+
+
+def test_guessing_in_another_browser_hurts_nobody(app, visitor, stranger):
+    stranger.ask(ADA)
+    visitor.ask(ADA)
+    code = visitor.read_mail().code
+    for _ in range(12):
+        stranger.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    expect(visitor.post("/sign-in/code", {"code": code}), 303)
+
+
+@pytest.mark.parametrize("path", ["/account/confirm", "/account/email"])
+def test_the_codes_of_the_account_are_no_easier_to_guess(make_app, path, reasons):
+    app = make_app(FLASK_LIMIT_PROOFS="100 per 15 minutes")
+    visitor = Visitor(app)
+    visitor.sign_in_by_link(ADA)
+    if path == "/account/confirm":
+        page = visitor.post(path, {"mail": "code"})
+        form = {"proof": re.search(r'name="proof" value="([^"]+)"', page.text)[1]}
+    else:
+        visitor.post(path, {"email": "bob@example.org"})
+        form = {}
+    code = mails.CODE.search(mails.text_of(mails.outbox(app)[0]))[0]
+    for _ in range(9):
+        response = visitor.post(path, form | {"code": "CDFG-HJKM"})
+    expect(response, 429)
+    # The page still takes the right one.
+    assert parse(response).find(".//input[@name='code']") is not None
+    visitor.post(path, form | {"code": "CDFG-HJKM"})
+    visitor.post(path, form | {"code": code})
+    assert reasons == ["wrong_code"] * 5 + ["too_many_wrong_codes"] * 5 + ["already_used"]
+
+
+# Passkeys and proofs.
+
+
+def test_passkey_answers_are_counted_per_client_only(make_app, reasons, phone):
+    app = make_app(FLASK_LIMIT_PASSKEY_ANSWERS="3 per 15 minutes")
+    owner = at(app, "192.0.2.1")
+    owner.sign_in_by_link(ADA)
+    owner.make_passkey(phone)
+    owner.sign_out()
+    stranger = at(app, "192.0.2.2")
+    for _ in range(3):
+        expect(stranger.authenticate("x"), 400)
+    response = expect(stranger.authenticate(phone.get(stranger.request_options())), 429)
+    assert "You can try again in 15 minutes." in stranger.alert(response)
+    assert reasons[-1] == "too_many_passkey_answers"
+    owner.sign_in_by_passkey(phone)
+
+
+def test_what_is_turned_away_has_not_spent_its_challenge(make_app, phone):
+    app = make_app(FLASK_LIMIT_PASSKEY_ANSWERS="2 per 1 minute")
+    visitor = Visitor(app)
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    visitor.sign_out()
+    credential = phone.get(visitor.request_options())
+    expect(visitor.authenticate("x"), 400)
+    expect(visitor.authenticate(credential), 429)
+    with time_machine.travel(now() + timedelta(minutes=1)):
+        expect(visitor.authenticate(credential), 303)
+
+
+def test_recovery_codes_are_counted_per_account_and_client(make_app, phone, reasons):
+    app = make_app(FLASK_LIMIT_PROOFS="3 per 15 minutes")
+    owner = at(app, "192.0.2.1")
+    owner.sign_in_by_link(ADA)
+    owner.make_passkey(phone)
+    codes = owner.require_passkey()
+    thief, other = at(app, "192.0.2.2"), at(app, "192.0.2.3")
+    token = thief.open_second_step(ADA)
+    for _ in range(3):
+        expect(thief.post("/sign-in/second-step", {"token": token, "code": "x"}), 400)
+    expect(thief.post("/sign-in/second-step", {"token": token, "code": codes[0]}), 429)
+    assert reasons[-1] == "too_many_proofs"
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": codes[0]}), 303)
+    # Proof by passkey or code counts the same.
+    for _ in range(3):
+        expect(owner.post("/account/confirm", {"recovery_code": "x"}), 403)
+    expect(owner.post("/account/confirm", {"credential": "x"}), 429)
+
+
+# All of them.
+
+
+def test_they_can_be_turned_off_on_localhost(make_app):
+    app = make_app(FLASK_LIMITS_ENABLED="false")
+    visitor = Visitor(app)
+    for _ in range(8):
+        expect(visitor.ask(ADA), 303)
+    for _ in range(12):
+        expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 400)
+    expect(visitor.post("/sign-in/code", {"code": visitor.read_mail().code}), 303)
+    assert counters(app) == {}
+
+
+def test_no_counter_tells_whom_it_is_about(app, snapshot):
+    ask(app, 1)
+    assert snapshot()["counters"]
+    assert ADA not in repr(snapshot())
+
+
+def test_counters_whose_time_is_over_are_swept(app):
+    ask(app, 1)
+    with time_machine.travel(now() + timedelta(hours=2)), app.app_context():
+        assert limits.sweep() == 4
+        db.session.commit()
+    assert counters(app) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "5", "5 per minute", "0 per 5 minutes", "5 per 0 minutes", "-1 per 5 minutes", "5/15m"]
+)
+def test_a_limit_that_is_none_stops_the_start(tmp_path, text):
+    with pytest.raises(ConfigurationError, match=r"FLASK_LIMIT_MAILS=.*say it like this: 5 per 15 minutes"):
+        create_app({"FLASK_LIMIT_MAILS": text}, str(tmp_path))
+
+
+def test_a_limit_reads_as_it_is_said():
+    assert Limit.parse(" 1 per 1 minute ") == Limit(1, 1)
+
+
+def _take(uri: str, instance: str) -> int:
+    """In a process of its own: have four threads take what there is of one limit; return how much they got."""
+    app = create_app({"FLASK_SQLALCHEMY_DATABASE_URI": uri, "FLASK_LIMIT_PROOFS": "37 per 15 minutes"}, instance)
+
+    def take(_: int) -> int:
+        with app.app_context():
+            try:
+                limits.take(proofs=("1", "client"))
+            except TooMany:
+                return 0
+            db.session.commit()
+            return 1
+
+    with ThreadPoolExecutor(4) as pool:
+        return sum(pool.map(take, range(20)))
+
+
+def test_four_processes_of_four_threads_count_exactly(app):
+    spawn = multiprocessing.get_context("spawn")
+    with app.app_context():
+        uri = db.engine.url.render_as_string(hide_password=False)
+    with spawn.Pool(4) as pool:
+        taken = pool.starmap(_take, [(uri, app.instance_path)] * 4)
+    assert sum(taken) == 37
+
+
+def test_one_who_makes_a_passkey_is_counted_too(make_app):
+    app = make_app(FLASK_LIMIT_PASSKEY_ANSWERS="2 per 15 minutes")
+    visitor = Visitor(app)
+    visitor.sign_in_by_link(ADA)
+    for _ in range(2):
+        expect(visitor.register("x"), 400)
+    expect(visitor.register(Authenticator().create(visitor.creation_options())), 429)
