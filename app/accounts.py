@@ -1,6 +1,5 @@
 """Accounts, and what their owners decide."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,21 +15,30 @@ from app.sessions import USER, SignedIn
 
 FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
+# Whoever signs in by mail waits for what `hold` keeps (PostgreSQL; on SQLite, whoever writes waits anyway).
+FIND_AND_WAIT = FIND.with_for_update()
+
 # A write, so that it waits for other writers on SQLite too.
-HOLD = update(User).values(email=User.email).where(User.id == bindparam("user")).returning(User.requires_passkey)
+HOLD = update(User).values(email=User.email).where(User.id == bindparam("user"))
 
 EMAIL_CHANGE = single_use.Purpose("email-change", timedelta(minutes=10))
 
 
-def find(email: str) -> Row[Any] | None:
-    """Return the user (the columns USER) whose address this is."""
-    return run(FIND, email=email).first()
+def find(email: str, and_wait: bool = False) -> Row[Any] | None:
+    """Return the user (the columns USER) whose address this is, and wait for what `hold` keeps where that matters."""
+    return run(FIND_AND_WAIT if and_wait else FIND, email=email).first()
 
 
-def hold(user_id: int) -> bool:
-    """Keep whoever else changes this account's ways in waiting until the transaction ends, and return whether it
-    requires a passkey. To be called before looking at them."""
-    return bool(run(HOLD, user=user_id).scalar())
+def hold(user_id: int) -> None:
+    """Keep whoever else changes this account's ways in, or signs in by mail, waiting until the transaction ends. To be
+    called before looking at what is to be changed."""
+    run(HOLD, user=user_id)
+
+
+def hold_by_session(user: SignedIn) -> SignedIn | None:
+    """Hold the account, and return what is true of the session by now: None where it was ended in the meantime."""
+    hold(user.id)
+    return sessions.find(user.session_id)
 
 
 def turn_down_offer(user: SignedIn) -> None:
@@ -43,8 +51,21 @@ def begin_email_change(user: SignedIn, email: str) -> tuple[str, str, bool]:
     then the code must not be mailed. Raises Refusal `same_email`."""
     if email == user.email:
         raise Refusal("same_email")
-    token, code = codes.issue(EMAIL_CHANGE, session=user.session_id, email=email)
+    token, code = codes.issue(EMAIL_CHANGE, email=email, **_bound_to(user))
     return token, code, find(email) is not None
+
+
+def pending_email_change(user: SignedIn, token: str) -> str:
+    """Return the address that a token of `begin_email_change` is for, as long as it's good for anything; else ""."""
+    try:
+        return single_use.read(EMAIL_CHANGE, token, **_bound_to(user)).claims["email"]
+    except Refusal:
+        return ""
+
+
+def _bound_to(user: SignedIn) -> dict[str, str]:
+    # The address, too: what was begun before a change is not to follow it.
+    return {"session": user.session_id, "from": user.email}
 
 
 def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, str]:
@@ -53,7 +74,7 @@ def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, st
 
     Raises Refusal as `codes.redeem` does, and `address_taken`.
     """
-    email = codes.redeem(EMAIL_CHANGE, token, typed, session=user.session_id).claims["email"]
+    email = codes.redeem(EMAIL_CHANGE, token, typed, **_bound_to(user)).claims["email"]
     try:
         with db.session.begin_nested():
             run(update(User).where(User.id == user.id).values(email=email))
@@ -68,7 +89,6 @@ def delete(user_id: int) -> None:
     run(delete_from(User).where(User.id == user_id))
 
 
-def disable(user_id: int, is_disabled: bool = True) -> Sequence[str]:
-    """Let nothing sign in to the account any more, or let it again; return the browsers of the sessions ended."""
+def disable(user_id: int, is_disabled: bool = True) -> None:
+    """Let nothing sign in to the account any more, or let it again. What was signed in is ended by `revoke_of`."""
     run(update(User).where(User.id == user_id).values(is_disabled=is_disabled))
-    return sessions.revoke_of(user_id)

@@ -46,6 +46,16 @@ class Kind(StrEnum):
     ENABLED = "enabled"
 
 
+# What has a name or an address in its detail.
+PERSONAL = {
+    Kind.PASSKEY_ADDED,
+    Kind.PASSKEY_RENAMED,
+    Kind.PASSKEY_REMOVED,
+    Kind.COUNTER_WENT_BACK,
+    Kind.EMAIL_CHANGED,
+}
+
+
 class Client(NamedTuple):
     """Who is at the other end: browser and system in words, and the network address."""
 

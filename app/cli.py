@@ -9,7 +9,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 from sqlalchemy import Row, func, select
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from app import accounts, activity, invitations, log, mailer, second_step, sessions, single_use, stats
 from app.activity import OPERATOR, Kind
@@ -24,8 +24,8 @@ P = ParamSpec("P")
 SENTENCES = {
     "invalid_email": "That is no email address that mail can be sent to.",
     "has_account": "That address has an account already.",
-    "mail_server_unreachable": "The mail server can't be reached: nobody was invited.",
-    "mail_refused": "The mail server didn't take the mail: nobody was invited.",
+    "mail_server_unreachable": "The mail server can't be reached: no invitation was mailed.",
+    "mail_refused": "The mail server didn't take the mail: no invitation was mailed.",
 }
 
 users = AppGroup("users", help="List, invite, disable, enable, delete, recover, sign out.")
@@ -50,8 +50,10 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
             db.session.commit()
         except Refusal as refusal:
             raise click.ClickException(SENTENCES[refusal.reason]) from refusal
+        except IntegrityError as error:
+            raise click.ClickException("The account was deleted in the meantime.") from error
         except (OperationalError, ProgrammingError) as error:
-            text = f"The database can't be used ({error.orig}). Is it there, and up to date? (flask db upgrade)"
+            text = f"The database can't be used: {error.orig}. Is it there, and up to date (flask db upgrade)?"
             raise click.ClickException(text) from error
 
     return run_it
@@ -65,10 +67,16 @@ def find(email: str) -> Row[Any]:
     return user
 
 
-def note(user: Row[Any], kind: Kind, detail: str = "") -> None:
-    """Write down that it was the operator's doing."""
-    activity.record(user.user_id, kind, OPERATOR, detail)
-    log.event(kind.value, user=user.user_id, by="operator", detail=detail)
+def done(user: Row[Any], kind: Kind | None = None) -> None:
+    """End the user's sessions, write down that it was the operator's doing, commit, and mail the owner."""
+    kinds = [Kind.SESSION_ENDED] * len(sessions.revoke_of(user.user_id)) + ([kind] if kind else [])
+    for each in kinds:
+        activity.record(user.user_id, each, OPERATOR)
+    db.session.commit()
+    for each in kinds:
+        log.event(each.value, user=user.user_id, by="operator")
+    if kind:
+        mailer.notify(user.email, kind.value, client=OPERATOR, time=now())
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -91,16 +99,10 @@ def list_users() -> None:
     keys = select(func.count()).where(Passkey.user_id == User.id).scalar_subquery()
     seen = select(func.max(Session.seen_at)).where(Session.user_id == User.id).scalar_subquery()
     found = run(select(User, keys.label("keys"), seen.label("seen")).order_by(User.email)).all()
-    rows = [
-        (
-            user.email,
-            minute(user.created_at),
-            user.keys,
-            minute(user.seen),
-            " ".join(filter(None, ["disabled" * user.is_disabled, "requires-passkey" * user.requires_passkey])),
-        )
-        for user in found
-    ]
+    rows = []
+    for user in found:
+        state = " ".join(filter(None, ["disabled" * user.is_disabled, "requires-passkey" * user.requires_passkey]))
+        rows.append((user.email, minute(user.created_at), user.keys, minute(user.seen), state))
     for invitation in run(select(Invitation).order_by(Invitation.email)):
         rows.append((invitation.email, minute(invitation.created_at), 0, "-", "invited"))
     table(("EMAIL", "SINCE (UTC)", "PASSKEYS", "LAST SEEN", "STATE"), rows)
@@ -112,8 +114,11 @@ def list_users() -> None:
 def invite(email: str) -> None:
     """Let EMAIL sign up where FLASK_SIGN_UP=invite, and tell them by mail; or tell them again."""
     email = canonical(email)
-    invitations.invite(email)
+    if accounts.find(email):
+        raise Refusal("has_account")
+    # Nobody's writing is to wait for the mail server.
     mailer.send("notice", email, kind="invitation", client=OPERATOR, time=now())
+    invitations.invite(email)
     click.echo(f"{email} is invited.")
 
 
@@ -124,7 +129,7 @@ def disable(email: str) -> None:
     """Let nobody sign in to EMAIL's account; whoever is, is signed out."""
     user = find(email)
     accounts.disable(user.user_id)
-    note(user, Kind.DISABLED)
+    done(user, Kind.DISABLED)
     click.echo(f"{user.email} is disabled, and signed out.")
 
 
@@ -135,7 +140,7 @@ def enable(email: str) -> None:
     """Let EMAIL sign in again."""
     user = find(email)
     accounts.disable(user.user_id, False)
-    note(user, Kind.ENABLED)
+    done(user, Kind.ENABLED)
     click.echo(f"{user.email} is enabled.")
 
 
@@ -145,7 +150,7 @@ def enable(email: str) -> None:
 @plainly
 def delete(email: str, yes: bool) -> None:
     """Delete EMAIL's account with all that belongs to it, or its invitation."""
-    if invitations.withdraw(canonical(email)):
+    if not accounts.find(canonical(email)) and invitations.withdraw(canonical(email)):
         click.echo(f"The invitation of {email} is withdrawn.")
         return
     user = find(email)
@@ -172,9 +177,7 @@ def reset_passkeys(email: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove all passkeys and recovery codes of {user.email}, and sign out everywhere?", abort=True)
     second_step.reset(user.user_id)
-    note(user, Kind.PASSKEYS_RESET)
-    db.session.commit()
-    mailer.notify(user.email, "passkeys_reset", client=OPERATOR, time=now())
+    done(user, Kind.PASSKEYS_RESET)
     click.echo(f"{user.email} can sign in by link again.")
 
 
@@ -184,10 +187,8 @@ def reset_passkeys(email: str, yes: bool) -> None:
 def sign_out(email: str) -> None:
     """End all of EMAIL's sessions."""
     user = find(email)
-    browsers = sessions.revoke_of(user.user_id)
-    for browser in browsers:
-        note(user, Kind.SESSION_ENDED, browser)
-    click.echo(f"{user.email} is signed out of {len(browsers)} browsers.")
+    done(user)
+    click.echo(f"{user.email} is signed out everywhere.")
 
 
 @passkeys.command("list")

@@ -6,6 +6,7 @@ says what to change.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -94,7 +95,9 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
         config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
     else:
         _refuse_unsafe(config)
-    config["SQLALCHEMY_DATABASE_URI"] = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
+    uri = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
+    # As hosts write it; the driver is psycopg 3.
+    config["SQLALCHEMY_DATABASE_URI"] = re.sub("^postgres(ql)?://", "postgresql+psycopg://", uri)
     # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
     config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
 

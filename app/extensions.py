@@ -27,7 +27,13 @@ class Base(DeclarativeBase):
 
 db = SQLAlchemy(model_class=Base)
 
-login_manager = LoginManager()
+
+class _LoginManager(LoginManager):  # type: ignore[misc]
+    def _load_user_from_remember_cookie(self, cookie: str) -> None:
+        """There is no such cookie here: a session lasts by its row, and that is the only way to be signed in."""
+
+
+login_manager = _LoginManager()
 # It would sign people out when their address or browser version changes.
 login_manager.session_protection = None
 # It hashes both on every request even so.
@@ -64,5 +70,5 @@ def insertion(model: type[Base], dialect: str) -> Any:
 @cache
 def _insertion_if_absent(model: type[Base], dialect: str) -> Insert:
     # Making a statement costs more than running it.
-    statement: Insert = insertion(model, dialect).on_conflict_do_nothing()
+    statement: Insert = insertion(model, dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return statement

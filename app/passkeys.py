@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Row, bindparam, delete, select, update
 
 from app import accounts, ceremonies, single_use
@@ -45,7 +46,9 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
 
 def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     """Return creation options as JSON text for one more passkey of this user's, who has these; "" where it takes fresh
-    proof first, so that none is made on the device and then refused."""
+    proof first, so that none is made on the device and then refused, or the site has passkeys turned off."""
+    if not current_app.config["PASSKEYS_ENABLED"]:
+        return ""
     # A recovery code that opened the session is proof until a passkey has been added: it may have been the last.
     is_recovering = user.method == RECOVERY_CODE and not any(own.created_at > user.created_at for own in passkeys)
     if not (user.is_proven or is_recovering):
@@ -91,7 +94,9 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
 
 
 def begin_authentication(browser: str) -> str:
-    """Return request options as JSON text, for whoever sits at this browser."""
+    """Return request options as JSON text, for whoever sits at this browser; "" where passkeys are turned off."""
+    if not current_app.config["PASSKEYS_ENABLED"]:
+        return ""
     return ceremonies.request_options(single_use.issue(ceremonies.AUTHENTICATION, browser=browser))
 
 
@@ -114,7 +119,10 @@ def finish_authentication(browser: str, response: str, email: str = "") -> tuple
 
 
 def begin_confirmation(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
-    """Return request options as JSON text, for this session's user to prove themselves again with one of these."""
+    """Return request options as JSON text, for this session's user to prove themselves again with one of these; ""
+    where there is none, or passkeys are turned off."""
+    if not passkeys or not current_app.config["PASSKEYS_ENABLED"]:
+        return ""
     challenge = single_use.issue(ceremonies.CONFIRMATION, session=user.session_id)
     return ceremonies.request_options(challenge, _descriptors(passkeys))
 
@@ -149,7 +157,8 @@ def rename(user: SignedIn, passkey_id: int, name: str) -> str | None:
 def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
     """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns it, if there was
     one. Raises Refusal `last_passkey` where the account requires one, and has no other."""
-    if accounts.hold(user.id) and [passkey.id for passkey in of(user)] == [passkey_id]:
+    held = accounts.hold_by_session(user)
+    if held and held.requires_passkey and [passkey.id for passkey in of(user)] == [passkey_id]:
         raise Refusal("last_passkey")
     own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
     return run(own.returning(*_passkeys.c)).first()

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 
-from app import accounts, codes
+from app import codes
 from app.extensions import run
 from app.models import RecoveryCode
 from app.refusals import Refusal
@@ -16,9 +16,10 @@ LENGTH = 16
 
 
 def make(user_id: int) -> list[str]:
-    """Return ten new codes. They can be shown this once only, and the old ones are worth nothing from now on."""
-    # Two who do this at once: the second's ten are the ones, not twenty.
-    accounts.hold(user_id)
+    """Return ten new codes. They can be shown this once only, and the old ones are worth nothing from now on.
+
+    The caller holds the account, or two who do this at once would leave it twenty.
+    """
     run(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     made = [codes.at_random(LENGTH) for _ in range(COUNT)]
     run(insert(RecoveryCode).values([{"user_id": user_id, "digest": _digest(code)} for code in made]))

@@ -118,9 +118,9 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
     return run(OF_USER, user=user.id, **_limits()).all()
 
 
-def end(id: str) -> None:
-    """End the session, if it lives, in the caller's transaction."""
-    run(END, session=id)
+def end(id: str) -> bool:
+    """End the session, in the caller's transaction; return whether there was one."""
+    return bool(run(END, session=id).rowcount)
 
 
 def revoke(user: SignedIn, **which: Any) -> Sequence[str]:

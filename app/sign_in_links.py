@@ -125,7 +125,7 @@ def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
     )
     if is_new:
         invitations.withdraw(request.email)
-    user = accounts.find(request.email)
+    user = accounts.find(request.email, and_wait=True)
     if not user or user.is_disabled:
         raise Refusal("account_disabled")
     return user, request, is_new

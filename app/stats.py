@@ -17,6 +17,9 @@ from app.models import Activity
 
 ACCEPTED = (Kind.SIGNED_IN, Kind.CONFIRMED, Kind.PASSKEY_ADDED)
 
+# What is refused of these has no row, because a known address could be told by it.
+BY_MAIL = ("link", "code")
+
 
 @dataclass
 class Figures:
@@ -34,11 +37,11 @@ class Figures:
             self.sign_ins[detail] += 1
         if kind.endswith("_refused"):
             self.refusals[detail] += 1
-        self.accepted += kind in ACCEPTED
+        self.accepted += kind in ACCEPTED and not (kind == Kind.SIGNED_IN and detail in BY_MAIL)
 
     @property
     def success(self) -> float | None:
-        """The share of all answers (signing in, confirming, adding a passkey) that was accepted; None without any."""
+        """The share of the answers that was accepted, of passkeys, recovery codes and proofs; None without any."""
         answers = self.accepted + self.refusals.total()
         return self.accepted / answers if answers else None
 

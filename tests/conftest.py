@@ -6,7 +6,6 @@ posted is what the page's form would post.
 
 import json
 import logging
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,7 +26,7 @@ from werkzeug.test import TestResponse
 from app import create_app, log
 from app.extensions import db
 from app.models import SpentToken
-from tests import mails
+from tests import databases, mails
 from tests.authenticator import Authenticator
 from tests.mails import Mail
 
@@ -46,16 +45,17 @@ def _need_not_survive_a_power_cut(connection: object, _record: object) -> None:
 
 
 @pytest.fixture(scope="session")
-def empty_database(tmp_path_factory) -> Path:
-    """A database that the migrations have made, to be copied: they run once."""
+def empty_database(tmp_path_factory) -> Iterator[Path]:
+    """The instance folder of a database that the migrations have made, to be copied: they run once."""
     instance = tmp_path_factory.mktemp("empty-database")
-    app = create_app(environ={}, instance_path=str(instance))
+    app = create_app(environ=databases.make(instance), instance_path=str(instance))
     Migrate(app, db, directory=str(ROOT / "migrations"))
     with app.app_context():
         upgrade()
         # Closing the last connection moves all of it into one file.
         db.engine.dispose()
-    return instance / "latchkey.db"
+    yield instance
+    databases.drop(instance)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +74,7 @@ def make_app(empty_database, compiled_templates, tmp_path_factory) -> Iterator[C
 
     def make(**environ: str) -> Flask:
         instance = tmp_path_factory.mktemp("instance")
-        shutil.copy(empty_database, instance)
+        environ = databases.copy(empty_database, instance) | environ
         app = create_app(environ=environ, instance_path=str(instance))
         app.jinja_env.bytecode_cache = compiled_templates
         apps.append(app)
@@ -84,6 +84,7 @@ def make_app(empty_database, compiled_templates, tmp_path_factory) -> Iterator[C
     for app in apps:
         with app.app_context():
             db.engine.dispose()
+        databases.drop(Path(app.instance_path))
 
 
 @pytest.fixture

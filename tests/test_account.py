@@ -102,6 +102,12 @@ def test_a_passkey_is_named_when_it_is_made(ada, app):
     assert rows(app, Passkey)[-1].name == "My key"
 
 
+@pytest.mark.parametrize("number", [2**31, 2**63, 2**64, 9**40])
+def test_a_number_that_no_passkey_has_is_not_there(ada, unchanged, number):
+    with unchanged():
+        expect(ada.post(f"/account/passkeys/{number}/remove"), 404)
+
+
 @pytest.mark.parametrize("action", ["rename", "remove"])
 def test_somebody_elses_passkey_is_not_there(ada, eve, unchanged, action):
     with unchanged():
@@ -271,6 +277,19 @@ def options_of_refusal(response):
     return json.loads(parse(response).find(".//passkey-sign-in").attrib["options"])
 
 
+def test_a_proof_is_used_up_where_nothing_is_found_to_do(ada, later, reasons):
+    page = ada.post("/account/confirm", {"mail": "code"})
+    form = {"proof": re.search(r'name="proof" value="([^"]+)"', page.text)[1], "code": ada.read_code(ADA)}
+    expect(ada.post("/account/passkeys/999/remove", form), 404)
+    expect(ada.post("/account/confirm", form), 403)
+    assert reasons == ["not_found", "already_used"]
+
+
+def test_the_page_repeats_no_more_than_a_form_has(ada, later):
+    response = ada.post("/account/delete", {f"field{number}": "" for number in range(1000)})
+    assert len(expect(response, 403).data) < 20_000
+
+
 # Sessions.
 
 
@@ -359,12 +378,29 @@ def test_the_address_is_changed_by_a_code(ada, app, phone):
     assert len(rows(app, User)) == 2
 
 
+def test_a_change_that_was_begun_before_another_is_off(ada, app, reasons):
+    ada.post("/account/email", {"email": GRACE})
+    tab, code = ada.twin(), ada.read_code(GRACE)
+    ada.post("/account/email", {"email": "countess@example.org"})
+    expect(ada.post("/account/email", {"code": ada.read_code("countess@example.org")}), 303)
+    expect(tab.post("/account/email", {"code": code}), 400)
+    assert reasons == ["bound_to_another_from"]
+
+
+def test_what_one_account_has_begun_the_next_does_not_see(ada):
+    ada.post("/account/email", {"email": GRACE})
+    assert GRACE in ada.get("/account/email").text
+    ada.sign_out()
+    ada.sign_in_by_link("eve@example.org")
+    assert GRACE not in ada.get("/account/email").text
+
+
 def test_a_code_changes_the_address_once(ada, reasons):
     ada.post("/account/email", {"email": GRACE})
     tab, code = ada.twin(), ada.read_code(GRACE)
     expect(ada.post("/account/email", {"code": code}), 303)
     expect(tab.post("/account/email", {"code": code}), 400)
-    assert reasons == ["already_used"]
+    assert reasons == ["bound_to_another_from"]
 
 
 def test_an_address_that_has_an_account_gets_word_and_the_page_looks_the_same(ada, eve, app, unchanged):

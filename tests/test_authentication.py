@@ -183,7 +183,7 @@ def test_a_counter_that_goes_on_is_kept(visitor, security_key, app, events):
 @pytest.mark.parametrize("sign_count", [5, 4, 0])
 def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, app, events, sign_count):
     visitor.sign_in_by_passkey(security_key, sign_count=sign_count)
-    assert ("counter_went_back", {"user": 1, "detail": the_passkey(app).name}) in events
+    assert ("counter_went_back", {"user": 1}) in events
     assert mails.notices(app)[0] == ("ada@example.org", "One of your passkeys may have been copied")
     assert visitor.is_signed_in()
     assert the_passkey(app).sign_count == sign_count

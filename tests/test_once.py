@@ -13,6 +13,7 @@ from threading import Barrier
 import pytest
 
 from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect
 
 CROWD = 32
 
@@ -187,6 +188,42 @@ def test_of_the_last_two_passkeys_one_stays(ada, phone, snapshot):
     assert set(statuses) <= {303, 400, 404}
     assert statuses[303] == 1
     assert sizes(snapshot)["passkeys"] == 1
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/account/delete", "account_deleted"), ("/sign-out", "session_ended")])
+def test_leaving_happens_once(ada, events, path, kind):
+    barrier = Barrier(CROWD)
+
+    def leave(_: int) -> int:
+        tab = ada.twin()
+        barrier.wait(timeout=30)
+        return tab.post(path).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert set(pool.map(leave, range(CROWD))) <= {303, 401}
+    assert [event.name for event in events if event.name == kind] == [kind]
+
+
+def test_a_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, phone):
+    """Whoever signs in by mail at that moment is either led to the second step, or signed out."""
+    codes = ada.make_recovery_codes()
+    crowd = [Visitor(app) for _ in range(CROWD - 1)]
+    for tab in crowd:
+        tab.ask("ada@example.org")
+        tab.code = tab.read_mail().code
+    barrier = Barrier(CROWD)
+
+    def act(tab) -> None:
+        barrier.wait(timeout=30)
+        if tab is ada:
+            expect(ada.post("/account/require-passkey", {"require": "yes", "kept": codes[0]}), 303)
+        else:
+            expect(tab.post("/sign-in/code", {"code": tab.code}), 303)
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        list(pool.map(act, [*crowd, ada]))
+    assert ada.is_signed_in()
+    assert not any(tab.is_signed_in() for tab in crowd)
 
 
 def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from flask_login import encode_cookie
 
 from app.extensions import db
 from app.models import Passkey
@@ -144,6 +145,21 @@ def test_signing_out_is_no_page(member):
     assert member.alert(response)
     assert response.allow == {"OPTIONS", "POST"}
     assert member.is_signed_in()
+
+
+@pytest.mark.parametrize("value", ["x|é", "x", "|", "1|" + "0" * 128])
+def test_there_is_no_cookie_that_remembers(member, visitor, value):
+    """Flask-Login's own would be a second way to be signed in, and choke on what it can't read."""
+    headers = {"Cookie": f"remember_token={value}"}
+    assert (
+        visitor.app.test_client(use_cookies=False).get("/", base_url=visitor.site_url, headers=headers).status_code
+        == 200
+    )
+    with member.app.test_request_context():
+        session_id = db.session.execute(db.text("SELECT id FROM sessions")).scalar_one()
+        headers = {"Cookie": f"remember_token={encode_cookie(session_id)}"}
+    response = visitor.app.test_client(use_cookies=False).get("/account", base_url=visitor.site_url, headers=headers)
+    assert response.status_code == 303
 
 
 # What the browser is told.

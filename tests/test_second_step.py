@@ -113,6 +113,13 @@ def test_the_code_typed_back_is_not_used_up(ada, app):
     assert count(app, RecoveryCode) == 10
 
 
+def test_a_second_click_changes_nothing(ada, app, unchanged):
+    sent = len(mails.outbox(app))
+    with unchanged():
+        expect(ada.post("/account/require-passkey", {"require": "yes", "kept": ada.codes[0]}), 303)
+    assert len(mails.outbox(app)) == sent
+
+
 def test_it_can_be_turned_off_again(ada, app):
     assert "it takes a passkey or a recovery code, too" in ada.get("/account/require-passkey").text
     expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
@@ -257,6 +264,27 @@ def test_a_token_of_an_account_that_is_gone_is_refused(ada, app, reasons):
     assert reasons == ["account_gone"]
 
 
+def test_a_token_is_worth_nothing_once_the_address_has_changed(ada, app, unchanged, reasons):
+    """Else the old mailbox and a recovery code would sign in, and the page would tell the new address."""
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    expect(ada.post("/account/email", {"email": "new@example.org"}), 303)
+    expect(ada.post("/account/email", {"code": ada.read_code("new@example.org")}), 303)
+    with unchanged():
+        response = expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert "new@example.org" not in response.text
+    assert reasons == ["other_email"]
+
+
+def test_a_passkey_uses_the_token_up(ada, app, phone, reasons):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    expect(other.authenticate(phone.get(other.request_options()), email=ADA, token=token), 303)
+    other.sign_out()
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert reasons == ["already_used"]
+
+
 def test_without_a_token_it_begins_anew(visitor):
     assert expect(visitor.get("/sign-in/second-step"), 303).location == "/sign-in"
 
@@ -301,6 +329,14 @@ def test_a_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, re
     with unchanged():
         expect(visitor.post("/account/confirm", {"proof": proof, "code": code}), 403)
     assert reasons == ["mail_is_not_enough"]
+
+
+def test_a_passkey_is_removed_with_a_recovery_code(ada, app, later):
+    ada.get("/account")
+    ada.post("/account/confirm", {"recovery_code": ada.codes[1]})
+    ada.make_passkey(Authenticator())
+    with time_machine.travel(now() + STALE):
+        expect(ada.post("/account/passkeys/1/remove", {"recovery_code": ada.codes[0]}), 303)
 
 
 @pytest.mark.parametrize(("path", "form"), GUARDED[1:])

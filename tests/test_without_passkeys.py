@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from app.extensions import db
 from tests.conftest import Visitor, expect, options_of, parse, text_of
 from tests.test_protection import paths
 
@@ -24,11 +25,13 @@ def ada(app, make_app, phone, monkeypatch):
     before.make_passkey(phone)
     codes = before.require_passkey()
     options = options_of(before.get("/account/confirm"), "passkey-sign-in")
+    with app.app_context():
+        uri = db.engine.url.render_as_string(hide_password=False)
     after = Visitor(
         make_app(
             FLASK_PASSKEYS_ENABLED="false",
             FLASK_SECRET_KEY=app.config["SECRET_KEY"],
-            FLASK_SQLALCHEMY_DATABASE_URI=f"sqlite:///{app.instance_path}/latchkey.db",
+            FLASK_SQLALCHEMY_DATABASE_URI=uri,
         )
     )
     after.codes, after.options = codes, options

@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import accounts, mailer, signals
+from app import accounts, invitations, mailer, signals
 from app.activity import Kind
 from app.email_addresses import canonical
 from app.extensions import db
@@ -49,21 +49,23 @@ def begin() -> ResponseReturnValue:
                 mailer.send("code", email, purpose="change_email", code=code, account=current_user.email, **values)
     except Refusal as refusal:
         return page(refusal, typed=typed[:254])
-    session["email_change"] = [token, email]
+    session["email_change"] = token
     return redirect(url_for(".show"), 303)
 
 
 def finish() -> ResponseReturnValue:
     """Move the account to the new address, and tell the old one."""
-    token, _ = pending()
     try:
-        old, new = accounts.finish_email_change(current_user, token, request.form.get("code", ""))
+        old, new = accounts.finish_email_change(
+            flow.hold_account(), session.get("email_change", ""), request.form.get("code", "")
+        )
     except Refusal as refusal:
         if "wrong_code" not in refusal.reason:
             session.pop("email_change", None)
         return page(refusal)
+    invitations.withdraw(new)
     session.pop("email_change")
-    flow.record(current_user.id, Kind.EMAIL_CHANGED, f"{old} → {new}")
+    flow.record(current_user.id, Kind.EMAIL_CHANGED, new)
     flow.tell(old, "email_changed", detail=new)
     flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))
     return redirect(url_for("account.show"), 303)
@@ -71,12 +73,8 @@ def finish() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None, typed: str = "") -> ResponseReturnValue:
     """Return the page for the step that this browser is at, with the refusal if there is one."""
+    waiting_for = accounts.pending_email_change(current_user, session.get("email_change", ""))
     # ?again starts anew.
-    waiting_for = "" if "again" in request.args or typed else pending()[1]
+    if "again" in request.args or typed:
+        waiting_for = ""
     return flow.page("account/email.html", refusal, waiting_for=waiting_for, typed=typed)
-
-
-def pending() -> tuple[str, str]:
-    """Return the token and the address that this browser is changing to; two empty strings for none."""
-    token, email = session.get("email_change", ("", ""))
-    return token, email

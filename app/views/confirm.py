@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import ParamSpec
 
-from flask import Blueprint, current_app, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -15,7 +15,7 @@ from app.attempts import CeremonyError
 from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
-from app.sessions import RECOVERY_CODE
+from app.sessions import RECOVERY_CODE, SignedIn
 from app.views import flow
 
 P = ParamSpec("P")
@@ -37,7 +37,7 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
         if "mail" in request.form:
             return mail_code()
         try:
-            proven = prove() or current_user.is_proven
+            proven = prove()
         except TooMany as refusal:
             return page(refusal, proof=request.form.get("proof", ""))
         except CeremonyError as refusal:
@@ -52,35 +52,35 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
 
 
 def prove() -> bool:
-    """Take the proof that the form carries, if it carries one; return whether it did. Raises Refusal."""
+    """Take the proof that the form carries, if it carries one; return whether there is fresh proof. Raises Refusal."""
     transcript = ""
-    if not any(name in request.form for name in PROOF):
-        return False
-    limits.take(proofs=flow.who(current_user.id))
+    if any(name in request.form for name in PROOF):
+        limits.take(proofs=flow.who(current_user.id))
+    user = flow.hold_account()
     if "credential" in request.form:
         method = "passkey"
-        attempt = passkeys.finish_confirmation(current_user, request.form["credential"])
+        attempt = passkeys.finish_confirmation(user, request.form["credential"])
         transcript = attempt.transcript()
         if attempt.counter_went_back:
-            flow.counter_went_back(current_user.id, current_user.email, attempt.found["name"])
-    elif "recovery_code" in request.form and current_user.requires_passkey:
+            flow.counter_went_back(user.id, user.email, attempt.found["name"])
+    elif "recovery_code" in request.form and user.requires_passkey:
         method = RECOVERY_CODE
-        left = recovery_codes.spend(current_user.id, request.form["recovery_code"])
-        flow.recovery_code_used(current_user.id, current_user.email, left)
+        left = recovery_codes.spend(user.id, request.form["recovery_code"])
+        flow.recovery_code_used(user.id, user.email, left)
     elif "proof" in request.form:
         method = "code"
-        refuse_mail()
+        refuse_mail(user)
         codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
     else:
-        return False
-    sessions.prove(current_user)
-    flow.record(current_user.id, Kind.CONFIRMED, method, transcript)
+        return user.is_proven
+    sessions.prove(user)
+    flow.record(user.id, Kind.CONFIRMED, method, transcript)
     return True
 
 
-def refuse_mail() -> None:
+def refuse_mail(user: SignedIn) -> None:
     """Raise Refusal `mail_is_not_enough` where the account requires more than a mailbox."""
-    if current_user.requires_passkey:
+    if user.requires_passkey:
         raise Refusal("mail_is_not_enough")
 
 
@@ -88,7 +88,7 @@ def mail_code() -> ResponseReturnValue:
     """Mail a code, and show where it is typed."""
     proof, code = codes.issue(CODE, **mailbox())
     try:
-        refuse_mail()
+        refuse_mail(current_user)
         with flow.mail_allowance(current_user.email):
             mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
     except Refusal as refusal:
@@ -103,11 +103,11 @@ def mailbox() -> dict[str, str]:
 
 def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue:
     """Return the page that asks for proof, with what was asked in it."""
-    own = passkeys.of(current_user) if current_app.config["PASSKEYS_ENABLED"] else []
     values = {
-        "options": passkeys.begin_confirmation(current_user, own) if own else "",
+        "options": passkeys.begin_confirmation(current_user, passkeys.of(current_user)),
         "proof": proof,
-        "carried": [(name, value) for name, value in request.values.items(multi=True) if name not in PROOF],
+        # No form of ours has more than a few; the page repeats them in each of its own.
+        "carried": [(name, value) for name, value in request.values.items(multi=True) if name not in PROOF][:10],
         "action": request.path,
         "asked_for": request.endpoint,
     }

@@ -4,8 +4,8 @@ from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import IntegrityError, OperationalError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
 from app import log
 from app.extensions import db, login_manager
@@ -26,8 +26,10 @@ def init_app(app: Flask) -> None:
     """Answer every error with a page of ours."""
     app.register_error_handler(MethodNotAllowed, form_only)
     app.register_error_handler(HTTPException, http_error)
-    app.register_error_handler(OperationalError, database_busy)
+    for trouble in (OperationalError, ProgrammingError, InterfaceError):
+        app.register_error_handler(trouble, database_busy)
     app.register_error_handler(IntegrityError, account_gone)
+    app.register_error_handler(DataError, bad_data)
     login_manager.user_loader(find)
     login_manager.unauthorized_handler(unauthorized)
 
@@ -60,12 +62,19 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
     return answer, status, {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
 
 
-def database_busy(error: OperationalError) -> ResponseReturnValue:
-    """The database is locked, away or not as it should be: nothing was changed, and the log says more."""
+def database_busy(error: DBAPIError) -> ResponseReturnValue:
+    """The database is locked, away or not as it should be (each driver has a word of its own for that): nothing was
+    changed, and the log says more."""
     log.failure(route_pattern(), (type(error), error, error.__traceback__))
     db.session.rollback()
     answer, status = problem(503)
     return answer, status, {"Retry-After": str(SECONDS_TO_RETRY)}
+
+
+def bad_data(error: DataError) -> ResponseReturnValue:
+    """Something was sent that no column can hold, such as a NUL to PostgreSQL: nothing was changed."""
+    db.session.rollback()
+    return http_error(BadRequest("bad_data"))
 
 
 def account_gone(error: IntegrityError) -> ResponseReturnValue:

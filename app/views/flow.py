@@ -9,19 +9,21 @@ from hashlib import sha256
 from typing import Any, ParamSpec
 from urllib.parse import urlsplit
 
-from flask import current_app, flash, g, make_response, redirect, render_template, request, session, url_for
+from flask import abort, flash, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_user
 from sqlalchemy import Row
 from werkzeug import Response
+from werkzeug.exceptions import HTTPException
 
-from app import activity, limits, log, mailer, passkeys, second_step, sessions, signals, single_use
+from app import accounts, activity, limits, log, mailer, second_step, sessions, signals, single_use
 from app.activity import Kind
 from app.attempts import Attempt, CeremonyError
 from app.extensions import db
 from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
+from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
 from app.views.protection import route_pattern
@@ -32,15 +34,21 @@ LONGEST_NEXT = 500
 
 
 def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Commit when the view returns, a refusal included (a failed ceremony has spent its challenge), and then log and
-    mail what has happened; when it raises, nothing has."""
+    """Commit when the view returns or aborts, a refusal included (a failed ceremony has spent its challenge), and then
+    log and mail what has happened; when anything else is raised, nothing has."""
 
     @wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-        response = view(*args, **kwargs)
+        refused = None
+        try:
+            response = view(*args, **kwargs)
+        except HTTPException as error:
+            refused = error
         db.session.commit()
         for tell in g.pop("after_commit", ()):
             tell()
+        if refused:
+            raise refused
         return response
 
     return run
@@ -82,7 +90,9 @@ def client() -> activity.Client:
 def record(user_id: int, kind: Kind, detail: str = "", transcript: str = "", began: datetime | None = None) -> None:
     """Write down that this happened to the account, by whoever is at the other end; and log it."""
     activity.record(user_id, kind, client(), detail, transcript, began)
-    after_commit(log.event, kind.value, user=user_id, detail=detail)
+    # Names and addresses are the owner's, and go with the account: the log keeps methods and reasons.
+    told = {} if kind in activity.PERSONAL else {"detail": detail}
+    after_commit(log.event, kind.value, user=user_id, **told)
 
 
 def record_refused(refusal: CeremonyError, kind: Kind, user_id: int | None) -> None:
@@ -128,7 +138,7 @@ def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool
     if not user.requires_passkey:
         return sign_in(user, method, asked.next, is_new, began=asked.began_at)
     session.pop("request", None)
-    record(user.user_id, Kind.SECOND_STEP, method)
+    record(user.user_id, Kind.SECOND_STEP, method, began=asked.began_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), asked.next)), 303)
 
 
@@ -172,9 +182,10 @@ def recovery_code_used(user_id: int, email: str, left: int) -> None:
     say("recovery_code_used", left=left)
 
 
-def request_options() -> str:
-    """Return request options for this browser; none where the site has passkeys turned off."""
-    return passkeys.begin_authentication(this_browser()) if current_app.config["PASSKEYS_ENABLED"] else ""
+def hold_account() -> SignedIn:
+    """Keep whoever else changes the visitor's ways in waiting until the transaction ends, and return what is true of
+    the visitor by now. Aborts with 401 where the session was ended in the meantime."""
+    return accounts.hold_by_session(current_user) or abort(401, "session_ended")
 
 
 def tick(step: str) -> None:

@@ -25,7 +25,7 @@ def create() -> ResponseReturnValue:
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),))
         passkey, attempt = passkeys.finish_registration(
-            current_user, request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
+            flow.hold_account(), request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
     except Refusal as refusal:
         if isinstance(refusal, CeremonyError):
@@ -50,7 +50,7 @@ def creation_options() -> str:
     return passkeys.begin_registration(current_user, passkeys.of(current_user))
 
 
-@blueprint.post("/<int:passkey_id>/rename")
+@blueprint.post("/<int(max=2147483647):passkey_id>/rename")
 @login_required
 @flow.one_transaction
 def rename(passkey_id: int) -> ResponseReturnValue:
@@ -65,7 +65,7 @@ def rename(passkey_id: int) -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
-@blueprint.post("/<int:passkey_id>/remove")
+@blueprint.post("/<int(max=2147483647):passkey_id>/remove")
 @login_required
 @flow.one_transaction
 @confirm.fresh_proof

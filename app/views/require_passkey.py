@@ -25,15 +25,17 @@ def show() -> ResponseReturnValue:
 @confirm.fresh_proof
 def change() -> ResponseReturnValue:
     """Turn it on, with a recovery code typed back, or off."""
-    if request.form.get("require") == "no":
-        second_step.stop_requiring(current_user.id)
-        note(Kind.PASSKEY_NOT_REQUIRED)
-    else:
-        try:
-            flow.record_ended(second_step.require_passkey(current_user, request.form.get("kept", "")))
-        except Refusal as refusal:
-            return page(refusal)
-        note(Kind.PASSKEY_REQUIRED)
+    wanted = request.form.get("require") == "yes"
+    # A second click finds it done.
+    if wanted != flow.hold_account().requires_passkey:
+        if wanted:
+            try:
+                flow.record_ended(second_step.require_passkey(current_user, request.form.get("kept", "")))
+            except Refusal as refusal:
+                return page(refusal)
+        else:
+            second_step.stop_requiring(current_user.id)
+        note(Kind.PASSKEY_REQUIRED if wanted else Kind.PASSKEY_NOT_REQUIRED)
     return redirect(url_for("account.show"), 303)
 
 

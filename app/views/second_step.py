@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import Row
 
-from app import limits, second_step
+from app import limits, passkeys, second_step
 from app.activity import Kind
 from app.limits import TooMany
 from app.refusals import Refusal
@@ -37,8 +37,9 @@ def page(refusal: Refusal | None = None) -> ResponseReturnValue:
 
 def page_for(token: Token, user: Row[Any], refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the page for an opened token, with the refusal if there is one."""
+    options = passkeys.begin_authentication(flow.this_browser())
     values = {"email": user.email, "next": token.claims["next"], "token": request.values["token"]}
-    return flow.page("sign_in/second_step.html", refusal, options=flow.request_options(), **values)
+    return flow.page("sign_in/second_step.html", refusal, options=options, **values)
 
 
 def opened() -> tuple[Token, Row[Any]]:

@@ -11,6 +11,7 @@ from app.email_addresses import canonical
 from app.extensions import db
 from app.limits import TooMany
 from app.models import now
+from app.passkeys import begin_authentication
 from app.refusals import Refusal
 from app.views import flow
 
@@ -31,7 +32,7 @@ def show() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
     """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
-    values = {"email": "", "next": ""} | values | {"options": flow.request_options()}
+    values = {"email": "", "next": ""} | values | {"options": begin_authentication(flow.this_browser())}
     return flow.page("sign_in/show.html", refusal, **values)
 
 

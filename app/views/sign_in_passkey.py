@@ -1,13 +1,17 @@
 """Signing in with a passkey: one form, one POST."""
 
+from contextlib import suppress
+
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from app import limits, passkeys
+from app import limits, passkeys, second_step
 from app.activity import Kind
 from app.attempts import CeremonyError
+from app.email_addresses import canonical
 from app.refusals import Refusal
-from app.views import flow, second_step, sign_in
+from app.views import flow, sign_in
+from app.views import second_step as page
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
 
@@ -17,7 +21,9 @@ blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey"
 def use() -> ResponseReturnValue:
     """Sign in with what the authenticator answered, to the account of the address, if one was typed."""
     next = flow.next_page(request.form.get("next"))
-    email = request.form.get("email", "").strip().lower()
+    email = request.form.get("email", "").strip()
+    with suppress(Refusal):  # what is no address is no account's
+        email = canonical(email)
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),))
         passkey, attempt = passkeys.finish_authentication(
@@ -27,8 +33,11 @@ def use() -> ResponseReturnValue:
         if isinstance(refusal, CeremonyError):
             flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, refusal.attempt.user_id)
         if "token" in request.form:
-            return second_step.page(refusal)
+            return page.page(refusal)
         return sign_in.page(refusal, email=email[:254], next=next)
+    if "token" in request.form:
+        with suppress(Refusal):  # used up or too late: the passkey is enough
+            second_step.close(page.opened()[0])
     if attempt.counter_went_back:
         flow.counter_went_back(passkey.user_id, passkey.email, passkey.name)
     flow.tick("return")

@@ -16,8 +16,8 @@ blueprint = Blueprint("sign_out", __name__)
 def sign_out() -> ResponseReturnValue:
     """End this browser's session: its cookie, kept by whomever, is worth nothing from now on."""
     if current_user.is_authenticated:
-        flow.record(current_user.id, Kind.SESSION_ENDED, flow.client().browser)
-        sessions.end(current_user.get_id())
+        if sessions.end(current_user.get_id()):
+            flow.record(current_user.id, Kind.SESSION_ENDED)
         logout_user()
         flow.tick("leave")
     return redirect(url_for("home.show"), 303)

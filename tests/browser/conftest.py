@@ -4,7 +4,6 @@ Every page is watched: an error in a script, a violation of the Content-Security
 an answer that should not be fails the test that met it.
 """
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ from werkzeug.serving import make_server
 
 from app import create_app
 from app.extensions import db
+from tests import databases
 from tests.browser import chrome
 from tests.browser.visitor import Visitor
 
@@ -160,16 +160,16 @@ def stranger(new_visitor) -> Visitor:
 class Enrolled(NamedTuple):
     """What somebody has who has been through the flow once: rows here, passkeys on their device."""
 
-    database: Path
+    instance: Path
     credentials: list[dict]
 
 
 @pytest.fixture(scope="session")
-def enrolled(browser, server, empty_database, tmp_path_factory) -> Enrolled:
+def enrolled(browser, server, empty_database, tmp_path_factory) -> Iterator[Enrolled]:
     """The start of many stories, told once."""
     instance = tmp_path_factory.mktemp("enrolled")
-    shutil.copy(empty_database, instance)
-    server.app = create_app(environ={"FLASK_SITE_URL": server.url}, instance_path=str(instance))
+    environ = databases.copy(empty_database, instance) | {"FLASK_SITE_URL": server.url}
+    server.app = create_app(environ=environ, instance_path=str(instance))
     context = browser.new_context(base_url=server.url)
     visitor = Visitor(context.new_page(), server.app)
     visitor.sign_in_by_link()
@@ -180,12 +180,13 @@ def enrolled(browser, server, empty_database, tmp_path_factory) -> Enrolled:
     with server.app.app_context():
         # Closing the last connection moves all of it into one file.
         db.engine.dispose()
-    return Enrolled(instance / "latchkey.db", credentials)
+    yield Enrolled(instance, credentials)
+    databases.drop(instance)
 
 
 @pytest.fixture
 def owner(enrolled, app, visitor) -> Visitor:
     """Somebody who has an account and a passkey, and is signed out."""
-    shutil.copy(enrolled.database, app.instance_path)
+    databases.copy(enrolled.instance, Path(app.instance_path))
     visitor.device.hold(enrolled.credentials)
     return visitor

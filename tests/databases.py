@@ -1,0 +1,63 @@
+"""The databases that the tests run on: SQLite files, or databases on the PostgreSQL server of TEST_POSTGRES.
+
+Making one by migrations takes a second, so that is done once; every site gets a copy.
+"""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+# The URI of a database on the server, such as postgresql://postgres@/postgres?host=/tmp/socket; none means SQLite.
+SERVER = os.environ.get("TEST_POSTGRES", "")
+
+Environ = dict[str, str]
+
+
+def at(instance: Path) -> Environ:
+    """Return the settings for a database that belongs to this instance folder, and need not be there yet."""
+    return {"FLASK_SQLALCHEMY_DATABASE_URI": _uri(_name(instance))} if SERVER else {}
+
+
+def make(instance: Path) -> Environ:
+    """Make it, without tables; return the settings for it."""
+    if SERVER:
+        _run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_name(instance))))
+    return at(instance)
+
+
+def copy(source: Path, instance: Path) -> Environ:
+    """Make it a copy of another, which nobody is connected to, whatever it was; return the settings for it."""
+    if SERVER:
+        drop(instance)
+        statement = "CREATE DATABASE {} TEMPLATE {}"
+        _run(sql.SQL(statement).format(sql.Identifier(_name(instance)), sql.Identifier(_name(source))))
+    else:
+        shutil.copy(source / "latchkey.db", instance)
+    return at(instance)
+
+
+def drop(instance: Path) -> None:
+    """Remove it, and whoever is connected to it."""
+    if SERVER:
+        _run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_name(instance))))
+
+
+def _name(instance: Path) -> str:
+    marker = Path(instance) / "database-name"
+    if not marker.exists():
+        marker.write_text(f"latchkey_{secrets.token_hex(8)}")
+    return marker.read_text()
+
+
+def _uri(name: str) -> str:
+    server, _, options = SERVER.partition("?")
+    return f"{server.rpartition('/')[0]}/{name}?{options}"
+
+
+def _run(statement: sql.Composed) -> None:
+    with psycopg.connect(SERVER, autocommit=True) as connection:
+        connection.execute(statement)
