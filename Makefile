@@ -3,10 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run dev test check bench lock clean
+.PHONY: help run dev test test-postgres check bench lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /:/' | awk -F: '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 run: .venv/run ## set everything up and serve the site (FLASK_SITE_URL, default http://localhost:8000)
 	@$(BIN)/python -m gunicorn wsgi:app
@@ -23,6 +23,9 @@ check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
+
+test-postgres: .venv/dev ## run every test on PostgreSQL 15 or newer, on a private server
+	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(TESTS)
 
 bench: .venv/dev ## measure the site against the bare reference
 	@$(BIN)/python -m bench

@@ -41,10 +41,27 @@ loglevel = "warning"
 
 def on_starting(server) -> None:
     """Bring an SQLite database up to date, in a process of its own: Alembic would stay in memory."""
+    _refuse_taken_port()
     if (os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI") or "sqlite").startswith("sqlite"):
         upgrade = subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
         if upgrade.returncode:
             sys.exit(upgrade.returncode)
+
+
+def _refuse_taken_port() -> None:
+    """Say it in a sentence, not in five rounds of errors."""
+    for address in bind:
+        host, _, port = address.rpartition(":")
+        family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host.strip("[]"), int(port)))
+            except OSError as error:
+                sys.exit(
+                    f"Latchkey can't serve at {address}: {error.strerror}. "
+                    "Try FLASK_SITE_URL=http://localhost:9123 make run."
+                )
 
 
 def when_ready(server) -> None:

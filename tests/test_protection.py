@@ -1,6 +1,7 @@
 """What holds for every page: the tests walk over all routes, so that a new one is protected or told of here."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -202,7 +203,7 @@ def test_the_sign_in_page_may_come_back_by_the_back_button(visitor):
 
 def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
     visitor.ask("ada@example.org")
-    [link] = [word.split('"')[1] for word in visitor.get("/dev/mail/").text.split() if '"/dev/mail/' in word]
+    [link] = re.findall(r'"(/dev/mail/[^"]+)"', visitor.get("/dev/mail/").text)
     policy = expect(visitor.get(f"{link}/html"), 200).headers["Content-Security-Policy"].split("; ")
     assert policy[:2] == ["default-src 'none'", "style-src 'unsafe-inline'"]
     assert policy[3] == "sandbox allow-top-navigation-by-user-activation"

@@ -90,7 +90,8 @@ def mail_code() -> ResponseReturnValue:
     try:
         refuse_mail(current_user)
         with flow.mail_allowance(current_user.email):
-            mailer.send("code", current_user.email, purpose="confirm", code=code, client=flow.client(), time=now())
+            values = {"code": code, "asked_for": request.endpoint, "client": flow.client(), "time": now()}
+            mailer.send("code", current_user.email, purpose="confirm", **values)
     except Refusal as refusal:
         return page(refusal)
     return page(proof=proof)
