@@ -45,6 +45,7 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
     app = Site(
         __name__,
         root_path=str(ROOT),
+        static_folder=None,
         instance_path=instance_path or str(ROOT / "instance"),
     )
     configure(app.config, app.instance_path, environ)

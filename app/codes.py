@@ -18,8 +18,11 @@ LENGTH = 8
 
 def code_for(purpose: single_use.Purpose, id: str) -> str:
     """Return the code, such as `CDFG-HJKM`, that belongs to the token or request of this id."""
-    key = current_app.config["SECRET_KEY"].encode()
-    number = int.from_bytes(hmac.digest(key, f"latchkey.code.{purpose.name}.{id}".encode(), sha256))
+    return _derive(current_app.config["SECRET_KEY"], purpose, id)
+
+
+def _derive(key: str, purpose: single_use.Purpose, id: str) -> str:
+    number = int.from_bytes(hmac.digest(key.encode(), f"latchkey.code.{purpose.name}.{id}".encode(), sha256))
     letters = ""
     for _ in range(LENGTH):
         number, place = divmod(number, len(ALPHABET))
@@ -48,7 +51,9 @@ def check(purpose: single_use.Purpose, id: str, typed: str, expires_at: datetime
     Raises Refusal `wrong_code`, which spends nothing; from the sixth on TooMany `too_many_wrong_codes`, and with the
     tenth what it belongs to is dead.
     """
-    if not hmac.compare_digest(letters_of(typed).encode(), letters_of(code_for(purpose, id)).encode()):
+    # A mail in flight may have been sent before the key was changed.
+    codes = [letters_of(_derive(key, purpose, id)).encode() for key in current_app.config["SECRET_KEYS"]]
+    if not any(hmac.compare_digest(letters_of(typed).encode(), code) for code in codes):
         count = limits.wrong_code(id)
         if count == limits.LAST_WRONG_CODE:
             single_use.spend(id, expires_at)

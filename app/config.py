@@ -23,6 +23,8 @@ DEFAULTS = {
     "SITE_URL": "http://localhost:8000",
     "SITE_NAME": "Latchkey",
     "SECRET_KEY": "",
+    # Earlier keys, separated by commas: what they signed stays good.
+    "SECRET_KEY_FALLBACKS": "",
     "SQLALCHEMY_DATABASE_URI": "",
     "MAIL_SERVER": "",
     "MAIL_PORT": 587,
@@ -95,6 +97,9 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
         config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
     else:
         _refuse_unsafe(config)
+    config["SECRET_KEY_FALLBACKS"] = _words(config["SECRET_KEY_FALLBACKS"])
+    # As itsdangerous wants them: the last one signs.
+    config["SECRET_KEYS"] = (*config["SECRET_KEY_FALLBACKS"], config["SECRET_KEY"])
     uri = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
     # As hosts write it; the driver is psycopg 3.
     config["SQLALCHEMY_DATABASE_URI"] = re.sub("^postgres(ql)?://", "postgresql+psycopg://", uri)
@@ -138,6 +143,10 @@ def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
             config[key] = _number(name, text, least=0 if key == "PROXIES" else 1)
         else:
             config[key] = text
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _boolean(name: str, text: str) -> bool:
@@ -185,11 +194,16 @@ def _refuse_unsafe(config: Config) -> None:
         raise ConfigurationError(f"{where} is not https: set FLASK_SITE_URL to the https:// URL that visitors use.")
     if config["DEBUG"]:
         raise ConfigurationError(f"Debugging is on for {where}: unset FLASK_DEBUG.")
-    if len(config["SECRET_KEY"]) < SHORTEST_SECRET_KEY or len(set(config["SECRET_KEY"])) < 10:
-        raise ConfigurationError(
-            f"{where} needs a secret key of at least {SHORTEST_SECRET_KEY} random characters: set FLASK_SECRET_KEY to "
-            "what `python -c 'import secrets; print(secrets.token_hex(32))'` prints."
-        )
+    keys = {
+        "FLASK_SECRET_KEY": [config["SECRET_KEY"]],
+        "FLASK_SECRET_KEY_FALLBACKS": _words(config["SECRET_KEY_FALLBACKS"]),
+    }
+    for name, values in keys.items():
+        if not all(len(key) >= SHORTEST_SECRET_KEY and len(set(key)) >= 10 for key in values):
+            raise ConfigurationError(
+                f"{where} needs a secret key of at least {SHORTEST_SECRET_KEY} random characters: set {name} to what "
+                "`python -c 'import secrets; print(secrets.token_hex(32))'` prints."
+            )
     if not config["MAIL_SERVER"]:
         raise ConfigurationError(f"{where} can't send mail: set FLASK_MAIL_SERVER to your SMTP server.")
     if not config["MAIL_USE_TLS"]:

@@ -29,8 +29,13 @@ db = SQLAlchemy(model_class=Base)
 
 
 class _LoginManager(LoginManager):  # type: ignore[misc]
+    """Without the cookie that remembers: a session lasts by its row, and that is the only way to be signed in."""
+
     def _load_user_from_remember_cookie(self, cookie: str) -> None:
-        """There is no such cookie here: a session lasts by its row, and that is the only way to be signed in."""
+        return None
+
+    def _update_remember_cookie(self, response: Any) -> Any:
+        return response
 
 
 login_manager = _LoginManager()

@@ -5,10 +5,14 @@ import json
 import logging
 import os
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 logger = logging.getLogger("latchkey")
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""By which the lines of one request are known to belong together."""
 
 
 class JsonFormatter(logging.Formatter):
@@ -19,6 +23,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
+            **({"request": request_id.get()} if request_id.get() else {}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:

@@ -116,11 +116,11 @@ def sweep() -> int:
 
 
 def _serializer(purpose: Purpose) -> URLSafeTimedSerializer:
-    return _serializer_for(current_app.config["SECRET_KEY"], purpose.name)
+    return _serializer_for(current_app.config["SECRET_KEYS"], purpose.name)
 
 
 @cache
-def _serializer_for(secret_key: str, purpose: str) -> URLSafeTimedSerializer:
+def _serializer_for(secret_keys: tuple[str, ...], purpose: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(
-        secret_key, salt=f"latchkey.{purpose}", signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
+        secret_keys, salt=f"latchkey.{purpose}", signer_kwargs={"digest_method": sha256, "key_derivation": "hmac"}
     )

@@ -93,6 +93,7 @@ def test_a_request_is_logged_by_its_route(visitor, lines):
 def test_a_refusal_is_logged_with_its_reason(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [refused] = [line for line in read(lines) if line["event"] == "refused"]
+    assert len(refused.pop("request")) == 16
     assert refused | {"time": ""} == {
         "time": "",
         "level": "info",
@@ -143,3 +144,10 @@ def test_a_signed_in_visitor_gets_that_page_too(app, lines):
     assert visitor.alert(response)
     assert "Content-Security-Policy" in response.headers
     assert "secret" not in lines.getvalue()
+
+
+def test_the_lines_of_one_request_belong_together(visitor, lines):
+    visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    visitor.get("/")
+    first, second, third = [line["request"] for line in read(lines)]
+    assert first == second != third

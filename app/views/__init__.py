@@ -21,6 +21,7 @@ from app.views import (
     sign_in_link,
     sign_in_passkey,
     sign_out,
+    static_files,
     templating,
 )
 from app.views.protection import route_pattern
@@ -33,6 +34,7 @@ def init_app(app: Flask) -> None:
     protection.init_app(app)
     errors.init_app(app)
     templating.init_app(app)
+    static_files.init_app(app)
     sign_in_pages = (sign_in, sign_in_link, second_step, sign_out)
     account_pages = (account, confirm, sessions, activity, change_email, delete_account)
     ways_in = (recovery_codes, require_passkey)

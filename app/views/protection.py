@@ -1,6 +1,7 @@
 """What holds for every request: which host is answered, who may post, what the browser is told, what is logged."""
 
 import re
+import secrets
 import time
 from urllib.parse import quote
 
@@ -47,6 +48,11 @@ def init_app(app: Flask) -> None:
     app.before_request(_refuse_cross_site)
     app.before_request(_see_visitor)
     app.after_request(_add_headers)
+    if app.config["SESSION_COOKIE_SECURE"]:
+        # RFC 6797: a year of https only, for this host.
+        app.config["HEADERS"] = HEADERS | {"Strict-Transport-Security": "max-age=31536000"}
+    else:
+        app.config["HEADERS"] = HEADERS
     app.after_request(_log_request)
 
 
@@ -57,6 +63,7 @@ def route_pattern() -> str:
 
 def _start_clock() -> None:
     g.started = time.perf_counter()
+    log.request_id.set(secrets.token_hex(8))
 
 
 def _answer_one_host() -> ResponseReturnValue | None:
@@ -90,7 +97,7 @@ def _see_visitor() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    response.headers.extend(HEADERS)
+    response.headers.extend(current_app.config["HEADERS"])
     for name, value in DEFAULTS.items():
         response.headers.setdefault(name, value)
     return response

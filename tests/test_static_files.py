@@ -1,0 +1,78 @@
+"""Static files: small on the wire, kept by browsers for good, and only ours."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+
+from app import create_app
+from tests.conftest import ROOT, Visitor, expect
+
+SOURCES = sorted(path.name for path in (ROOT / "static").iterdir())
+
+
+@pytest.fixture
+def stylesheet(visitor) -> str:
+    """Where the pages say that the stylesheet is."""
+    return re.search(r'href="(/static/[^"]+css)"', visitor.get("/").text)[1]
+
+
+def test_the_address_changes_with_the_files_and_is_kept_for_good(visitor, stylesheet):
+    assert re.fullmatch(r"/static/[0-9a-f]{12}/latchkey.css", stylesheet)
+    response = expect(visitor.get(stylesheet), 200)
+    assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
+    assert response.mimetype == "text/css"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_each_is_compressed_for_who_takes_it(visitor, stylesheet, name):
+    path = stylesheet.replace("latchkey.css", name)
+    plain = expect(visitor.get(path), 200)
+    assert plain.data == (ROOT / "static" / name).read_bytes()
+    assert plain.headers["Vary"] == "Accept-Encoding"
+    packed = expect(visitor.get(path, headers={"Accept-Encoding": "gzip"}), 200)
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data)
+
+
+def test_what_the_browser_has_is_not_sent_again(visitor, stylesheet):
+    modified = visitor.get(stylesheet).headers["Last-Modified"]
+    response = expect(visitor.get(stylesheet, headers={"If-Modified-Since": modified}), 304)
+    assert response.data == b""
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/", "/static/latchkey.css", "/static/../app/config.py", "/static/%2e%2e/wsgi.py", "/static/.x"]
+)
+def test_nothing_else_is_served(visitor, path):
+    expect(visitor.get(path), 404)
+
+
+def test_they_have_the_headers_of_every_answer(visitor, stylesheet):
+    headers = visitor.get(stylesheet).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "Access-Control-Allow-Origin" not in headers
+    assert "Set-Cookie" not in headers
+
+
+def test_another_host_gets_none(visitor, stylesheet):
+    response = visitor.client.get(stylesheet, base_url="http://evil.example")
+    expect(response, 400)
+
+
+def test_while_debugging_they_are_as_they_are_at_the_moment(make_app):
+    visitor = Visitor(make_app(FLASK_DEBUG="true"))
+    path = re.search(r'href="(/static/[^"]+css)"', visitor.get("/").text)[1]
+    assert path == "/static/dev/latchkey.css"
+    assert "immutable" not in expect(visitor.get(path), 200).headers["Cache-Control"]
+
+
+def test_an_earlier_version_of_the_site_leaves_its_files(visitor):
+    """A page that was open while the site was brought up to date still finds its scripts."""
+    earlier = Path(visitor.app.instance_path, "static", "0123456789ab")
+    earlier.mkdir()
+    (earlier / "old.js").write_text("// old")
+    again = Visitor(create_app({}, visitor.app.instance_path))
+    assert expect(again.get("/static/0123456789ab/old.js"), 200).data == b"// old"
