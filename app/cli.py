@@ -69,6 +69,7 @@ def find(email: str) -> Row[Any]:
 
 def done(user: Row[Any], kind: Kind | None = None) -> None:
     """End the user's sessions, write down that it was the operator's doing, commit, and mail the owner."""
+    accounts.hold(user.user_id)
     kinds = [Kind.SESSION_ENDED] * len(sessions.revoke_of(user.user_id)) + ([kind] if kind else [])
     for each in kinds:
         activity.record(user.user_id, each, OPERATOR)

@@ -105,6 +105,9 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     config["SQLALCHEMY_DATABASE_URI"] = re.sub("^postgres(ql)?://", "postgresql+psycopg://", uri)
     # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
     config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
+    if not config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
+        # A server may have been restarted since a connection was last used.
+        config["SQLALCHEMY_ENGINE_OPTIONS"]["pool_pre_ping"] = True
 
 
 def canonical_site_url(text: str) -> str:

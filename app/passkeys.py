@@ -31,6 +31,8 @@ FIND = (
     select(_passkeys, *USER[1:])
     .join_from(_passkeys, _users)
     .where(_passkeys.c.credential_id == bindparam("credential"))
+    # Whoever locks several rows begins with the user's, or two would wait for each other for ever (PostgreSQL).
+    .with_for_update(read=True, key_share=True, of=_users)
 )
 USED = (
     update(_passkeys)

@@ -67,7 +67,7 @@ def sizes(site: Server) -> list[Figure]:
             visitor.passkey_sign_in(site, device)
         used = site.mebibytes()
     return [
-        Figure("sign-in page, compressed", weight, 14 * 1024, "bytes", " ".join(loaded)),
+        Figure("sign-in page, on the wire", weight, 14 * 1024, "bytes", " ".join(loaded)),
         Figure("sign-in page, requests", len(loaded), 4),
         Figure("start to first page", round(median(starts), 2), 1.2, "s", f"median of {STARTS}, to {max(starts):.2f}"),
         Figure("memory after the first page", round(fresh.all), 90, "MiB", f"worker alone {fresh.worker:.0f}"),

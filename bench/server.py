@@ -27,8 +27,10 @@ class Memory(NamedTuple):
 class Server:
     """A program under gunicorn, in a folder of its own, so that nothing is left behind in the checkout."""
 
-    def __init__(self, folder: Path, port: int, files: tuple[str, ...], arguments: tuple[str, ...]):
-        """`files` are the checkout's that the program needs, and `arguments` gunicorn's."""
+    def __init__(
+        self, folder: Path, port: int, files: tuple[str, ...], arguments: tuple[str, ...], environ: dict[str, str]
+    ):
+        """`files` are the checkout's that the program needs, `arguments` gunicorn's, and `environ` more settings."""
         folder.mkdir()
         for name in files:
             (folder / name).symlink_to(CHECKOUT / name)
@@ -41,6 +43,7 @@ class Server:
             "FLASK_SITE_URL": self.url,
             "FLASK_LIMITS_ENABLED": "false",
             "FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder / 'site.db'}",
+            **environ,
         }
 
     @contextmanager
@@ -63,16 +66,21 @@ class Server:
             gunicorn.terminate()
             gunicorn.wait()
 
+    def kill(self) -> None:
+        """SIGKILL for master and workers: what was under way is cut off where it was."""
+        for process in self._processes:
+            process.kill()
+        psutil.wait_procs(self._processes)
+
     def cpu_seconds(self) -> float:
         """What master and worker have computed so far, in user and system mode."""
         return sum(times.user + times.system for times in (each.cpu_times() for each in self._processes))
 
     def mebibytes(self) -> Memory:
         """What is resident now."""
-        _, worker = self._processes
         # Where the system doesn't know who shares what (macOS), what is a process's own is the next best.
         shares = [getattr(info, "pss", info.uss) for info in (each.memory_full_info() for each in self._processes)]
-        return Memory(sum(shares) / 2**20, worker.memory_info().rss / 2**20)
+        return Memory(sum(shares) / 2**20, self._processes[-1].memory_info().rss / 2**20)
 
     def end_sessions(self) -> None:
         """Delete every session, past the server: most people's account page lists one or two, not a thousand."""
@@ -94,10 +102,10 @@ class Server:
 def reference(folder: Path, port: int) -> Server:
     """The bare reference: bench/reference.py."""
     gunicorn = f"--bind=127.0.0.1:{port} --workers=1 --worker-class=gthread --threads=8 --no-control-socket"
-    return Server(folder, port, ("bench",), (*gunicorn.split(), "--log-level=warning", "bench.reference:app"))
+    return Server(folder, port, ("bench",), (*gunicorn.split(), "--log-level=warning", "bench.reference:app"), {})
 
 
-def site(folder: Path, port: int) -> Server:
+def site(folder: Path, port: int, workers: int = 1, **environ: str) -> Server:
     """The site, as `make run` serves it: its own gunicorn.conf.py, and its own migrations at the first start."""
     files = ("app", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py")
-    return Server(folder, port, files, ("wsgi:app",))
+    return Server(folder, port, files, (f"--workers={workers}", "wsgi:app"), environ)

@@ -209,6 +209,17 @@ def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
     assert policy[3] == "sandbox allow-top-navigation-by-user-activation"
 
 
+def test_under_https_browsers_are_told_to_stay_there(make_app, visitor):
+    public = make_app(
+        FLASK_SITE_URL="https://example.org",
+        FLASK_SECRET_KEY="0123456789abcdef0123456789abcdef",
+        FLASK_MAIL_SERVER="mail.example.org",
+        FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
+    )
+    assert Visitor(public).get("/").headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in visitor.get("/").headers
+
+
 # Which host is answered.
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, jsonify, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
 from app import log
@@ -26,8 +26,7 @@ def init_app(app: Flask) -> None:
     """Answer every error with a page of ours."""
     app.register_error_handler(MethodNotAllowed, form_only)
     app.register_error_handler(HTTPException, http_error)
-    for trouble in (OperationalError, ProgrammingError, InterfaceError):
-        app.register_error_handler(trouble, database_busy)
+    app.register_error_handler(DBAPIError, database_busy)
     app.register_error_handler(IntegrityError, account_gone)
     app.register_error_handler(DataError, bad_data)
     login_manager.user_loader(find)
@@ -63,8 +62,7 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def database_busy(error: DBAPIError) -> ResponseReturnValue:
-    """The database is locked, away or not as it should be (each driver has a word of its own for that): nothing was
-    changed, and the log says more."""
+    """The database is locked, full, away or not as it should be: nothing was changed, and the log says more."""
     log.failure(route_pattern(), (type(error), error, error.__traceback__))
     db.session.rollback()
     answer, status = problem(503)

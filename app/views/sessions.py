@@ -2,7 +2,7 @@
 
 from flask import Blueprint, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
-from flask_login import current_user, login_required
+from flask_login import login_required
 
 from app import sessions
 from app.views import flow
@@ -15,7 +15,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
 @flow.one_transaction
 def revoke(id: str) -> ResponseReturnValue:
     """End one of the visitor's sessions."""
-    ended = sessions.revoke(current_user, id=id)
+    ended = sessions.revoke(flow.hold_account(), id=id)
     if not ended:
         abort(404)
     flow.record_ended(ended)
@@ -28,6 +28,6 @@ def revoke(id: str) -> ResponseReturnValue:
 @flow.one_transaction
 def revoke_all() -> ResponseReturnValue:
     """End all of the visitor's sessions but this one."""
-    flow.record_ended(sessions.revoke(current_user))
+    flow.record_ended(sessions.revoke(flow.hold_account()))
     flow.say("sessions_ended")
     return redirect(url_for("account.show"), 303)

@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, logout_user
 
-from app import sessions
+from app import accounts, sessions
 from app.activity import Kind
 from app.views import flow
 
@@ -16,6 +16,7 @@ blueprint = Blueprint("sign_out", __name__)
 def sign_out() -> ResponseReturnValue:
     """End this browser's session: its cookie, kept by whomever, is worth nothing from now on."""
     if current_user.is_authenticated:
+        accounts.hold(current_user.id)
         if sessions.end(current_user.get_id()):
             flow.record(current_user.id, Kind.SESSION_ENDED)
         logout_user()

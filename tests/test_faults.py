@@ -1,0 +1,238 @@
+"""When something fails: nothing is lost, nothing is half done, and the site recovers without a restart."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from http.client import HTTPException
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import pytest
+import time_machine
+from psycopg import sql
+from sqlalchemy import create_engine, func, select, text
+from sqlalchemy.exc import OperationalError
+
+from app import single_use
+from app.extensions import db
+from app.models import Activity, Session, SpentToken, User, now
+from bench import server as servers
+from bench.__main__ import free_port
+from bench.visitor import Browser, ask
+from tests import databases
+from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect
+
+ADA = "ada@example.org"
+AN_HOUR = timedelta(hours=1)
+
+
+def uri(app) -> str:
+    with app.app_context():
+        return db.engine.url.render_as_string(hide_password=False)
+
+
+# The database.
+
+
+def test_a_writer_that_takes_three_seconds_is_waited_for(visitor, app):
+    visitor.ask(ADA)
+    link = visitor.read_mail().link
+    engine = create_engine(uri(app))
+    has_it = threading.Event()
+
+    def write() -> None:
+        with engine.connect() as connection:
+            begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "LOCK TABLE spent_tokens"
+            connection.execute(text(begin))
+            has_it.set()
+            threading.Event().wait(3)
+            connection.rollback()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert has_it.wait(10)
+    expect(visitor.post(link), 303)
+    writer.join()
+    engine.dispose()
+
+
+@contextmanager
+def away(app) -> Iterator[None]:
+    """Have the database be away for as long as the block lasts: nobody is let in, and who was is thrown out."""
+    if databases.SERVER:
+        name = uri(app).rpartition("/")[2].partition("?")[0]
+        with psycopg.connect(databases.SERVER, autocommit=True) as connection:
+            alter = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+            connection.execute(alter.format(sql.Identifier(name), sql.SQL("false")))
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            yield
+            connection.execute(alter.format(sql.Identifier(name), sql.SQL("true")))
+    else:
+        with app.app_context():
+            path = Path(db.engine.url.database)
+            db.engine.dispose()
+        aside = path.rename(path.with_suffix(".aside"))
+        path.mkdir()
+        yield
+        path.rmdir()
+        aside.rename(path)
+
+
+def test_a_database_that_goes_away_and_comes_back(visitor, app):
+    visitor.sign_in_by_link(ADA)
+    other = Visitor(app)
+    other.ask(ADA)
+    link = other.read_mail().link
+    with away(app):
+        response = expect(visitor.get("/account"), 503)
+        assert response.headers["Retry-After"] == "5"
+        assert "try again in a few seconds" in Visitor.alert(response)
+        expect(other.post(link), 503)
+        expect(visitor.get("/healthz"), 503)
+    expect(visitor.get("/healthz"), 200)
+    assert visitor.is_signed_in()
+    expect(other.post(link), 303)
+
+
+@contextmanager
+def full(app) -> Iterator[None]:
+    """Have the database take nothing more: SQLite as on a full disk, PostgreSQL as it protects itself from one."""
+    with app.app_context():
+        if databases.SERVER:
+            name = db.engine.url.database
+            limit, lift = (
+                f"ALTER DATABASE {name} SET default_transaction_read_only = {value}" for value in ("on", "off")
+            )
+        else:
+            pages = db.session.execute(text("PRAGMA page_count")).scalar_one()
+            # Of this connection: it is the only one, and goes back to the pool.
+            limit, lift = (f"PRAGMA max_page_count = {value}" for value in (pages + 1, 2**30))
+        db.session.execute(text(limit))
+        db.session.commit()
+        if databases.SERVER:
+            db.engine.dispose()
+        else:
+            db.session.execute(text("CREATE TABLE filler (data BLOB)"))
+            with suppress(OperationalError):
+                while True:
+                    db.session.execute(text("INSERT INTO filler VALUES (zeroblob(3000))"))
+                    db.session.commit()
+            db.session.rollback()
+    yield
+    with app.app_context():
+        if databases.SERVER:
+            db.session.execute(text("SET TRANSACTION READ WRITE"))
+        db.session.execute(text(lift))
+        db.session.commit()
+        if databases.SERVER:
+            db.engine.dispose()
+
+
+def test_a_full_disk_changes_nothing(visitor, app, snapshot):
+    visitor.sign_in_by_link(ADA)
+    with full(app):
+        # Each leaves a transcript, until the last page is full.
+        for _ in range(40):
+            response, before = Authenticator().create(visitor.creation_options()), snapshot()
+            answer = visitor.register(response)
+            if answer.status_code != 303:
+                break
+        assert expect(answer, 503).headers["Retry-After"] == "5"
+        assert snapshot() == before
+        assert visitor.is_signed_in()
+    expect(visitor.register(response), 303)
+
+
+# The clock.
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 23])
+def test_whatever_the_clock_does_no_spent_token_works_again(visitor, stranger, app, hours):
+    visitor.ask(ADA)
+    mail = visitor.read_mail()
+    tab = visitor.twin()
+    expect(visitor.post(mail.link), 303)
+    phone = Authenticator()
+    visitor.make_passkey(phone)
+    credential = phone.get(stranger.request_options())
+    expect(stranger.authenticate(credential), 303)
+    again = stranger.twin()
+    with time_machine.travel(now() + hours * AN_HOUR):
+        expect(tab.post(mail.link), 410)
+        expect(tab.post("/sign-in/code", {"code": mail.code}), 400)
+        expect(again.authenticate(credential), 400)
+        # What is swept meanwhile makes none of them good again.
+        with app.app_context():
+            single_use.sweep()
+            db.session.commit()
+    expect(tab.post(mail.link), 410)
+    expect(again.authenticate(credential), 400)
+
+
+def test_what_was_made_in_the_future_is_refused(visitor, app, reasons):
+    with time_machine.travel(now() + AN_HOUR):
+        visitor.ask(ADA)
+        link = visitor.read_mail().link
+    expect(visitor.post(link), 410)
+    assert reasons == ["from_the_future"]
+
+
+# The process.
+
+
+class Somebody(NamedTuple):
+    """Who asked for a mail before the server was killed."""
+
+    browser: Browser
+    email: str
+    link: str
+
+
+def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
+    """SIGKILL while 200 people confirm their links: afterwards each is signed in with all that belongs to it, or not at
+    all and can be; and no link works twice."""
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
+    with site.running():
+        with ThreadPoolExecutor(8) as pool:
+            people = list(pool.map(lambda number: somebody(site, f"user{number}@example.org"), range(200)))
+        first = threading.Event()
+
+        def confirm(person: Somebody) -> None:
+            with suppress(OSError, HTTPException):  # what was cut off
+                person.browser.post_and_stay(person.link)
+                first.set()
+
+        with ThreadPoolExecutor(16) as pool:
+            done = [pool.submit(confirm, person) for person in people]
+            assert first.wait(30)
+            site.kill()
+            for each in done:
+                each.result()
+        for person in people:
+            person.browser.close()
+    with app.app_context():
+        if not databases.SERVER:
+            assert db.session.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
+        signed_in = set(db.session.scalars(select(User.email)))
+        # Each with one session, one line of activity and one spent link: all or nothing.
+        for table in (Session, Activity, SpentToken):
+            assert db.session.scalar(select(func.count()).select_from(table)) == len(signed_in)
+        db.session.commit()
+    assert 0 < len(signed_in) < len(people)
+    with site.running():
+        for person in people:
+            status = person.browser.post_and_stay(person.link)
+            # Who got the answer is signed in, and told that instead.
+            assert status in ((200, 410) if person.email in signed_in else (303,))
+            assert person.browser.post_and_stay(person.link) == 200 if status == 303 else status
+            person.browser.close()
+
+
+def somebody(site, email: str) -> Somebody:
+    """Ask for a mail, and read it."""
+    browser = Browser(site)
+    return Somebody(browser, email, ask(browser, site, email))

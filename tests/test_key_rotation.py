@@ -1,0 +1,77 @@
+"""A new secret key: with the old one as a fallback nothing is lost; without it, what it signed ends cleanly."""
+
+import pytest
+
+from app.extensions import db
+from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect
+
+ADA = "ada@example.org"
+
+
+@pytest.fixture
+def rotated(make_app):
+    """Return the same site with another key: `rotated(app, keeping_the_old_one)`."""
+
+    def rotate(app, keeping_the_old_one: bool):
+        with app.app_context():
+            uri = db.engine.url.render_as_string(hide_password=False)
+        fallbacks = (
+            {"FLASK_SECRET_KEY_FALLBACKS": f"an-even-older-key, {app.config['SECRET_KEY']}"}
+            if keeping_the_old_one
+            else {}
+        )
+        return make_app(FLASK_SECRET_KEY="another" * 8, FLASK_SQLALCHEMY_DATABASE_URI=uri, **fallbacks)
+
+    return rotate
+
+
+def moved(visitor: Visitor, app) -> Visitor:
+    """The same browser, at the site with the other key; its mail is in the old outbox."""
+    twin = Visitor(app)
+    name = app.config["SESSION_COOKIE_NAME"]
+    cookie = visitor.client.get_cookie(name)
+    if cookie:
+        twin.client.set_cookie(name, cookie.value)
+    return twin
+
+
+def test_a_session_survives(visitor, rotated):
+    visitor.sign_in_by_link(ADA)
+    assert moved(visitor, rotated(visitor.app, True)).is_signed_in()
+
+
+@pytest.mark.parametrize("by", ["link", "code"])
+def test_a_mail_in_flight_survives(visitor, rotated, by):
+    visitor.ask(ADA)
+    mail = visitor.read_mail()
+    after = moved(visitor, rotated(visitor.app, True))
+    if by == "link":
+        expect(after.get(mail.link), 200)
+        expect(after.post(mail.link), 303)
+    else:
+        expect(after.post("/sign-in/code", {"code": mail.code}), 303)
+    assert after.is_signed_in()
+
+
+def test_a_challenge_survives(visitor, rotated):
+    phone = Authenticator()
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    visitor.sign_out()
+    credential = phone.get(visitor.request_options())
+    expect(moved(visitor, rotated(visitor.app, True)).authenticate(credential), 303)
+
+
+def test_without_the_old_key_all_that_ends(visitor, rotated, reasons):
+    visitor.ask(ADA)
+    mail = visitor.read_mail()
+    after = moved(visitor, rotated(visitor.app, False))
+    expect(after.post("/sign-in/code", {"code": mail.code}), 400)
+    expect(after.get(mail.link), 410)
+    assert reasons == ["no_request", "malformed_token"]
+    visitor.post(mail.link)
+    assert visitor.is_signed_in()
+    again = moved(visitor, rotated(visitor.app, False))
+    assert not again.is_signed_in()
+    expect(again.sign_in_by_link(ADA), 303)
