@@ -29,11 +29,14 @@ try:
     _port = _url.port or {"https": 443}.get(_url.scheme, 80)
 except ValueError as error:
     sys.exit(f"Latchkey can't start: FLASK_SITE_URL={_site!r} is not usable: {error}.")
-# Elsewhere than on localhost, a proxy ends TLS and comes to port 8000.
-bind = _loopback(_port) if (_url.hostname or "").rstrip(".") == "localhost" else ["127.0.0.1:8000"]
+_is_local = (_url.hostname or "").rstrip(".") == "localhost"
+# Elsewhere than on localhost, a proxy ends TLS and comes to port 8000; in a container, from another address.
+bind = _loopback(_port) if _is_local else [os.environ.get("FLASK_BIND", "127.0.0.1:8000")]
 worker_class = "gthread"
-workers = 1
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 threads = 8
+# What was begun is finished before a worker stops.
+graceful_timeout = 30
 # It would be written into the home directory.
 control_socket_disable = True
 loglevel = "warning"

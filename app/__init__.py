@@ -8,7 +8,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import cli, log, mailer, views
+from app import cli, cli_site, log, mailer, views
 from app.config import configure
 from app.extensions import db, login_manager
 
@@ -56,6 +56,7 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
     mailer.init_app(app)
     views.init_app(app)
     cli.init_app(app)
+    cli_site.init_app(app)
     if os.environ.get("FLASK_RUN_FROM_CLI"):
         # Alembic serves `flask db ...` only, and would cost every worker 12 MiB.
         from flask_migrate import Migrate

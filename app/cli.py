@@ -1,4 +1,4 @@
-"""The operator's desk: `flask users ...`, `flask passkeys list`, `flask stats`, `flask sweep`."""
+"""The operator's desk, for accounts: `flask users ...`, `flask passkeys list`."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
-from app import accounts, activity, invitations, log, mailer, second_step, sessions, single_use, stats
+from app import accounts, activity, invitations, log, mailer, second_step, sessions
 from app.activity import OPERATOR, Kind
 from app.email_addresses import canonical
 from app.extensions import db, run
@@ -24,8 +24,8 @@ P = ParamSpec("P")
 SENTENCES = {
     "invalid_email": "That is no email address that mail can be sent to.",
     "has_account": "That address has an account already.",
-    "mail_server_unreachable": "The mail server can't be reached: no invitation was mailed.",
-    "mail_refused": "The mail server didn't take the mail: no invitation was mailed.",
+    "mail_server_unreachable": "The mail server can't be reached: no mail was sent.",
+    "mail_refused": "The mail server didn't take the mail.",
 }
 
 users = AppGroup("users", help="List, invite, disable, enable, delete, recover, sign out.")
@@ -36,8 +36,6 @@ def init_app(app: Flask) -> None:
     """Give the `flask` command its desk."""
     app.cli.add_command(users)
     app.cli.add_command(passkeys)
-    app.cli.command("stats")(show_stats)
-    app.cli.command("sweep")(sweep)
 
 
 def plainly(command: Callable[P, None]) -> Callable[P, None]:
@@ -215,43 +213,3 @@ def list_passkeys(as_json: bool) -> None:
     else:
         heads = ("EMAIL", "NAME", "AUTHENTICATOR", "MADE (UTC)", "LAST USED", "SYNCED")
         table(heads, [tuple("yes" if cell is True else cell or "-" for cell in row.values()) for row in rows])
-
-
-@plainly
-def show_stats() -> None:
-    """Show sign-ins, refusals, the success rate and how long it takes, per day and in all."""
-    days, every, medians = stats.count()
-    methods = sorted(every.sign_ins) or ["sign-ins"]
-    table(
-        ("DAY (UTC)", *(method.upper() for method in methods), "REFUSED", "SUCCESS"),
-        [
-            (
-                day,
-                *(figures.sign_ins[method] for method in methods),
-                figures.refusals.total(),
-                "-" if figures.success is None else f"{figures.success:.1%}",
-            )
-            for day, figures in [*days.items(), ("all", every)]
-        ],
-    )
-    if every.refusals:
-        click.echo()
-        table(("REFUSED BECAUSE OF", "TIMES"), every.refusals.most_common())
-    if medians:
-        click.echo()
-        table(("FROM BEGIN TO FINISH", "MEDIAN"), [(name, f"{taken:.1f} s") for name, taken in medians.items()])
-
-
-@plainly
-def sweep() -> None:
-    """Forget what has expired: spent tokens, sessions, activity. Requests do the same, bit by bit."""
-    for what, forget in (
-        ("spent tokens", single_use.sweep),
-        ("sessions", sessions.sweep),
-        ("activities", activity.sweep),
-    ):
-        forgotten = 0
-        while some := forget():
-            forgotten += some
-            db.session.commit()
-        click.echo(f"{forgotten} {what} forgotten.")

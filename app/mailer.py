@@ -6,7 +6,8 @@ import socket
 import ssl
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,20 @@ def send(template: str, to: str, **values: Any) -> None:
     if not current_app.config["MAIL_SERVER"]:
         _write(message, outbox(current_app))
         return
-    try:
+    with _refusals():
         current_app.extensions["latchkey.mail"].send(message)
+
+
+def greet() -> None:
+    """Call the mail server as `send` does, and hang up. Raises Unsent where it isn't there, or doesn't let us in."""
+    with _refusals(), current_app.extensions["latchkey.mail"].connect() as connection:
+        connection.host.noop()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError) as error:  # SMTPException is an OSError
         # Its name and code only: the server's words may hold the address.
         code = getattr(error, "smtp_code", 550 if isinstance(error, smtplib.SMTPRecipientsRefused) else 0)

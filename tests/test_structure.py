@@ -32,7 +32,8 @@ def layer(name: str) -> str:
     first, *rest = name.split(".")
     if first != "app" or not rest or not list((ROOT / "app").glob(f"{rest[0]}*")):
         return first
-    return rest[0] if rest[0] in LAYERS else "domain"
+    kind = rest[0].partition("_")[0]  # cli_site is of the cli
+    return kind if kind in LAYERS else "domain"
 
 
 def layer_of(file: Path) -> str:

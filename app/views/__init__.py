@@ -8,6 +8,7 @@ from app.views import (
     change_email,
     confirm,
     delete_account,
+    dev_doctor,
     dev_mail,
     errors,
     home,
@@ -45,3 +46,4 @@ def init_app(app: Flask) -> None:
         app.register_blueprint(sign_in_passkey.blueprint)
     if app.config["LOCAL"]:
         app.register_blueprint(dev_mail.blueprint)
+        app.register_blueprint(dev_doctor.blueprint)

@@ -9,7 +9,7 @@ from flask import Flask, Response, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import log, sessions
+from app import doctor, log, sessions
 from app.extensions import db
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
@@ -64,6 +64,12 @@ def route_pattern() -> str:
 def _start_clock() -> None:
     g.started = time.perf_counter()
     log.request_id.set(secrets.token_hex(8))
+    if "latchkey.examined" not in current_app.extensions and request.endpoint != "home.healthz":
+        # The first visitor shows whether the proxies in front are the ones that the settings tell of.
+        current_app.extensions["latchkey.examined"] = True
+        for finding in doctor.examine_request(request.host, set(request.headers.keys())):
+            if not finding.is_fine:
+                log.event("doctor", what=finding.what, why=finding.why, change=finding.change)
 
 
 def _answer_one_host() -> ResponseReturnValue | None:

@@ -1,0 +1,17 @@
+"""`flask doctor` as a page, for a site on localhost, with what only a browser knows. It exists nowhere else."""
+
+from flask import Blueprint, render_template, request
+from flask.typing import ResponseReturnValue
+
+from app import doctor
+from app.views.dev_mail import local_only
+
+blueprint = Blueprint("dev_doctor", __name__, url_prefix="/dev/doctor")
+blueprint.before_request(local_only)
+
+
+@blueprint.get("")
+def show() -> ResponseReturnValue:
+    """What might be wrong, and what this browser can do."""
+    findings = [*doctor.examine(), *doctor.examine_request(request.host, set(request.headers.keys()))]
+    return render_template("dev/doctor.html", findings=findings)
