@@ -8,7 +8,7 @@ from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import cli, cli_site, log, mailer, views
+from app import log, mailer, views
 from app.config import configure
 from app.extensions import db, login_manager
 
@@ -55,12 +55,14 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
     login_manager.init_app(app, add_context_processor=False)
     mailer.init_app(app)
     views.init_app(app)
-    cli.init_app(app)
-    cli_site.init_app(app)
     if os.environ.get("FLASK_RUN_FROM_CLI"):
-        # Alembic serves `flask db ...` only, and would cost every worker 12 MiB.
+        # Alembic serves `flask db ...` only, and would cost every worker 12 MiB; the rest is the operator's, too.
         from flask_migrate import Migrate
 
+        from app import cli, cli_site
+
+        cli.init_app(app)
+        cli_site.init_app(app)
         Migrate(app, db, directory=str(ROOT / "migrations"))
     if app.config["PROXIES"]:
         proxies = app.config["PROXIES"]

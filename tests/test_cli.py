@@ -8,7 +8,7 @@ import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import insert, select
 
-from app import create_app
+from app import cli, cli_site, create_app
 from app.extensions import db
 from app.models import Activity, Invitation, Passkey, RecoveryCode, Session, SpentToken, User, now
 from tests import mails
@@ -33,6 +33,9 @@ def desk(app):
 
 
 def make_desk(app):
+    # As the `flask` command has it, and no other process.
+    cli.init_app(app)
+    cli_site.init_app(app)
     runner = FlaskCliRunner(app)
 
     def run(*arguments: str, fails: int = 0, typed: str = "") -> str:
