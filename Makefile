@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run dev test test-postgres check bench lock clean
+.PHONY: help run dev test test-postgres check bench load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ test-postgres: .venv/dev ## run every test on PostgreSQL 15 or newer, on a priva
 
 bench: .venv/dev ## measure the site against the bare reference
 	@$(BIN)/python -m bench
+
+load: .venv/dev ## measure many sign-ins at once, on SQLite and, where it is installed, on PostgreSQL
+	@$(BIN)/python -m tests.postgres $(BIN)/python -m bench.load
 
 lock: ## lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements.txt pyproject.toml

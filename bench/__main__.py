@@ -80,7 +80,7 @@ def ratios(reference: Server, site: Server) -> list[Figure]:
     with reference.running(), site.running():
         devices = {each: visitor.register(each) for each in (reference, site)}
         return [
-            compare("CPU of a passkey sign-in, site / reference", visitor.passkey_sign_in, devices, 1.6),
+            compare("CPU of a passkey sign-in, site / reference", visitor.passkey_sign_in, devices, 2.0),
             compare("CPU of a mailed sign-in, site / reference", visitor.mailed_sign_in, devices, 1.5),
         ]
 

@@ -66,6 +66,11 @@ class Server:
             gunicorn.terminate()
             gunicorn.wait()
 
+    def migrate(self) -> None:
+        """Make the tables, where the start doesn't."""
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
+        subprocess.run(command, cwd=self._folder, env=self._environ, check=True, capture_output=True)
+
     def kill(self) -> None:
         """SIGKILL for master and workers: what was under way is cut off where it was."""
         for process in self._processes:

@@ -115,8 +115,13 @@ def mailed_sign_in(server: Server, device: Authenticator) -> None:
 def passkey_sign_in(server: Server, device: Authenticator) -> None:
     """Open the sign-in page, answer its options, and land on the account."""
     with Browser(server) as browser:
-        answer = device.get(Tags(browser.get("/sign-in")).options("passkey-sign-in"))
-        expect_account(browser.post("/sign-in/passkey", credential=json.dumps(answer)))
+        answer(browser, device)
+
+
+def answer(browser: Browser, device: Authenticator, email: str = EMAIL) -> None:
+    """Sign the browser in with the device's passkey."""
+    signed = device.get(Tags(browser.get("/sign-in")).options("passkey-sign-in"))
+    expect_account(browser.post("/sign-in/passkey", credential=json.dumps(signed)), email)
 
 
 def register(server: Server, email: str = EMAIL) -> Authenticator:
@@ -124,8 +129,8 @@ def register(server: Server, email: str = EMAIL) -> Authenticator:
     device = Authenticator(origin=server.url)
     with Browser(server) as browser:
         open_mail(browser, server, email)
-        answer = device.create(Tags(browser.get("/account")).options("passkey-registration"))
-        browser.post("/account/passkeys", credential=json.dumps(answer))
+        made = device.create(Tags(browser.get("/account")).options("passkey-registration"))
+        browser.post("/account/passkeys", credential=json.dumps(made))
     return device
 
 

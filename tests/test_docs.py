@@ -20,3 +20,20 @@ def test_every_file_that_is_named_exists():
     missing = [name for name in named if not (ROOT / name).exists() and not name.startswith("instance/")]
     assert not missing
     assert named
+
+
+WHERE = re.compile(r"^`([\w./-]+)`(?: `(\w+)`)?$")
+
+
+def test_each_file_name_and_test_of_the_threat_table_is_there():
+    rows = [line.strip("| ").split(" | ") for line in (ROOT / "docs/security.md").read_text().splitlines()]
+    rows = [row for row in rows if len(row) >= 3 and WHERE.match(row[2].strip(" |"))]
+    assert len(rows) > 60
+    for row in rows:
+        file, name = WHERE.match(row[2].strip(" |")).groups()
+        source = (ROOT / file).read_text()
+        assert not name or re.search(rf"^(def |class |    def )?{name}\b", source, re.MULTILINE), (
+            f"{file} has no {name}"
+        )
+        for test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", " ".join(row[3:])):
+            assert f"def {test[1]}(" in (ROOT / "tests" / test[0]).read_text(), "::".join(test)

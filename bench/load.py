@@ -1,0 +1,153 @@
+"""`make load`: complete sign-ins at rising concurrency, and how their cost grows with the number of accounts.
+
+Each sign-in is a visitor's: the pages, the mail or the software authenticator's answer, the redirect, the account page.
+The visitors compute on the same machine, so figures per second are what the two of them make together; CPU per sign-in
+is the server's alone. With TEST_POSTGRES set (`python -m tests.postgres python -m bench.load`), PostgreSQL is measured
+too; its own CPU isn't in the figure.
+"""
+
+import sqlite3
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from statistics import median, quantiles
+
+from bench import server, visitor
+from bench.__main__ import free_port
+from bench.server import Server
+from tests import databases
+from tests.authenticator import Authenticator
+
+CONCURRENCY = (1, 8, 32)
+WORKERS = (1, 2, 4)
+PEOPLE = 32
+SIGN_INS = 192
+ACCOUNTS = (1_000, 1_000_000)
+
+# What a sign-in asks that could get slower with the number of rows.
+QUESTIONS = {
+    "user by address": "SELECT id FROM users WHERE email = 'x'",
+    "user by handle": "SELECT id FROM users WHERE user_handle = x'00'",
+    "passkey by credential id": "SELECT id FROM passkeys WHERE credential_id = x'00'",
+    "passkeys of a user": "SELECT id FROM passkeys WHERE user_id = 1",
+    "session by id": "SELECT id FROM sessions WHERE id = 'x'",
+    "sessions of a user": "SELECT id FROM sessions WHERE user_id = 1 ORDER BY created_at DESC LIMIT 20",
+    "activity of a user": "SELECT id FROM activities WHERE user_id = 1 ORDER BY id DESC LIMIT 50",
+    "spent token by id": "SELECT id FROM spent_tokens WHERE id = 'x'",
+    "counter by key": "SELECT count FROM counters WHERE key = 'x'",
+}
+
+
+def main() -> None:
+    """Measure, and print both tables."""
+    print("Measuring takes some minutes ...", flush=True)
+    print(
+        f"{'database':12}{'workers':>8}{'at once':>8}{'per s':>8}{'CPU ms':>8}{'p50 ms':>8}{'p95':>8}{'p99':>8}"
+        f"{'errors':>8}{'MiB':>6}"
+    )
+    for database in ("sqlite", *(["postgresql"] if databases.SERVER else [])):
+        for workers in WORKERS:
+            with tempfile.TemporaryDirectory() as folder:
+                load(database, workers, Path(folder))
+    print(f"\n{'accounts':>10}{'passkey, CPU ms':>18}{'mail, CPU ms':>15}")
+    for accounts in ACCOUNTS:
+        with tempfile.TemporaryDirectory() as folder:
+            grow(accounts, Path(folder))
+
+
+def load(database: str, workers: int, folder: Path) -> None:
+    """Sign people in at rising concurrency, every other one by mail; print a line for each step."""
+    instance = folder / "database"
+    instance.mkdir()
+    environ = databases.make(instance) if database == "postgresql" else {}
+    site = server.site(folder / "site", free_port(), workers, **environ)
+    if environ:
+        site.migrate()
+    with site.running():
+        devices = {each: visitor.register(site, each) for each in (f"user{n}@example.org" for n in range(PEOPLE))}
+        people, turns = list(devices.items()), {email: threading.Lock() for email in devices}
+        for concurrency in CONCURRENCY:
+            taken: list[float] = []
+            errors: list[Exception] = []
+
+            def sign_in(number: int, taken: list[float] = taken, errors: list[Exception] = errors) -> None:
+                email, device = people[number % PEOPLE]
+                begin = time.perf_counter()
+                try:
+                    # One person, one flow at a time.
+                    with turns[email], visitor.Browser(site) as browser:
+                        if number // PEOPLE % 2:
+                            visitor.open_mail(browser, site, email)
+                        else:
+                            visitor.answer(browser, device, email)
+                except (OSError, RuntimeError, AssertionError) as error:
+                    errors.append(error)
+                taken.append((time.perf_counter() - begin) * 1000)
+
+            before, begin = site.cpu_seconds(), time.perf_counter()
+            with ThreadPoolExecutor(concurrency) as pool:
+                list(pool.map(sign_in, range(SIGN_INS)))
+            seconds, cpu = time.perf_counter() - begin, (site.cpu_seconds() - before) / SIGN_INS * 1000
+            centiles = quantiles(taken, n=100)
+            print(
+                f"{database:12}{workers:8}{concurrency:8}{SIGN_INS / seconds:8.0f}{cpu:8.1f}{median(taken):8.0f}"
+                f"{centiles[94]:8.0f}{centiles[98]:8.0f}{len(errors):8}{site.mebibytes().all:6.0f}",
+                flush=True,
+            )
+    if environ:
+        databases.drop(instance)
+
+
+def grow(accounts: int, folder: Path) -> None:
+    """Put so many accounts into an SQLite database, and print what a sign-in costs beside them."""
+    site = server.site(folder / "site", free_port())
+    with site.running():
+        device = visitor.register(site)
+    path = folder / "site" / "site.db"
+    fill(path, accounts)
+    with site.running():
+        costs = [cost(site, flow, device) for flow in (visitor.passkey_sign_in, visitor.mailed_sign_in)]
+    print(f"{accounts:10,}{costs[0]:18.1f}{costs[1]:15.1f}", flush=True)
+    if accounts == max(ACCOUNTS):
+        print("\nEvery question is answered from an index:")
+        with closing(sqlite3.connect(path)) as connection:
+            for name, question in QUESTIONS.items():
+                [plan, *_] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {question}")]
+                assert plan.startswith("SEARCH"), f"{name}: {plan}"
+                print(f"  {name:26}{plan}")
+
+
+def cost(site: Server, flow: Callable[[Server, Authenticator], None], device: Authenticator) -> float:
+    """Return the milliseconds that a sign-in costs the server."""
+    for _ in range(20):
+        flow(site, device)
+    site.end_sessions()
+    before = site.cpu_seconds()
+    for _ in range(100):
+        flow(site, device)
+    return (site.cpu_seconds() - before) / 100 * 1000
+
+
+def fill(path: Path, accounts: int) -> None:
+    """Give the database so many accounts with a passkey, a session, two lines of activity and two spent tokens each."""
+    at = time.strftime("%Y-%m-%d %H:%M:%S.000000", time.gmtime())
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i <= ?)"
+    handle = "CAST(printf('%064d', i) AS BLOB)"
+    rows = {
+        "users": f"i, 'user' || i || '@example.org', {handle}, 1, '{at}', 0, 0",
+        "passkeys": f"i, i, CAST(printf('%032d', i) AS BLOB), x'', 0, '', 0, 0, '', 'key', '{at}', NULL",
+        "sessions": f"printf('s%021d', i), i, 'passkey', '{at}', i, 'Chrome on Linux', '{at}', '{at}'",
+        "activities": f"i + 1000, i, 'signed_in', '{at}', 'Chrome on Linux', '192.0.2.1', 'passkey', '', NULL",
+        "spent_tokens": f"printf('t%021d', i), '{at}'",
+    }
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for table, values in rows.items():
+            connection.execute(f"INSERT INTO {table} {numbers} SELECT {values} FROM n", (accounts,))
+
+
+if __name__ == "__main__":
+    main()
