@@ -148,6 +148,19 @@ def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
             config[key] = text
 
 
+def is_random(key: str) -> bool:
+    """Whether a secret key may have come out of a generator: long, of many characters, no repetition, and no words as
+    examples have them."""
+    repeats = (key + key).find(key, 1) < len(key)
+    words = ("secret", "example", "change", "password", "latchkey", "123456789")
+    return (
+        len(key) >= SHORTEST_SECRET_KEY
+        and len(set(key)) >= 10
+        and not repeats
+        and not any(word in key.lower() for word in words)
+    )
+
+
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
@@ -202,7 +215,7 @@ def _refuse_unsafe(config: Config) -> None:
         "FLASK_SECRET_KEY_FALLBACKS": _words(config["SECRET_KEY_FALLBACKS"]),
     }
     for name, values in keys.items():
-        if not all(len(key) >= SHORTEST_SECRET_KEY and len(set(key)) >= 10 for key in values):
+        if not all(is_random(key) for key in values):
             raise ConfigurationError(
                 f"{where} needs a secret key of at least {SHORTEST_SECRET_KEY} random characters: set {name} to what "
                 "`python -c 'import secrets; print(secrets.token_hex(32))'` prints."

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import mailer
+from app.config import is_random
 from app.extensions import db, run
 from app.models import now
 
@@ -59,10 +60,10 @@ def _site() -> Iterator[Finding]:
     yield Finding(f"Origin {config['SITE_URL']}, RP ID {config['RP_ID']}, host {config['HOST']}")
     name, secure = config["SESSION_COOKIE_NAME"], config["SESSION_COOKIE_SECURE"]
     yield Finding(f"Cookie {name}, {'sent over https only' if secure else 'for http on localhost'}")
-    if len(set(config["SECRET_KEY"])) < 10 or len(config["SECRET_KEY"]) < 32:
+    if not is_random(config["SECRET_KEY"]):
         why = "Who guesses it signs in as anybody."
         change = "FLASK_SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex(32))')"
-        yield Finding(f"The secret key has {len(config['SECRET_KEY'])} characters", why, change)
+        yield Finding("The secret key is short, or no random one", why, change)
     else:
         yield Finding(f"A secret key, and {len(config['SECRET_KEY_FALLBACKS'])} earlier ones")
     if config["DEBUG"]:

@@ -16,7 +16,7 @@ from tests.conftest import Visitor
 # A site on the internet that can be run.
 PUBLIC = {
     "FLASK_SITE_URL": "https://example.org",
-    "FLASK_SECRET_KEY": "0123456789abcdef0123456789abcdef",
+    "FLASK_SECRET_KEY": "b7f0c2e94d1a4c85a3d6079e5f21c8b4",
     "FLASK_MAIL_SERVER": "mail.example.org",
     "FLASK_MAIL_DEFAULT_SENDER": "latchkey@example.org",
 }
@@ -163,6 +163,9 @@ def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
         ({"FLASK_SECRET_KEY": ""}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "short"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": 16 * "ab"}, "FLASK_SECRET_KEY"),
+        ({"FLASK_SECRET_KEY": 2 * "0f1e2d3c4b5a6978"}, "FLASK_SECRET_KEY"),
+        ({"FLASK_SECRET_KEY": "change-me-to-something-random-and-long"}, "FLASK_SECRET_KEY"),
+        ({"FLASK_SECRET_KEY_FALLBACKS": "short"}, "FLASK_SECRET_KEY_FALLBACKS"),
         ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_USE_TLS": "false"}, "FLASK_MAIL_USE_TLS"),
         ({"FLASK_MAIL_DEFAULT_SENDER": ""}, "FLASK_MAIL_DEFAULT_SENDER"),

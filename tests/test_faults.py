@@ -232,6 +232,27 @@ def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
             person.browser.close()
 
 
+def test_what_was_begun_is_finished_before_the_server_stops(app, tmp_path):
+    """SIGTERM while a sign-in waits for somebody else's write: it is answered all the same."""
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
+    engine = create_engine(uri(app))
+    with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
+        with site.running():
+            person = somebody(site, ADA)
+            begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "LOCK TABLE spent_tokens"
+            connection.execute(text(begin))
+            answer = pool.submit(person.browser.post_and_stay, person.link)
+            # Long enough for it to arrive and to wait; what comes next is told to stop while it does.
+            with suppress(TimeoutError):
+                answer.result(1)
+            lock = threading.Timer(1, connection.rollback)
+            lock.start()
+        assert answer.result(10) == 303
+        lock.join()
+        person.browser.close()
+    engine.dispose()
+
+
 def somebody(site, email: str) -> Somebody:
     """Ask for a mail, and read it."""
     browser = Browser(site)

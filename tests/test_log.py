@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -72,11 +73,29 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
     expect(visitor.authenticate(response), 400)
     secrets.append(cookie(visitor))
 
-    assert [line["detail"] for line in read(lines) if line["event"] == "signed_in"] == ["link", "code", "passkey"]
+    page = visitor.post("/account/confirm", {"mail": "code"})
+    proof, code = re.search(r'name="proof" value="([^"]+)"', page.text)[1], visitor.read_code(ADDRESS)
+    secrets += [proof, code]
+    expect(visitor.post("/account/confirm", {"proof": proof, "code": code}), 303)
+    visitor.post("/account/email", {"email": "new@example.org"})
+    secrets.append(visitor.read_code("new@example.org"))
+    expect(visitor.post("/account/email", {"code": secrets[-1]}), 303)
+    codes = visitor.require_passkey()
+    secrets += [*codes, *(each.replace("-", "") for each in codes)]
+    visitor.sign_out()
+    token = visitor.open_second_step("new@example.org")
+    secrets.append(token)
+    expect(visitor.post("/sign-in/second-step", {"token": token, "code": codes[0]}), 303)
+    secrets.append(cookie(visitor))
+    activity = visitor.get("/account/activity").text
+
+    ways = ["link", "code", "passkey", "recovery code"]
+    assert [line["detail"] for line in read(lines) if line["event"] == "signed_in"] == ways
     database = dump(visitor.app)
-    assert ADDRESS in database
+    assert "new@example.org" in database
     for secret in secrets:
         assert secret not in database
+        assert secret not in activity
     for secret in secrets + spent:
         assert secret not in lines.getvalue()
 

@@ -212,7 +212,7 @@ def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
 def test_under_https_browsers_are_told_to_stay_there(make_app, visitor):
     public = make_app(
         FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="0123456789abcdef0123456789abcdef",
+        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
         FLASK_MAIL_SERVER="mail.example.org",
         FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
     )
@@ -267,7 +267,7 @@ def test_a_loopback_address_with_a_line_break_in_its_path_leads_to_the_same_path
 def test_a_loopback_address_leads_nowhere_on_the_internet(make_app):
     app = make_app(
         FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="0123456789abcdef0123456789abcdef",
+        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
         FLASK_MAIL_SERVER="mail.example.org",
         FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
     )

@@ -53,7 +53,7 @@ def example_org(make_app):
     """The site that the vectors were made for."""
     app = make_app(
         FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="0123456789abcdef0123456789abcdef",
+        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
         FLASK_MAIL_SERVER="mail.example.org",
         FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
     )
