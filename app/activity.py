@@ -121,7 +121,7 @@ def record(
 def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Sequence[Row[Any]]:
     """Return the newest rows of a user's, at most PAGE and one more (so that the caller sees whether there are), of
     one kind only, and older than the one of the number `before`."""
-    rows = select(_activities).where(_activities.c.user_id == user_id)
+    rows = select(_activities).where(_activities.c.user_id == user_id, _activities.c.at > _oldest_kept())
     if kind:
         rows = rows.where(_activities.c.kind == kind)
     if before:
@@ -136,4 +136,8 @@ def is_new_browser(user_id: int, browser: str) -> bool:
 
 def sweep() -> int:
     """Forget some of what is older than ACTIVITY_DAYS, because new rows pay for old ones; return how many."""
-    return run(SWEEP, before=now() - timedelta(days=current_app.config["ACTIVITY_DAYS"])).rowcount
+    return run(SWEEP, before=_oldest_kept()).rowcount
+
+
+def _oldest_kept() -> datetime:
+    return now() - timedelta(days=current_app.config["ACTIVITY_DAYS"])

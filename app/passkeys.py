@@ -85,7 +85,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             "backup_eligible": ceremonies.is_backup_eligible(verified),
             "backup_state": verified.credential_backed_up,
             "aaguid": verified.aaguid,
-            "name": clean_name(name) if name else (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME],
+            "name": _name(name, (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]),
         }
         this.found = _record(values)
         # L3 7.1 step 26: a credential belongs to one account, once.
@@ -174,6 +174,14 @@ def clean_name(typed: str) -> str:
     if len(name) > LONGEST_NAME or not any(character.isprintable() for character in name):
         raise Refusal("invalid_name")
     return name
+
+
+def _name(typed: str, default: str) -> str:
+    # The device has made it by now: a name that is none is no reason to refuse it.
+    try:
+        return clean_name(typed)
+    except Refusal:
+        return default
 
 
 def _creation_options(challenge: str, user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:

@@ -102,6 +102,13 @@ def test_a_passkey_is_named_when_it_is_made(ada, app):
     assert rows(app, Passkey)[-1].name == "My key"
 
 
+@pytest.mark.parametrize("name", ["x" * 61, "   ", "\u200f"])
+def test_a_passkey_that_was_made_is_not_refused_for_its_name(ada, app, name):
+    device = Authenticator()
+    expect(ada.register(device.create(ada.creation_options()), name=name), 303)
+    assert rows(app, Passkey)[-1].name == rows(app, Passkey)[0].name
+
+
 @pytest.mark.parametrize("number", [2**31, 2**63, 2**64, 9**40])
 def test_a_number_that_no_passkey_has_is_not_there(ada, unchanged, number):
     with unchanged():
@@ -506,6 +513,19 @@ def test_the_activity_comes_in_pages_of_fifty(ada, app):
 @pytest.mark.parametrize("query", ["kind=nonsense", "before=-1", "before=x", f"before={9**40}", "kind=%00"])
 def test_a_filter_that_is_none_is_dropped(ada, query):
     expect(ada.get(f"/account/activity?{query}"), 200)
+
+
+def test_what_is_too_old_is_not_shown_before_it_is_swept(ada, phone):
+    with time_machine.travel(now() + timedelta(days=91)):
+        ada.sign_in_by_passkey(phone)
+        page = text_of(parse(ada.get("/account/activity")).find(".//main"))
+    assert "Signed in by passkey" in page
+    assert "Signed in by link" not in page
+
+
+def test_signing_in_over_a_session_ends_it(ada, app):
+    ada.sign_in_by_link("eve@example.org")
+    assert kinds(app) == ["signed_in", "passkey_added", "session_ended"]
 
 
 def test_nobody_reads_anothers_activity(ada, eve):

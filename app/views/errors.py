@@ -21,6 +21,9 @@ PAGES_WITH_FORMS = {
 
 SECONDS_TO_RETRY = 5
 
+# PostgreSQL, appendix A.
+FOREIGN_KEY_VIOLATION = "23503"
+
 
 def init_app(app: Flask) -> None:
     """Answer every error with a page of ours."""
@@ -77,6 +80,9 @@ def bad_data(error: DataError) -> ResponseReturnValue:
 
 def account_gone(error: IntegrityError) -> ResponseReturnValue:
     """The account was deleted while this was under way: nothing was changed, as for whoever comes a moment later."""
+    names = getattr(error.orig, "sqlite_errorname", ""), getattr(error.orig, "sqlstate", "")
+    if not {"SQLITE_CONSTRAINT_FOREIGNKEY", FOREIGN_KEY_VIOLATION} & {*names}:
+        raise error  # a mistake of ours
     db.session.rollback()
     session.modified = False
     log.event("refused", reason="account_gone", detail=type(error.orig).__name__, route=route_pattern())

@@ -152,8 +152,8 @@ def sign_in(
 ) -> Response:
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
-    if current_user.is_authenticated:
-        sessions.end(current_user.get_id())
+    if current_user.is_authenticated and sessions.end(current_user.get_id()):
+        record(current_user.id, Kind.SESSION_ENDED)
     browser = client().browser
     if not is_new and activity.is_new_browser(user.user_id, browser):
         tell(user.email, "new_browser")

@@ -26,7 +26,7 @@ def passkey_endpoints() -> ResponseReturnValue:
     """Where password managers send their users (W3C Passkey Endpoints)."""
     if not current_app.config["PASSKEYS_ENABLED"]:
         abort(404)
-    account = url_for("account.show", _external=True)
+    account = current_app.config["SITE_URL"] + url_for("account.show")
     return jsonify(enroll=account, manage=account)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask import Flask, Response, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from sqlalchemy.exc import OperationalError
 
 from app import doctor, log, sessions
 from app.extensions import db
@@ -98,8 +99,12 @@ def _refuse_cross_site() -> None:
 
 def _see_visitor() -> None:
     """Before the view, because writing that somebody was here is a transaction of its own."""
-    if request.endpoint != "static" and current_user.is_authenticated and sessions.see(current_user):
-        db.session.commit()
+    if request.endpoint != "static" and current_user.is_authenticated:
+        try:
+            if sessions.see(current_user):
+                db.session.commit()
+        except OperationalError:  # a database that takes no writes just now may still be read
+            db.session.rollback()
 
 
 def _add_headers(response: Response) -> Response:

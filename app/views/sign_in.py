@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, make_response, redirect, request, url_for
+from flask import Blueprint, current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -51,8 +51,10 @@ def ask() -> ResponseReturnValue:
         return check_email_page(earlier, TooMany("too_soon", wait))
     wanted = sign_in_links.ask(email, next, earlier)
     client = flow.client()
+    token = sign_in_links.link_token(wanted, client.browser)
     values = {
-        "link": url_for("sign_in_link.show", token=sign_in_links.link_token(wanted, client.browser), _external=True),
+        # Of SITE_URL, whatever a proxy makes of the request.
+        "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),
         "code": sign_in_links.code_for(wanted.id),
         "kind": "by_invitation",
         "client": client,
