@@ -39,7 +39,14 @@ ED = 0x80  # extension data follows
 EDDSA, ES256, RS256 = -8, -7, -257
 
 # No value at all: see `changed`.
-MISSING = object()
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
 
 # What goes wrong in the bytes of one part: its name, and what becomes of it. Parts that are made of it, and
 # signatures over it, see the changed one.
