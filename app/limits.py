@@ -118,7 +118,10 @@ def client(address: str) -> str:
         ip = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network((ip, 64), strict=False)) if ip.version == 6 else address
+    if ip.version == 4:
+        return address
+    # What a socket for both calls an IPv4 client (RFC 4291 2.5.5.2): one /64 holds all of those.
+    return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
 
 
 def sweep() -> int:

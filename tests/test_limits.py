@@ -120,7 +120,8 @@ def test_ipv6_clients_are_told_apart_by_their_64(app, clock, reasons):
 
 
 @pytest.mark.parametrize(
-    ("address", "stands_for"), [("192.0.2.1", "192.0.2.1"), ("", ""), ("2001:db8::1", "2001:db8::/64")]
+    ("address", "stands_for"),
+    [("192.0.2.1", "192.0.2.1"), ("", ""), ("2001:db8::1", "2001:db8::/64"), ("::ffff:192.0.2.1", "192.0.2.1")],
 )
 def test_whom_an_address_stands_for(address, stands_for):
     assert limits.client(address) == stands_for
