@@ -103,6 +103,9 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     uri = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
     # As hosts write it; the driver is psycopg 3.
     config["SQLALCHEMY_DATABASE_URI"] = re.sub("^postgres(ql)?://", "postgresql+psycopg://", uri)
+    if not re.match(r"(sqlite|postgresql\+psycopg)://", config["SQLALCHEMY_DATABASE_URI"]):
+        # Not what it is: it may hold a password.
+        raise ConfigurationError("FLASK_SQLALCHEMY_DATABASE_URI is not usable: it begins with sqlite: or postgresql:.")
     # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
     config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
     if not config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
