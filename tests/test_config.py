@@ -122,7 +122,6 @@ def test_what_a_setting_cannot_be_is_refused(configured, name, text):
         configured(**{name: text})
 
 
-@pytest.mark.parametrize("text", ["12345", "true", "null", '{"a": 1}'])
 @pytest.mark.parametrize(
     "uri", ["nonsense", "mysql://u:hush@h/d", "postgresql+psycopg2://u:hush@h/d", "/path/latchkey.db"]
 )
@@ -132,6 +131,7 @@ def test_another_database_is_refused(configured, uri):
     assert "hush" not in str(refused.value)
 
 
+@pytest.mark.parametrize("text", ["12345", "true", "null", '{"a": 1}'])
 def test_text_stays_text(configured, text):
     """Flask's own `from_prefixed_env` would make a number of the first, which can't sign."""
     app = configured(FLASK_SECRET_KEY=text, FLASK_SITE_NAME=text, FLASK_MAIL_PASSWORD=text)
