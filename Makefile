@@ -38,7 +38,7 @@ lock: ## lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements-dev.txt --group dev pyproject.toml
 
 clean: ## remove the environment and what a run left behind
-	rm -rf .venv instance/latchkey.db* instance/secret-key instance/mail
+	rm -rf .venv instance/latchkey.db* instance/secret-key instance/mail instance/static
 
 # The environment is made without its own pip, and filled by the pip that is there: that works where Debian's
 # python3-venv is missing too. The stamp files make a second run cost nothing.
