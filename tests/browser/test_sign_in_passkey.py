@@ -1,5 +1,6 @@
 """Signing in with a passkey, and all that can come between."""
 
+import json
 from base64 import b64encode
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -389,17 +390,26 @@ def test_a_page_that_has_signed_somebody_in_does_so_again_when_the_back_button_r
     assert was_kept(owner.page)
 
 
-def test_a_page_that_was_left_while_its_dialog_waited_is_as_new_when_the_back_button_restores_it(owner):
+def test_a_page_that_was_left_while_its_dialog_waited_is_as_new_when_one_comes_back(owner):
+    """Whether it comes out of the cache is the browser's to decide, by whether the dialog had let go in time; it has
+    other options than before in either case."""
     owner.open_sign_in()
-    note_how_it_is_shown_again(owner.page)
+    before = owner.page.locator("passkey-sign-in").evaluate("element => element.getAttribute('options')")
     owner.button(BUTTON).click()
     owner.autofill_waits()
     expect(owner.button(BUTTON)).to_be_disabled()
     owner.goto("/")
-    with signing_in_with_fresh_options(owner, "button"):
-        press_back(owner.page)
-
-    assert was_kept(owner.page)
+    press_back(owner.page)
+    old = json.loads(before)["challenge"]
+    owner.page.wait_for_function(
+        "old => { const { options } = document.querySelector('passkey-sign-in') ?? {};"
+        " return options && options.challenge !== old }",
+        arg=old,
+    )
+    owner.autofill_waits()
+    owner.device.present = True
+    owner.button(BUTTON).click()
+    owner.is_at("/account")
 
 
 @contextmanager
