@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element
 import cbor2
 import html5lib
 import pytest
+import time_machine
 from flask import Flask
 from flask_migrate import Migrate, upgrade
 from jinja2 import FileSystemBytecodeCache
@@ -25,7 +26,7 @@ from werkzeug.test import TestResponse
 
 from app import create_app, log
 from app.extensions import db
-from app.models import SpentToken
+from app.models import SpentToken, now
 from tests import databases, mails
 from tests.authenticator import Authenticator
 from tests.mails import Mail
@@ -103,6 +104,13 @@ def visitor(app) -> "Visitor":
 def stranger(app) -> "Visitor":
     """Somebody else, at another browser."""
     return Visitor(app)
+
+
+@pytest.fixture
+def clock() -> Iterator[time_machine.Traveller]:
+    """The time, standing still until it is moved: `clock.shift(seconds)`."""
+    with time_machine.travel(now(), tick=False) as traveller:
+        yield traveller
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ def test_ten_thousand_accounts_are_listed(app, desk):
 # Accounts.
 
 
-def test_accounts_and_invitations_are_listed(ada, desk):
+def test_accounts_and_invitations_are_listed(clock, ada, desk):
     ada.require_passkey()
     desk("users", "invite", "bob@example.org")
     head, first, second = desk("users", "list").splitlines()

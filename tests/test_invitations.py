@@ -35,7 +35,8 @@ def test_who_is_invited_gets_an_account_on_proof(visitor, app):
     assert visitor.sign_in_by_link(ADA).location == "/account"
 
 
-def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, app, unchanged):
+def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, app, unchanged, clock):
+    # The countdown on the page goes by seconds.
     with unchanged():
         answers = [expect(who.ask(email), 303) for who, email in ((visitor, ADA), (stranger, EVE))]
         pages = [

@@ -20,13 +20,6 @@ from tests.conftest import Visitor, expect, parse
 ADA = "ada@example.org"
 
 
-@pytest.fixture
-def clock():
-    """The time, standing still until it is shifted: `clock.shift(seconds)`."""
-    with time_machine.travel(now(), tick=False) as traveller:
-        yield traveller
-
-
 def counters(app) -> dict[str, int]:
     with app.app_context():
         return {row.key: row.count for row in db.session.query(Counter)}

@@ -35,13 +35,6 @@ def known(visitor) -> Visitor:
     return visitor
 
 
-@pytest.fixture
-def clock(time_machine):
-    """A clock that stands still until it is told to go on: `clock.shift(timedelta(seconds=30))`."""
-    time_machine.move_to(datetime.now(UTC), tick=False)
-    return time_machine
-
-
 def type_code(visitor: Visitor, code: str):
     """Type the code on the page that waits for it."""
     return visitor.post("/sign-in/code", {"code": code})
