@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -190,20 +191,19 @@ def _limit(key: str, text: str) -> Limit:
 
 
 def _local_secret_key(path: Path) -> str:
-    """Return the key kept in `path`, making it on the first start."""
-    if path.exists():
-        return path.read_text()
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    aside.touch(mode=0o600)
-    aside.write_text(secrets.token_hex(32))
-    try:
+    """Return the key kept in `path`, making it on the first start. Raises ConfigurationError where that is empty."""
+    if not path.exists():
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        aside.touch(mode=0o600)
+        aside.write_text(secrets.token_hex(32))
         # Two processes may start at once: a link is made whole, and by one of them only.
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    finally:
+        with suppress(FileExistsError):
+            os.link(aside, path)
         aside.unlink()
-    return path.read_text()
+    key = path.read_text().strip()
+    if not key:
+        raise ConfigurationError(f"The secret key in {path} is empty: remove the file, and start again.")
+    return key
 
 
 def _refuse_unsafe(config: Config) -> None:

@@ -20,6 +20,9 @@ from app.refusals import Refusal
 # A visitor is waiting: from first contact to acceptance, and an answer within five seconds.
 SECONDS_TO_HAND_OVER = 4.5
 
+# The port where TLS begins with the first byte (RFC 8314 3.3); elsewhere, STARTTLS asks for it.
+IMPLICIT_TLS = 465
+
 
 class Unsent(Refusal):
     """The mail server did not take the message."""
@@ -69,12 +72,12 @@ class _Connection(Connection):
         # Half, because a name has two addresses as a rule, and each is given the time-out to itself. Naming ourselves
         # saves a DNS look-up for a name that would say nothing.
         patience = {"timeout": SECONDS_TO_HAND_OVER / 2, "local_hostname": config["RP_ID"]}
-        if config["MAIL_PORT"] == 465:  # TLS from the first byte: RFC 8314 3.3.
+        if config["MAIL_PORT"] == IMPLICIT_TLS:
             host: smtplib.SMTP = _HangsUpTls(*server, **patience, context=context)
         else:
             host = _HangsUp(*server, **patience)
         try:
-            if config["MAIL_USE_TLS"] and config["MAIL_PORT"] != 465:
+            if config["MAIL_USE_TLS"] and config["MAIL_PORT"] != IMPLICIT_TLS:
                 host.starttls(context=context)
             if config["MAIL_USERNAME"]:
                 host.login(config["MAIL_USERNAME"], config["MAIL_PASSWORD"])

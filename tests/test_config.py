@@ -197,6 +197,12 @@ def test_a_secret_key_is_made_once_and_for_nobody_else_to_read(configured, tmp_p
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
 
 
+def test_a_secret_key_that_is_empty_is_refused(configured, tmp_path):
+    (tmp_path / "secret-key").write_text("\n")
+    with pytest.raises(ConfigurationError, match="secret-key is empty: remove the file"):
+        configured()
+
+
 def test_sites_that_start_at_once_make_one_secret_key(configured, tmp_path):
     at_once = Barrier(16)
 

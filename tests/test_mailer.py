@@ -83,12 +83,14 @@ def free_port() -> int:
 
 
 @contextmanager
-def smtp_server(mailbox: Mailbox, certificate: trustme.LeafCert | None = None, **options) -> Iterator[int]:
-    """A mail server, with STARTTLS if it has a certificate. Yields its port."""
+def smtp_server(
+    mailbox: Mailbox, certificate: trustme.LeafCert | None = None, starts_in_the_clear: bool = True, **options
+) -> Iterator[int]:
+    """A mail server, with TLS if it has a certificate. Yields its port."""
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         certificate.configure_cert(context)
-        options |= {"tls_context": context, "require_starttls": True}
+        options |= {"tls_context": context, "require_starttls": True} if starts_in_the_clear else {"ssl_context": context}
     server = Controller(mailbox, hostname="127.0.0.1", port=free_port(), **options)
     server.start()
     try:
@@ -158,6 +160,23 @@ def test_mail_is_handed_over_encrypted_before_the_answer(authority, trusted, vis
     assert message["From"] == "latchkey@localhost"
     assert message["Auto-Submitted"] == "auto-generated"
     assert not list(mailer.outbox(visitor.app).glob("*"))
+
+
+def test_mail_is_handed_over_encrypted_from_the_first_byte(authority, trusted, visitor_of, monkeypatch):
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("localhost"), starts_in_the_clear=False) as port:
+        # Only root may listen at 465.
+        monkeypatch.setattr(mailer, "IMPLICIT_TLS", port)
+        expect(visitor_of(port).ask(ADDRESS), 303)
+    assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[ADDRESS]]
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_from_the_first_byte(
+    authority, visitor_of, monkeypatch, reasons
+):
+    with smtp_server(Mailbox(), authority.issue_cert("localhost"), starts_in_the_clear=False) as port:
+        monkeypatch.setattr(mailer, "IMPLICIT_TLS", port)
+        assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
 
 
 def test_mail_is_handed_over_with_a_login(authority, trusted, visitor_of):
