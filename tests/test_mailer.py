@@ -90,7 +90,9 @@ def smtp_server(
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         certificate.configure_cert(context)
-        options |= {"tls_context": context, "require_starttls": True} if starts_in_the_clear else {"ssl_context": context}
+        options |= (
+            {"tls_context": context, "require_starttls": True} if starts_in_the_clear else {"ssl_context": context}
+        )
     server = Controller(mailbox, hostname="127.0.0.1", port=free_port(), **options)
     server.start()
     try:
