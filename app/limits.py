@@ -95,7 +95,8 @@ def give_back(**whose: tuple[str, ...]) -> None:
 
 
 def watch(name: str) -> None:
-    """Count something that everybody does, and log an alarm when there is too much of it. It refuses nobody."""
+    """Count something that everybody does, and log an alarm when there is too much of it. It refuses nobody. To be
+    called after `take`, and last: everybody else waits for it until the transaction ends."""
     if not current_app.config["LIMITS_ENABLED"]:
         return
     limit = current_app.config["LIMITS"][name]

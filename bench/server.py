@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import psutil  # type: ignore[import-untyped]
 
+from app.config import DEFAULTS
+
 CHECKOUT = Path(__file__).parent.parent
 SECONDS_TO_START = 60
 
@@ -41,7 +43,8 @@ class Server:
         self._command = [sys.executable, "-m", "gunicorn", *arguments]
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")} | {
             "FLASK_SITE_URL": self.url,
-            "FLASK_LIMITS_ENABLED": "false",
+            # All of them count, and none is reached.
+            **{f"FLASK_{name}": "999999999 per 60 minutes" for name in DEFAULTS if name.startswith("LIMIT_")},
             "FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder / 'site.db'}",
             **environ,
         }

@@ -205,6 +205,7 @@ def mail_allowance(email: str) -> Iterator[None]:
     else:
         counted = {"mails": (email, address), "mails_to_address": (email,), "mails_of_client": (address,)}
     limits.take(**counted)
+    limits.watch("alarm")
     db.session.commit()
     try:
         yield

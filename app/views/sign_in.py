@@ -6,9 +6,8 @@ from flask import Blueprint, current_app, make_response, redirect, request, url_
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import invitations, limits, mailer, sign_in_links
+from app import invitations, mailer, sign_in_links
 from app.email_addresses import canonical
-from app.extensions import db
 from app.limits import TooMany
 from app.models import now
 from app.passkeys import begin_authentication
@@ -66,8 +65,6 @@ def ask() -> ResponseReturnValue:
             mailer.send(template, email, **values)
     except Refusal as refusal:
         return page(refusal, email=email, next=next)
-    limits.watch("alarm")
-    db.session.commit()
     flow.keep_request(wanted)
     flow.tick("ask")
     return redirect(url_for("sign_in.check_email"), 303)
