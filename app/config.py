@@ -123,11 +123,11 @@ def canonical_site_url(text: str) -> str:
     try:
         url = urlsplit(text.strip())
         host, port = (url.hostname or "").rstrip("."), url.port
+        if url.scheme not in ("http", "https") or not host or port == 0:
+            raise ConfigurationError(f"{problem}give a full URL such as https://example.org.")
         host = host if ":" in host else idna.encode(host, uts46=True).decode("ascii")
     except ValueError as error:
         raise ConfigurationError(f"{problem}{error}.") from error
-    if url.scheme not in ("http", "https") or not host or port == 0:
-        raise ConfigurationError(f"{problem}give a full URL such as https://example.org.")
     if url.path not in ("", "/") or url.query or url.fragment or "@" in url.netloc:
         raise ConfigurationError(f"{problem}give scheme, host and port only.")
     # What ends in a number is an IPv4 address to a browser (URL Standard 3.5): 127.1 and 0x7f000001 too.

@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import mailer
+from app import accounts, mailer
 from app.config import is_random
 from app.extensions import db, run
 from app.models import now
@@ -103,18 +103,27 @@ def _database() -> Iterator[Finding]:
         if dialect == "sqlite" and run(text("PRAGMA foreign_keys")).scalar_one() != 1:
             yield Finding("Foreign keys are off", "What belongs to a deleted account stays.", "Use a newer SQLite.")
     except SQLAlchemyError as error:
-        yield Finding(
-            f"The database ({dialect}) doesn't answer: {type(error).__name__}",
-            "Nothing works without.",
-            "FLASK_SQLALCHEMY_DATABASE_URI=...",
-        )
+        what = f"The database ({dialect}) doesn't answer: {_in_a_line(error)}"
+        yield Finding(what, "Nothing works without.", "FLASK_SQLALCHEMY_DATABASE_URI=...")
         return
     head = ScriptDirectory(f"{current_app.root_path}/migrations").get_current_head()
-    if current == head:
-        yield Finding(f"The database ({dialect}) answers, and is up to date ({head})")
-    else:
+    if current != head:
         why = "The code expects tables that aren't there."
         yield Finding(f"The database ({dialect}) is at {current}, not at {head}", why, "flask db upgrade")
+        return
+    try:
+        # A write that changes nothing.
+        accounts.hold(0)
+        db.session.rollback()
+    except SQLAlchemyError as error:
+        change = "Make it, and the folder it lies in, the site's user's; or look for room on the disk."
+        yield Finding(f"The database ({dialect}) can't be written: {_in_a_line(error)}", "Nobody can sign in.", change)
+        return
+    yield Finding(f"The database ({dialect}) answers, is up to date ({head}), and can be written")
+
+
+def _in_a_line(error: SQLAlchemyError) -> str:
+    return str(getattr(error, "orig", error)).partition("\n")[0]
 
 
 def _mail() -> Finding:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.utils import make_msgid
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ def send(template: str, to: str, **values: Any) -> None:
     html = render_template(f"mail/{template}.html", subject=subject, **values)
     # Auto-Submitted (RFC 3834): nobody's out-of-office reply is wanted.
     message = Message(subject, [to], text.lstrip(), html, extra_headers={"Auto-Submitted": "auto-generated"})
+    # Flask-Mail takes this machine's name for it, which may be nobody's.
+    message.msgId = make_msgid(domain=current_app.config["RP_ID"])
     if not current_app.config["MAIL_SERVER"]:
         _write(message, outbox(current_app))
         return

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from sqlalchemy import event
 from werkzeug.serving import make_server
 
 from app import create_app
@@ -69,6 +70,22 @@ def test_a_database_without_tables_is_found(served, tmp_path):
     with bare.app_context():
         db.engine.dispose()
     databases.drop(tmp_path)
+
+
+def test_a_database_that_takes_no_writes_is_found(served):
+    app = served()
+
+    def read_only(connection, _record) -> None:
+        sqlite = app.config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite")
+        connection.execute("PRAGMA query_only = ON" if sqlite else "SET default_transaction_read_only = on")
+        connection.commit()
+
+    with app.app_context():
+        db.engine.dispose()
+        event.listen(db.engine, "connect", read_only)
+    output = make_desk(app)("doctor", fails=1)
+    assert "can't be written: " in output
+    assert output.count("BAD") == 1
 
 
 def test_a_site_that_does_not_answer_is_found(app):

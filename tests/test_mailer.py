@@ -20,6 +20,7 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from app import mailer
 from tests.conftest import Visitor, expect
+from tests.test_config import PUBLIC
 
 ADDRESS = "ada@example.org"
 
@@ -61,11 +62,13 @@ class Mailbox:
         self.envelopes = []
         self.encrypted = []
         self.logins = []
+        self.names = []
 
     async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
         self.envelopes.append(envelope)
         self.encrypted.append(session.ssl is not None)
         self.logins.append(session.auth_data)
+        self.names.append(session.host_name)
         return "250 taken"
 
 
@@ -162,6 +165,16 @@ def test_mail_is_handed_over_encrypted_before_the_answer(authority, trusted, vis
     assert message["From"] == "latchkey@localhost"
     assert message["Auto-Submitted"] == "auto-generated"
     assert not list(mailer.outbox(visitor.app).glob("*"))
+
+
+def test_mail_comes_from_where_the_site_is(authority, trusted, visitor_of):
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
+        public = {name: value for name, value in PUBLIC.items() if name != "FLASK_MAIL_SERVER"}
+        expect(visitor_of(port, **public).ask(ADDRESS), 303)
+    [envelope] = mailbox.envelopes
+    assert mailbox.names == ["example.org"]
+    assert message_from_bytes(envelope.content)["Message-ID"].endswith("@example.org>")
 
 
 def test_mail_is_handed_over_encrypted_from_the_first_byte(authority, trusted, visitor_of, monkeypatch):
