@@ -9,7 +9,7 @@ import click
 from flask import Flask
 from flask.cli import AppGroup
 from sqlalchemy import Row, func, select
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app import accounts, activity, invitations, log, mailer, second_step, sessions
 from app.activity import OPERATOR, Kind
@@ -50,7 +50,7 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
             raise click.ClickException(SENTENCES[refusal.reason]) from refusal
         except IntegrityError as error:
             raise click.ClickException("The account was deleted in the meantime.") from error
-        except (OperationalError, ProgrammingError) as error:
+        except DBAPIError as error:
             text = f"The database can't be used: {error.orig}. Is it there, and up to date (flask db upgrade)?"
             raise click.ClickException(text) from error
 

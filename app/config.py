@@ -110,8 +110,10 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
     config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
     if not config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-        # A server may have been restarted since a connection was last used.
-        config["SQLALCHEMY_ENGINE_OPTIONS"]["pool_pre_ping"] = True
+        # A server may have been restarted since a connection was last used, and nobody is to wait for one that is gone,
+        # or for a lock, for longer than on SQLite (extensions.py).
+        patience = {"connect_timeout": 5, "tcp_user_timeout": 5000, "options": "-c lock_timeout=5s"}
+        config["SQLALCHEMY_ENGINE_OPTIONS"] |= {"pool_pre_ping": True, "connect_args": patience}
 
 
 def canonical_site_url(text: str) -> str:

@@ -79,6 +79,7 @@ def take(**whose: tuple[str, ...]) -> None:
     """
     if not current_app.config["LIMITS_ENABLED"]:
         return
+    is_new = False
     # In one order, or two who count the same would wait for each other for ever.
     for key, name in sorted((_key(name, who), name) for name, who in whose.items()):
         limit = current_app.config["LIMITS"][name]
@@ -86,6 +87,10 @@ def take(**whose: tuple[str, ...]) -> None:
         if count > limit.count:
             db.session.rollback()
             raise TooMany(f"too_many_{name}", (ends_at - now()).total_seconds())
+        is_new = is_new or (count == 1 and key < "1")
+    # One new counter in sixteen pays; and only now, because what is swept is locked, too.
+    if is_new:
+        sweep()
 
 
 def give_back(**whose: tuple[str, ...]) -> None:
@@ -133,8 +138,6 @@ def sweep() -> int:
 def _count(key: str, window: timedelta) -> tuple[int, datetime]:
     at = now()
     counter: Any = run(_counting(db.engine.dialect.name), key=key, count=1, ends_at=at + window, now=at).one()
-    if counter.count == 1 and key < "1":
-        sweep()
     return counter.count, counter.ends_at
 
 

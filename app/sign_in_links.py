@@ -115,7 +115,8 @@ def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
     single_use.spend(request.id, request.expires_at)
     if not invitations.lets_in(request.email):
         raise Refusal("not_invited")
-    is_new = insert_if_absent(
+    user = accounts.find(request.email, and_wait=True)
+    is_new = not user and insert_if_absent(
         User,
         email=request.email,
         # WebAuthn L3 14.6.1: 64 random bytes, so that the handle tells nothing about the person.
@@ -125,7 +126,8 @@ def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
     )
     if is_new:
         invitations.withdraw(request.email)
-    user = accounts.find(request.email, and_wait=True)
+    # There is one now, ours or that of a request which came first.
+    user = user or accounts.find(request.email, and_wait=True)
     if not user or user.is_disabled:
         raise Refusal("account_disabled")
     return user, request, is_new

@@ -94,7 +94,7 @@ def test_what_is_no_origin_is_no_site_url(text):
 
 @pytest.mark.parametrize("text", ["localhost:8000", "example.org", "//example.org", "https://"])
 def test_half_a_site_url_is_told_how_it_would_be_whole(text):
-    with pytest.raises(ConfigurationError, match="give a full URL such as https://example.org"):
+    with pytest.raises(ConfigurationError, match=r"give a full URL such as https://example\.org"):
         canonical_site_url(text)
 
 

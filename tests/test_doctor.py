@@ -8,6 +8,7 @@ from werkzeug.serving import make_server
 
 from app import create_app
 from app.extensions import db
+from bench.__main__ import free_port
 from tests import databases, mails
 from tests.conftest import Visitor, expect
 from tests.test_cli import make_desk
@@ -88,8 +89,9 @@ def test_a_database_that_takes_no_writes_is_found(served):
     assert output.count("BAD") == 1
 
 
-def test_a_site_that_does_not_answer_is_found(app):
-    assert "BAD  http://localhost:8000 doesn't answer" in make_desk(app)("doctor", fails=1)
+def test_a_site_that_does_not_answer_is_found(make_app):
+    url = f"http://localhost:{free_port()}"
+    assert f"BAD  {url} doesn't answer" in make_desk(make_app(FLASK_SITE_URL=url))("doctor", fails=1)
 
 
 def test_a_mail_is_sent_to_whom_one_wants(served):

@@ -1,7 +1,7 @@
 """When something fails: nothing is lost, nothing is half done, and the site recovers without a restart."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -38,26 +38,33 @@ def uri(app) -> str:
 # The database.
 
 
+@contextmanager
+def locked(app) -> Iterator[Callable[[], None]]:
+    """Have somebody else's writing keep ours waiting. Yields how to end that; leaving does, too."""
+    engine = create_engine(uri(app))
+    with engine.connect() as connection:
+        connection.execute(text("LOCK TABLE spent_tokens" if databases.SERVER else "BEGIN IMMEDIATE"))
+        yield connection.rollback
+    engine.dispose()
+
+
 def test_a_writer_that_takes_three_seconds_is_waited_for(visitor, app):
     visitor.ask(ADA)
     link = visitor.read_mail().link
-    engine = create_engine(uri(app))
-    has_it = threading.Event()
+    with locked(app) as release:
+        writer = threading.Timer(3, release)
+        writer.start()
+        expect(visitor.post(link), 303)
+        writer.join()
 
-    def write() -> None:
-        with engine.connect() as connection:
-            begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "LOCK TABLE spent_tokens"
-            connection.execute(text(begin))
-            has_it.set()
-            threading.Event().wait(3)
-            connection.rollback()
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    assert has_it.wait(10)
+def test_a_writer_that_takes_for_ever_is_not(visitor, app, snapshot):
+    visitor.ask(ADA)
+    link, before = visitor.read_mail().link, snapshot()
+    with locked(app):
+        assert expect(visitor.post(link), 503).headers["Retry-After"] == "5"
+    assert snapshot() == before
     expect(visitor.post(link), 303)
-    writer.join()
-    engine.dispose()
 
 
 @contextmanager
@@ -143,7 +150,10 @@ def test_a_full_disk_changes_nothing(visitor, app, snapshot):
                 break
         assert expect(answer, 503).headers["Retry-After"] == "5"
         assert snapshot() == before
-        assert visitor.is_signed_in()
+        # By now, being seen would be written down.
+        with time_machine.travel(now() + timedelta(minutes=6)):
+            assert visitor.is_signed_in()
+            expect(visitor.get("/healthz"), 200)
     expect(visitor.register(response), 303)
 
 

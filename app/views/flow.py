@@ -152,8 +152,8 @@ def sign_in(
 ) -> Response:
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
-    if current_user.is_authenticated and sessions.end(current_user.get_id()):
-        record(current_user.id, Kind.SESSION_ENDED)
+    if current_user.is_authenticated:
+        end_session()
     browser = client().browser
     if not is_new and activity.is_new_browser(user.user_id, browser):
         tell(user.email, "new_browser")
@@ -167,6 +167,13 @@ def sign_in(
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
     return redirect(next or url_for("account.show"), 303)
+
+
+def end_session() -> None:
+    """End the visitor's session: its cookie, kept by whomever, is worth nothing from now on."""
+    accounts.hold(current_user.id)
+    if sessions.end(current_user.session_id):
+        record(current_user.id, Kind.SESSION_ENDED)
 
 
 def counter_went_back(user_id: int, email: str, passkey: str) -> None:

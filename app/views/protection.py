@@ -8,7 +8,7 @@ from urllib.parse import quote
 from flask import Flask, Response, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from app import doctor, log, sessions
 from app.extensions import db
@@ -103,7 +103,7 @@ def _see_visitor() -> None:
         try:
             if sessions.see(current_user):
                 db.session.commit()
-        except OperationalError:  # a database that takes no writes just now may still be read
+        except DBAPIError:  # a database that takes no writes just now may still be read
             db.session.rollback()
 
 

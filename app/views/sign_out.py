@@ -4,8 +4,6 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, logout_user
 
-from app import accounts, sessions
-from app.activity import Kind
 from app.views import flow
 
 blueprint = Blueprint("sign_out", __name__)
@@ -14,11 +12,9 @@ blueprint = Blueprint("sign_out", __name__)
 @blueprint.post("/sign-out")
 @flow.one_transaction
 def sign_out() -> ResponseReturnValue:
-    """End this browser's session: its cookie, kept by whomever, is worth nothing from now on."""
+    """End this browser's session, and lead back to the start."""
     if current_user.is_authenticated:
-        accounts.hold(current_user.id)
-        if sessions.end(current_user.get_id()):
-            flow.record(current_user.id, Kind.SESSION_ENDED)
+        flow.end_session()
         logout_user()
         flow.tick("leave")
     return redirect(url_for("home.show"), 303)
