@@ -39,7 +39,11 @@ threads = 8
 graceful_timeout = 30
 # It would be written into the home directory.
 control_socket_disable = True
-loglevel = "warning"
+# Its warnings are about requests that are none, and quote them.
+loglevel = "error"
+# What a proxy may tell of is FLASK_PROXIES' to say; gunicorn would take a path's beginning from any on this machine.
+forwarded_allow_ips = ""
+forwarder_headers = ""
 
 
 def on_starting(server) -> None:
@@ -54,6 +58,8 @@ def on_starting(server) -> None:
 def _refuse_taken_port() -> None:
     """Say it in a sentence, not in five rounds of errors."""
     for address in bind:
+        if address.startswith("unix:"):
+            continue
         host, _, port = address.rpartition(":")
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         with socket.socket(family) as probe:

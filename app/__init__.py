@@ -29,6 +29,11 @@ class Site(Flask):
 
     session_interface = _Cookies()
 
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """The site is an origin, and no part of one, whatever a server takes a request's headers to say."""
+        environ["SCRIPT_NAME"] = ""
+        return super().__call__(environ, start_response)
+
     def ensure_sync(self, func: Any) -> Any:
         """No function here is async, and Flask would look at ten of them in every request."""
         return func

@@ -2,6 +2,7 @@
 
 import urllib.request
 from collections.abc import Container, Iterator
+from http.client import HTTPException
 from typing import NamedTuple
 
 from flask import current_app
@@ -80,7 +81,7 @@ def _visit() -> Finding:
         # As visitors come: past the proxy, with its certificate verified.
         with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:  # noqa: S310
             status = answer.status
-    except OSError as error:  # HTTP errors are, too
+    except (OSError, HTTPException) as error:  # nobody there, somebody who refuses, or no web server
         why = "Visitors don't come through, if the site is meant to be running."
         return Finding(
             f"{url} doesn't answer: {error}", why, "Look at DNS, the proxy's certificate, and the site's log."

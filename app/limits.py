@@ -6,19 +6,21 @@ Who is hurt by each, besides whom it is meant for:
   itself alone, so that no stranger, and nobody behind the same address, can stop its mail.
 - `mails_to_address`: an owner at a new browser, while somebody floods their inbox. Their passkey, and every browser
   that they have used, work as ever.
-- `mails_of_client`: people who share a network address with a flooder, at browsers that are new to their accounts.
-- `passkey_answers` of one client: people who share a network address with somebody who sends nonsense. There is no
-  counter per account: it would be a lock for strangers to turn, and signatures can't be guessed.
+- `mails_of_client`: people who share a network address with a flooder, or with more than sixty who sign in within the
+  hour, at browsers that are new to their accounts.
+- `passkey_answers` of one client, good ones too: people who share a network address with somebody who sends nonsense,
+  or with more than 300 who sign in within the time. There is no counter per account: it would be a lock for strangers
+  to turn, and signatures can't be guessed.
 - `proofs` of one account at one client: whoever sits at that client, and nobody elsewhere.
 - wrong codes of one mail: whoever holds the page that the code is typed on. A new mail has a new code.
 """
 
+import hmac
 import math
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from hashlib import sha256
 from ipaddress import ip_address, ip_network
 from typing import Any
 
@@ -119,7 +121,7 @@ def wrong_code(id: str) -> int:
 
 
 def client(address: str) -> str:
-    """Return whom a network address stands for: itself, or with IPv6 its /64, which is what one customer gets."""
+    """Return whom a network address stands for: itself, or with IPv6 its /64, the least that a customer gets."""
     try:
         ip = ip_address(address)
     except ValueError:
@@ -155,5 +157,6 @@ def _counting(dialect: str) -> Any:
 
 
 def _key(name: str, who: tuple[str, ...]) -> str:
-    """What is stored tells nobody who asked for a mail."""
-    return sha256("\0".join((name, *who)).encode()).hexdigest()[:32]
+    """What is stored tells nobody who asked for a mail: without the secret key, no address can be tried out."""
+    key = current_app.config["SECRET_KEY"].encode()
+    return hmac.digest(key, "\0".join(("latchkey.limits", name, *who)).encode(), "sha256").hex()[:32]

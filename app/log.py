@@ -39,8 +39,6 @@ def set_up() -> None:
         handler.setFormatter(JsonFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
-    # What no line of ours says, and every record would ask the system for.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     # The development server's own request lines hold paths.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 

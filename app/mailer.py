@@ -18,7 +18,8 @@ from flask_mail import Connection, Mail, Message
 from app import log
 from app.refusals import Refusal
 
-# A visitor is waiting: from first contact to acceptance, and an answer within five seconds.
+# A visitor is waiting: from first contact to acceptance, and an answer within five seconds. (Looking up the server's
+# name comes before that, and takes what the machine's resolver takes.)
 SECONDS_TO_HAND_OVER = 4.5
 
 # The port where TLS begins with the first byte (RFC 8314 3.3); elsewhere, STARTTLS asks for it.
@@ -44,11 +45,15 @@ class _HangsUp(smtplib.SMTP):
             raise
 
     def getreply(self) -> tuple[int, bytes]:
+        self._wait_no_longer()
         reply = super().getreply()
         # For the TLS handshake that may follow: it has a socket of its own, which the watchdog doesn't see.
+        self._wait_no_longer()
+        return reply
+
+    def _wait_no_longer(self) -> None:
         if self.sock:
             self.sock.settimeout(max(0.001, self.give_up_at - time.monotonic()))
-        return reply
 
     def close(self) -> None:
         self.watchdog.cancel()
@@ -70,9 +75,10 @@ class _Connection(Connection):
     def configure_host(self) -> smtplib.SMTP:
         config, context = current_app.config, ssl.create_default_context()
         server = config["MAIL_SERVER"], config["MAIL_PORT"]
-        # Half, because a name has two addresses as a rule, and each is given the time-out to itself. Naming ourselves
-        # saves a DNS look-up for a name that would say nothing.
-        patience = {"timeout": SECONDS_TO_HAND_OVER / 2, "local_hostname": config["RP_ID"]}
+        # Each address of a name is given the time-out to itself. Naming ourselves saves a DNS look-up for a name that
+        # would say nothing.
+        addresses = len(socket.getaddrinfo(*server, type=socket.SOCK_STREAM))
+        patience = {"timeout": SECONDS_TO_HAND_OVER / addresses, "local_hostname": config["RP_ID"]}
         if config["MAIL_PORT"] == IMPLICIT_TLS:
             host: smtplib.SMTP = _HangsUpTls(*server, **patience, context=context)
         else:
@@ -122,11 +128,11 @@ def send(template: str, to: str, **values: Any) -> None:
     message = Message(subject, [to], text.lstrip(), html, extra_headers={"Auto-Submitted": "auto-generated"})
     # Flask-Mail takes this machine's name for it, which may be nobody's.
     message.msgId = make_msgid(domain=current_app.config["RP_ID"])
-    if not current_app.config["MAIL_SERVER"]:
-        _write(message, outbox(current_app))
-        return
     with _refusals():
-        current_app.extensions["latchkey.mail"].send(message)
+        if current_app.config["MAIL_SERVER"]:
+            current_app.extensions["latchkey.mail"].send(message)
+        else:
+            _write(message, outbox(current_app))
 
 
 def greet() -> None:
@@ -146,12 +152,15 @@ def _refusals() -> Iterator[None]:
         raise Unsent(reason, f"{type(error).__name__} {code or ''}".rstrip()) from error
 
 
-def notify(to: str, kind: str, **values: Any) -> None:
-    """Tell an owner what happened to their account. A notice that can't be sent is logged, and stops nothing."""
+def notify(to: str, kind: str, **values: Any) -> bool:
+    """Tell an owner what happened to their account. A notice that can't be sent is logged, and stops nothing; return
+    whether it was."""
     try:
         send("notice", to, kind=kind, **values)
     except Unsent as refusal:
         log.event("notice_not_sent", kind=kind, reason=refusal.reason, detail=refusal.detail)
+        return False
+    return True
 
 
 def _write(message: Message, folder: Path) -> None:

@@ -39,6 +39,7 @@ class Server:
         self.port = port
         self.url = f"http://localhost:{port}"
         self.outbox = folder / "instance" / "mail"
+        self.log = folder / "log"
         self._folder = folder
         self._command = [sys.executable, "-m", "gunicorn", *arguments]
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")} | {
@@ -52,7 +53,7 @@ class Server:
     @contextmanager
     def running(self) -> Iterator[float]:
         """Serve for as long as the block lasts. Gives the seconds from the start to the first answered page."""
-        with open(self._folder / "log", "ab") as log:
+        with self.log.open("ab") as log:
             begin = time.perf_counter()
             gunicorn = subprocess.Popen(
                 self._command, cwd=self._folder, env=self._environ, stdout=log, stderr=subprocess.STDOUT

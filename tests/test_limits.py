@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -156,6 +157,7 @@ def test_a_session_floods_no_inbox_either(app, clock, visitor, reasons, path, fo
     response = expect(visitor.post(path, form), 429)
     assert "You can ask again in" in visitor.alert(response)
     assert reasons == ["too_many_mails"]
+    assert max(counters(app).values()) == 6  # the sign-in, and five; the sixth didn't count
 
 
 def test_a_sudden_rise_is_an_alarm_and_refuses_nobody(make_app, events):
@@ -296,6 +298,29 @@ def test_no_counter_tells_whom_it_is_about(app, snapshot):
     ask(app, 1)
     assert snapshot()["counters"]
     assert ADA not in repr(snapshot())
+
+
+def test_new_counters_pay_for_old_ones(app):
+    ask(app, 1)
+    with time_machine.travel(now() + timedelta(hours=2)), app.app_context():
+        # One in sixteen, by chance: that none of them does is as good as impossible.
+        for number in range(300):
+            limits.take(proofs=(str(number), "client"))
+        db.session.commit()
+    assert len(counters(app)) == 300
+
+
+def test_limits_that_are_taken_at_once_do_not_wait_for_each_other(app):
+    wanted = [("mails", ("a",)), ("proofs", ("b",))]
+
+    def take(number: int) -> None:
+        with app.app_context(), suppress(TooMany):
+            limits.take(**dict(wanted if number % 2 else reversed(wanted)))
+            db.session.commit()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(take, range(200)))
+    assert sorted(counters(app).values()) == [5, 5]
 
 
 def test_counters_whose_time_is_over_are_swept(app):

@@ -4,6 +4,7 @@ Nothing stands in for the network: aiosmtpd is the server that works, and a few 
 """
 
 import asyncio
+import shutil
 import socket
 import ssl
 import time
@@ -290,6 +291,11 @@ def test_a_password_that_smtp_cannot_carry_is_told_of(authority, trusted, visito
 # Servers that aren't there, or as good as.
 
 
+def test_an_outbox_that_is_gone_is_told_of(visitor, app, reasons):
+    shutil.rmtree(mailer.outbox(app))
+    assert_unsent(visitor, "mail_server_unreachable", reasons)
+
+
 def test_a_server_that_is_not_there_is_told_of(visitor_of, reasons):
     assert_unsent(visitor_of(free_port()), "mail_server_unreachable", reasons)
 
@@ -338,8 +344,12 @@ def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk,
         assert_unsent(visitor, "mail_server_unreachable", reasons)
 
 
-def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons):
-    """A queue that is full takes no connection: not at 127.0.0.1, nor where "localhost" is ::1 first."""
+@pytest.mark.parametrize("times", [1, 4])
+def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons, monkeypatch, times):
+    """A queue that is full takes no connection: not at 127.0.0.1, nor where "localhost" is ::1 first; nor where a name
+    has many addresses."""
+    look_up = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: times * look_up(*args, **kwargs))
     with ExitStack() as open_sockets:
         port = free_port()
         for family, _, _, _, address in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM):

@@ -298,67 +298,13 @@ def test_the_outbox_holds_messages_and_nothing_else(visitor, id):
 
 # What is sent to us.
 
-FIELDS = ("email", "code", "credential", "next", "again", "name", "welcome", "proof", "sessions", "kind")
-FORM = "application/x-www-form-urlencoded"
-
-
-def every_field(value: str) -> dict:
-    """A form with this value in every field."""
-    return {"data": dict.fromkeys(FIELDS, value)}
-
-
-HOSTILE = {
-    "nothing": {},
-    "empty": every_field(""),
-    "NUL": every_field("\0"),
-    "long": every_field(100_000 * "a"),
-    "not characters": every_field("\ufffe\U0010ffff\u202e"),
-    "surrogates": {"data": "&".join(f"{name}=%ED%A0%80%ED%B0%80%FF" for name in FIELDS), "content_type": FORM},
-    "a lone surrogate in JSON": every_field(
-        r'{"id": "\ud800", "rawId": "\ud800", "response": {"clientDataJSON": "AA"}}'
-    ),
-    "a list": every_field("[]"),
-    "null": every_field("null"),
-    "a number": every_field("1e999"),
-    "a huge number": every_field(5000 * "9"),
-    "deep": every_field(50_000 * "["),
-    "empty parts": every_field('{"rawId": null, "response": {"clientDataJSON": {}}}'),
-    "a JSON body": {"json": dict.fromkeys(FIELDS, "x")},
-    "another type": {"data": b"email=ada@example.org", "content_type": "text/plain"},
-    "another encoding": {"data": "email=ada".encode("utf-16"), "content_type": f"{FORM}; charset=utf-16"},
-    "multipart without a boundary": {"data": b"--x\r\n", "content_type": "multipart/form-data"},
-    "multipart cut off": {
-        "data": b"--x\r\nContent-Disposition: form",
-        "content_type": "multipart/form-data; boundary=x",
-    },
-    "a file": {
-        "data": b"--x\r\nContent-Disposition: form-data; name=email; filename=f\r\n\r\nx\r\n--x--",
-        "content_type": "multipart/form-data; boundary=x",
-    },
-    "many fields": {"data": "&".join(f"a{number}=" for number in range(5000)), "content_type": FORM},
-    "only separators": {"data": 1000 * "&=", "content_type": FORM},
-}
-
-
-@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
-def test_whatever_is_posted_is_refused_and_breaks_nothing(member, body):
-    expect(member.ask("grace@example.org"), 303)
-    forms = sorted(paths(member.app, "POST"), key="/sign-out".__eq__)
-    for path in forms:
-        for visitor in (Visitor(member.app), member):
-            response = visitor.client.post(
-                path, base_url=visitor.site_url, headers={"Sec-Fetch-Site": "same-origin"}, **body
-            )
-            assert response.status_code < 500, f"{path} answered {response.status}"
-            assert response.status_code >= 400 or path not in DEMANDING, f"{path} took it"
-
 
 def test_more_than_any_form_holds_is_refused(member, unchanged):
     anonymous = Visitor(member.app)
     with unchanged():
         for path in DEMANDING:
             visitor = member if path.startswith("/account") else anonymous
-            response = expect(visitor.post(path, dict.fromkeys(FIELDS, 200_000 * "a")), 413)
+            response = expect(visitor.post(path, {"credential": 200_000 * "a"}), 413)
             assert visitor.alert(response)
 
 

@@ -37,6 +37,11 @@ def test_each_is_compressed_for_who_takes_it(visitor, stylesheet, name):
     assert len(packed.data) < len(plain.data)
 
 
+def test_head_tells_of_the_same_file(visitor, stylesheet):
+    headers = visitor.client.head(stylesheet, base_url=visitor.site_url).headers
+    assert headers["Content-Length"] == visitor.get(stylesheet).headers["Content-Length"] != "0"
+
+
 def test_what_the_browser_has_is_not_sent_again(visitor, stylesheet):
     modified = visitor.get(stylesheet).headers["Last-Modified"]
     response = expect(visitor.get(stylesheet, headers={"If-Modified-Since": modified}), 304)

@@ -109,7 +109,15 @@ def record_ended(browsers: Iterable[str]) -> None:
 
 def tell(to: str, kind: str, **values: Any) -> None:
     """Mail the owner, once what this is about has been committed."""
-    after_commit(mailer.notify, to, kind, client=client(), time=now(), **values)
+    after_commit(_notify, to, kind, client=client(), time=now(), **values)
+
+
+def _notify(to: str, kind: str, **values: Any) -> None:
+    # The visitor waits for a mail server that doesn't answer once, however many notices there are.
+    if g.get("mail_is_down"):
+        log.event("notice_not_sent", kind=kind, reason="gave_up")
+    else:
+        g.mail_is_down = not mailer.notify(to, kind, **values)
 
 
 def say(kind: str, **values: Any) -> None:

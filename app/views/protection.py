@@ -9,6 +9,7 @@ from flask import Flask, Response, abort, current_app, g, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy.exc import DBAPIError
+from werkzeug.exceptions import HTTPException
 
 from app import doctor, log, sessions
 from app.extensions import db
@@ -47,6 +48,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_start_clock)
     app.before_request(_answer_one_host)
     app.before_request(_refuse_cross_site)
+    app.before_request(_read_form)
     app.before_request(_see_visitor)
     app.after_request(_add_headers)
     if app.config["SESSION_COOKIE_SECURE"]:
@@ -95,6 +97,16 @@ def _refuse_cross_site() -> None:
     ):
         return
     abort(403, "cross_site")
+
+
+def _read_form() -> None:
+    """Before the view, so that it needn't care: what the server can't read raises the server's own errors."""
+    try:
+        _ = request.form
+    except HTTPException:
+        raise
+    except Exception:
+        abort(400, "malformed_body")
 
 
 def _see_visitor() -> None:

@@ -44,7 +44,8 @@ def init_app(app: Flask) -> None:
         if found.file:
             with closing(found.file):
                 content = found.file.read()
-        return Response(content, found.status, list(found.headers))
+        # In a list, or its length, which is nothing for HEAD, would take the place of the file's.
+        return Response([content], found.status, list(found.headers))
 
 
 def prepare(source: Path, kept: Path) -> str:

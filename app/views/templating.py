@@ -17,7 +17,8 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(in_words)
     app.add_template_filter(user_agents.authenticator, "authenticator")
     app.jinja_env.globals.update(
-        # A page's addresses are always the same, and making them is a good part of making it.
+        # A page's addresses are always the same, and making them is a good part of making it. They are named in full:
+        # what is remembered doesn't know which page has asked.
         url_for=lru_cache(maxsize=256)(flask.url_for),
         current_user=current_user,
         link_minutes=minutes(sign_in_links.LINK_LIFETIME),

@@ -44,6 +44,7 @@ class Server:
 
     def __init__(self):
         self.app: Flask | None = None
+        self.tolerated: set[tuple[str, str, int]] = set()
         self.listener = make_server("127.0.0.1", 0, self, threaded=True)
         self.url = f"http://localhost:{self.listener.port}"
 
@@ -74,7 +75,7 @@ def app(make_app, server) -> Iterator[Flask]:
     """The site with an empty database, in the place of the one of the HTTP tests."""
     server.app = make_app(FLASK_SITE_URL=server.url)
     yield server.app
-    server.app = None
+    server.app, server.tolerated = None, set()
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +91,6 @@ def browser_type_launch_args(browser_type_launch_args) -> dict:
 @pytest.fixture
 def tolerates(server) -> Callable[[str, str, int], None]:
     """Have a page's script be refused this, and no more: `tolerates("POST", "/path", 403)`."""
-    server.tolerated = set()
 
     def tolerate(method: str, path: str, status: int) -> None:
         server.tolerated.add((method, f"{server.url}{path}", status))
@@ -116,7 +116,7 @@ def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserConte
             problems.append(f"{request.frame.url} asked {request.url}")
 
     def answered(response: Response) -> None:
-        if (response.request.method, response.url, response.status) in getattr(server, "tolerated", ()):
+        if (response.request.method, response.url, response.status) in server.tolerated:
             return
         # A page may refuse, and say so. Nothing that a page loads may be missing.
         if response.status >= 500 or (response.status >= 400 and not response.request.is_navigation_request()):
