@@ -69,7 +69,7 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
         cli.init_app(app)
         cli_site.init_app(app)
         Migrate(app, db, directory=str(ROOT / "migrations"))
-    if app.config["PROXIES"]:
-        proxies = app.config["PROXIES"]
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=proxies, x_host=proxies)  # type: ignore
+    if proxies := app.config["PROXIES"]:
+        # Host and scheme are SITE_URL's to say.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore
     return app

@@ -17,9 +17,11 @@ from app.models import Activity, now
 
 PAGE = 50
 
-# A stranger with somebody's passkey ids could fill the disk with what is refused.
-REFUSED_TRANSCRIPTS = 20
-REFUSED_WITHIN = timedelta(hours=1)
+# So many transcripts are kept of what is refused in a while: a stranger with somebody's passkey ids could fill the
+# disk. And of what isn't, where they are longer than an authenticator's: so could a member.
+TRANSCRIPTS = 20
+WITHIN = timedelta(hours=1)
+USUAL_TRANSCRIPT = 4096
 
 
 class Kind(StrEnum):
@@ -45,6 +47,8 @@ class Kind(StrEnum):
     DISABLED = "disabled"
     ENABLED = "enabled"
 
+
+REFUSED = [kind for kind in Kind if kind.endswith("_refused")]
 
 # What has a name or an address in its detail.
 PERSONAL = {
@@ -77,10 +81,10 @@ SEEN_BEFORE = (
     )
     .limit(1)
 )
-REFUSED_LATELY = select(func.count()).where(
+TRANSCRIPTS_LATELY = select(func.count()).where(
     _activities.c.user_id == bindparam("user"),
-    _activities.c.kind.in_([kind for kind in Kind if kind.endswith("_refused")]),
-    _activities.c.transcript != "",
+    _activities.c.kind.in_(bindparam("kinds", expanding=True)),
+    func.length(_activities.c.transcript) > bindparam("longer"),
     _activities.c.at > bindparam("since"),
 )
 _oldest = (
@@ -108,9 +112,10 @@ def record(
     somebody set about it, where it's known.
     """
     at = now()
-    if transcript and kind.endswith("_refused"):
-        lately = run(REFUSED_LATELY, user=user_id, since=now() - REFUSED_WITHIN).scalar_one()
-        transcript = transcript if lately < REFUSED_TRANSCRIPTS else ""
+    kinds, longer = (REFUSED, 0) if kind in REFUSED else ([kind], USUAL_TRANSCRIPT)
+    if len(transcript) > longer:
+        lately = run(TRANSCRIPTS_LATELY, user=user_id, kinds=kinds, longer=longer, since=at - WITHIN).scalar_one()
+        transcript = transcript if lately < TRANSCRIPTS else ""
     took = max(0, round((at - began).total_seconds() * 1000)) if began else None
     values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
     number: Any = run(RECORD, milliseconds=took, **values, **client._asdict()).inserted_primary_key

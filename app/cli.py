@@ -25,6 +25,8 @@ SENTENCES = {
     "invalid_email": "That is no email address that mail can be sent to.",
     "has_account": "That address has an account already.",
     "mail_server_unreachable": "The mail server can't be reached: no mail was sent.",
+    "mail_server_busy": "The mail server is busy: no mail was sent.",
+    "recipient_refused": "The mail server takes no mail for that address.",
     "mail_refused": "The mail server didn't take the mail.",
 }
 

@@ -53,8 +53,9 @@ def check(purpose: single_use.Purpose, id: str, typed: str, expires_at: datetime
     """
     # A mail in flight may have been sent before the key was changed.
     codes = [letters_of(_derive(key, purpose, id)).encode() for key in current_app.config["SECRET_KEYS"]]
+    # Counted before it is looked at, so that many at once are no more than one after another.
+    count = limits.code_typed(id)
     if not any(hmac.compare_digest(letters_of(typed).encode(), code) for code in codes):
-        count = limits.wrong_code(id)
         if count == limits.LAST_WRONG_CODE:
             single_use.spend(id, expires_at)
         if count > limits.WRONG_CODES:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -104,16 +105,22 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     uri = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
     # As hosts write it; the driver is psycopg 3.
     config["SQLALCHEMY_DATABASE_URI"] = re.sub("^postgres(ql)?://", "postgresql+psycopg://", uri)
-    if not re.match(r"(sqlite|postgresql\+psycopg)://", config["SQLALCHEMY_DATABASE_URI"]):
+    if not re.match(r"sqlite:///(?!:memory:).|postgresql\+psycopg://", config["SQLALCHEMY_DATABASE_URI"]):
         # Not what it is: it may hold a password.
-        raise ConfigurationError("FLASK_SQLALCHEMY_DATABASE_URI is not usable: it begins with sqlite: or postgresql:.")
+        problem = "FLASK_SQLALCHEMY_DATABASE_URI is not usable: it begins with"
+        raise ConfigurationError(f"{problem} sqlite:/// and a file's name, or with postgresql://.")
     # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
     config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
     if not config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
         # A server may have been restarted since a connection was last used, and nobody is to wait for one that is gone,
         # or for a lock, for longer than on SQLite (extensions.py).
         patience = {"connect_timeout": 5, "tcp_user_timeout": 5000, "options": "-c lock_timeout=5s"}
-        config["SQLALCHEMY_ENGINE_OPTIONS"] |= {"pool_pre_ping": True, "connect_args": patience}
+        config["SQLALCHEMY_ENGINE_OPTIONS"] |= {
+            "pool_pre_ping": True,
+            "connect_args": patience,
+            # Whoever waited for a row sees it as it has become.
+            "isolation_level": "READ COMMITTED",
+        }
 
 
 def canonical_site_url(text: str) -> str:
@@ -158,7 +165,7 @@ def is_random(key: str) -> bool:
     """Whether a secret key may have come out of a generator: long, of many characters, no repetition, and no words as
     examples have them."""
     repeats = (key + key).find(key, 1) < len(key)
-    words = ("secret", "example", "change", "password", "latchkey", "123456789")
+    words = ("secret", "example", "change", "replace", "password", "latchkey", "123456789", "abcdefgh", " ")
     return (
         len(key) >= SHORTEST_SECRET_KEY
         and len(set(key)) >= 10
@@ -225,11 +232,11 @@ def _refuse_unsafe(config: Config) -> None:
                 f"{where} needs a secret key of at least {SHORTEST_SECRET_KEY} random characters: set {name} to what "
                 "`python -c 'import secrets; print(secrets.token_hex(32))'` prints."
             )
-    if not config["MAIL_SERVER"]:
+    if not config["MAIL_SERVER"].strip():
         raise ConfigurationError(f"{where} can't send mail: set FLASK_MAIL_SERVER to your SMTP server.")
     if not config["MAIL_USE_TLS"]:
         raise ConfigurationError(f"{where} would send mail in the clear: unset FLASK_MAIL_USE_TLS.")
-    if not config["MAIL_DEFAULT_SENDER"]:
-        raise ConfigurationError(f"{where} has no sender for its mail: set FLASK_MAIL_DEFAULT_SENDER.")
+    if "@" not in parseaddr(config["MAIL_DEFAULT_SENDER"])[1] or not config["MAIL_DEFAULT_SENDER"].isprintable():
+        raise ConfigurationError(f"{where} has no sender for its mail: set FLASK_MAIL_DEFAULT_SENDER to an address.")
     if not config["LIMITS_ENABLED"]:
         raise ConfigurationError(f"{where} can't be run without limits: unset FLASK_LIMITS_ENABLED.")

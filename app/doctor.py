@@ -6,7 +6,7 @@ from http.client import HTTPException
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import accounts, mailer
@@ -101,8 +101,6 @@ def _database() -> Iterator[Finding]:
             if away > 5:
                 why = "Links and challenges carry the time: what one machine makes, another may refuse."
                 yield Finding(f"The clock is {away:.0f} s from the database's", why, "timedatectl set-ntp true")
-        if dialect == "sqlite" and run(text("PRAGMA foreign_keys")).scalar_one() != 1:
-            yield Finding("Foreign keys are off", "What belongs to a deleted account stays.", "Use a newer SQLite.")
     except SQLAlchemyError as error:
         what = f"The database ({dialect}) doesn't answer: {_in_a_line(error)}"
         yield Finding(what, "Nothing works without.", "FLASK_SQLALCHEMY_DATABASE_URI=...")

@@ -48,9 +48,7 @@ login_manager._session_identifier_generator = str
 @event.listens_for(Engine, "connect")
 def _set_up_sqlite(connection: object, _record: object) -> None:
     if isinstance(connection, sqlite3.Connection):
-        connection.executescript(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000"
-        )
+        connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
 
 
 def run(statement: Executable, **values: Any) -> CursorResult[Any]:

@@ -22,6 +22,11 @@ def invite(email: str) -> None:
     insert_if_absent(Invitation, email=email, created_at=now())
 
 
+def accept(email: str) -> bool:
+    """Whether this address may have an account now. Its invitation is used up by that: two can't both take it."""
+    return withdraw(email) or current_app.config["SIGN_UP"] == "open"
+
+
 def withdraw(email: str) -> bool:
-    """Forget the invitation, because it was accepted or is no longer meant; return whether there was one."""
+    """Forget the invitation; return whether there was one."""
     return bool(run(delete(Invitation).where(Invitation.email == email)).rowcount)

@@ -25,12 +25,13 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, case, delete, select, update
+from sqlalchemy import bindparam, case, delete, or_, select, update
 
 from app import log
 from app.extensions import db, insertion, run
 from app.models import Counter, now
 from app.refusals import Refusal
+from app.single_use import CLOCK_SKEW
 
 # Of a mail's code: more are answered with a 429, and after the last the request is dead.
 WRONG_CODES = 5
@@ -112,12 +113,12 @@ def watch(name: str) -> None:
         log.event("alarm", limit=name, count=count, minutes=limit.minutes)
 
 
-def wrong_code(id: str) -> int:
-    """Count a wrong code typed for this token or request, and return how many there have been."""
+def code_typed(id: str) -> int:
+    """Count a code typed for this token or request, and return how many there have been."""
     if not current_app.config["LIMITS_ENABLED"]:
         return 1
     # Longer than anything that a code belongs to lives.
-    return _count(_key("wrong_codes", (id,)), timedelta(days=1))[0]
+    return _count(_key("codes", (id,)), timedelta(days=1))[0]
 
 
 def client(address: str) -> str:
@@ -132,6 +133,13 @@ def client(address: str) -> str:
     return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
 
 
+def inbox(email: str) -> str:
+    """Return what an address is counted as: as the most generous provider reads it, because one inbox may have many
+    addresses. Who shares that with another shares a count."""
+    local_part, _, domain = email.rpartition("@")
+    return f"{local_part.partition('+')[0].replace('.', '')}@{domain}"
+
+
 def sweep() -> int:
     """Forget some counters whose time is over, because new rows pay for old ones; return how many."""
     return run(SWEEP, now=now()).rowcount
@@ -139,17 +147,20 @@ def sweep() -> int:
 
 def _count(key: str, window: timedelta) -> tuple[int, datetime]:
     at = now()
-    counter: Any = run(_counting(db.engine.dialect.name), key=key, count=1, ends_at=at + window, now=at).one()
+    times = {"now": at, "ends_at": at + window, "latest": at + window + CLOCK_SKEW}
+    counter: Any = run(_counting(db.engine.dialect.name), key=key, count=1, **times).one()
     return counter.count, counter.ends_at
 
 
 @cache
 def _counting(dialect: str) -> Any:
     """Begin a counter, begin it again where its time is over, or go on counting: one statement, so none gets lost."""
-    new, has_ended = insertion(Counter, dialect), _counters.c.ends_at <= bindparam("now")
+    new, ends_at = insertion(Counter, dialect), _counters.c.ends_at
+    # One that ends later than any begun now was begun by a clock that was ahead.
+    has_ended = or_(ends_at <= bindparam("now"), ends_at > bindparam("latest"))
     values = {
         "count": case((has_ended, 1), else_=_counters.c.count + 1),
-        "ends_at": case((has_ended, new.excluded.ends_at), else_=_counters.c.ends_at),
+        "ends_at": case((has_ended, new.excluded.ends_at), else_=ends_at),
     }
     return new.on_conflict_do_update(index_elements=["key"], set_=values).returning(
         _counters.c.count, _counters.c.ends_at

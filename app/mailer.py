@@ -26,12 +26,18 @@ SECONDS_TO_HAND_OVER = 4.5
 IMPLICIT_TLS = 465
 
 
+# Of a process's eight threads, no more than these wait for the mail server at once.
+senders = threading.BoundedSemaphore(4)
+
+
 class Unsent(Refusal):
     """The mail server did not take the message."""
 
 
 class _HangsUp(smtplib.SMTP):
     """smtplib's time-out is per answer; this ends the whole conversation, so that a server that drips holds nobody."""
+
+    has_message = False
 
     def connect(self, *args: Any, **kwargs: Any) -> tuple[int, bytes]:
         self.give_up_at = time.monotonic() + SECONDS_TO_HAND_OVER
@@ -46,7 +52,16 @@ class _HangsUp(smtplib.SMTP):
 
     def getreply(self) -> tuple[int, bytes]:
         self._wait_no_longer()
-        reply = super().getreply()
+        try:
+            reply = super().getreply()
+        except OSError:
+            if not self.has_message:
+                raise
+            # It has all of it, and only didn't say so in time: it will deliver it, or tell the sender (RFC 5321 4.2.5).
+            log.event("mail_unanswered")
+            return 250, b""
+        # From here on, the next answer is about the message.
+        self.has_message = reply[0] == 354
         # For the TLS handshake that may follow: it has a socket of its own, which the watchdog doesn't see.
         self._wait_no_longer()
         return reply
@@ -120,7 +135,8 @@ def outbox(app: Flask) -> Path:
 def send(template: str, to: str, **values: Any) -> None:
     """Render `mail/<template>.txt` (its first line is the subject) and `.html`, and hand the message over.
 
-    Raises Unsent `mail_server_unreachable` or `mail_refused` where the server did not take it.
+    Raises Unsent `mail_server_unreachable`, `mail_server_busy`, `recipient_refused` or `mail_refused` where the server
+    did not take it.
     """
     subject, _, text = render_template(f"mail/{template}.txt", **values).partition("\n")
     html = render_template(f"mail/{template}.html", subject=subject, **values)
@@ -143,13 +159,19 @@ def greet() -> None:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
+    if not senders.acquire(blocking=False):
+        raise Unsent("mail_server_busy")
     try:
         yield
+    except smtplib.SMTPRecipientsRefused as error:
+        raise Unsent("recipient_refused") from error
     except (OSError, ValueError) as error:  # SMTPException is an OSError
         # Its name and code only: the server's words may hold the address.
-        code = getattr(error, "smtp_code", 550 if isinstance(error, smtplib.SMTPRecipientsRefused) else 0)
+        code = getattr(error, "smtp_code", 0)
         reason = "mail_refused" if code >= 400 else "mail_server_unreachable"
         raise Unsent(reason, f"{type(error).__name__} {code or ''}".rstrip()) from error
+    finally:
+        senders.release()
 
 
 def notify(to: str, kind: str, **values: Any) -> bool:

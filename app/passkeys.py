@@ -12,15 +12,18 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Row, bindparam, delete, select, update
 
-from app import accounts, ceremonies, single_use
+from app import accounts, ceremonies, sessions, single_use
 from app.attempts import Attempt, CeremonyError, attempt
 from app.extensions import insert_if_absent, run
 from app.models import Passkey, User, now
 from app.refusals import Refusal
-from app.sessions import RECOVERY_CODE, USER, SignedIn
+from app.sessions import USER, SignedIn
 from app.user_agents import authenticator
 
 LONGEST_NAME = 60
+
+# Of one account: each makes its pages and its options longer.
+MOST = 50
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 # Statements of the way in are made once, of tables instead of classes: that is half their cost.
@@ -51,11 +54,9 @@ def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     proof first, so that none is made on the device and then refused, or the site has passkeys turned off."""
     if not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    # A recovery code that opened the session is proof until a passkey has been added: it may have been the last.
-    is_recovering = user.method == RECOVERY_CODE and not any(own.created_at > user.created_at for own in passkeys)
-    if not (user.is_proven or is_recovering):
+    if not (user.is_proven or user.is_recovering):
         return ""
-    return _creation_options(single_use.issue(ceremonies.REGISTRATION, user=user.user_handle.hex()), user, passkeys)
+    return _creation_options(single_use.issue(ceremonies.REGISTRATION, session=user.session_id), user, passkeys)
 
 
 def finish_registration(user: SignedIn, response: str, name: str, default_name: str) -> tuple[Row[Any], Attempt]:
@@ -67,15 +68,20 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
     with attempt() as this:
         try:
             credential, expected = ceremonies.open_response(
-                this, response, ceremonies.REGISTRATION, user=user.user_handle.hex()
+                this, response, ceremonies.REGISTRATION, session=user.session_id
             )
         except Refusal as refusal:
-            if refusal.reason in ("expired", "already_used"):  # of our own, all the same
+            if refusal.reason in ("expired", "already_used", "bound_to_another_session"):  # of our own, all the same
                 this.orphan = _unless_stored(json.loads(response))
             raise
         # The device has made it, and would keep it: should it be refused, it is nobody's.
-        this.orphan = _unless_stored(credential)
-        this.options = _creation_options(this.challenge, user, of(user))
+        this.orphan, own = _unless_stored(credential), of(user)
+        this.options = _creation_options(this.challenge, user, own)
+        if len(own) >= MOST:
+            raise CeremonyError("enough_passkeys")
+        # What was true when the options were made may have ended since.
+        if not (this.began and user.was_proven(this.began)) and not user.is_recovering:
+            raise CeremonyError("not_proven")
         verified = ceremonies.verify_registration(credential, expected)
         values = {
             "credential_id": verified.credential_id,
@@ -92,6 +98,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
         if not insert_if_absent(Passkey, user_id=user.id, created_at=now(), **values):
             this.orphan = b""
             raise CeremonyError("duplicate_credential")
+        sessions.doubt_others(user)
     return run(FIND, credential=verified.credential_id).one(), this
 
 
@@ -112,11 +119,7 @@ def finish_authentication(browser: str, response: str, email: str = "") -> tuple
         credential, expected = ceremonies.open_response(this, response, ceremonies.AUTHENTICATION, browser=browser)
         this.options = ceremonies.request_options(this.challenge)
         passkey = _owned(this, credential)
-        if email and email != passkey.email:
-            raise CeremonyError("other_account")
-        if passkey.is_disabled:
-            raise CeremonyError("account_disabled")
-        _use(this, passkey, credential, expected)
+        _use(this, passkey, credential, expected, email)
     return passkey, this
 
 
@@ -162,6 +165,8 @@ def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
     held = accounts.hold_by_session(user)
     if held and held.requires_passkey and [passkey.id for passkey in of(user)] == [passkey_id]:
         raise Refusal("last_passkey")
+    # Another session's proof may have been given with this one.
+    sessions.doubt_others(user)
     own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
     return run(own.returning(*_passkeys.c)).first()
 
@@ -217,9 +222,16 @@ def _owned(this: Attempt, credential: dict[str, Any]) -> Row[Any]:
     return passkey
 
 
-def _use(this: Attempt, passkey: Row[Any], credential: dict[str, Any], expected: dict[str, Any]) -> None:
+def _use(
+    this: Attempt, passkey: Row[Any], credential: dict[str, Any], expected: dict[str, Any], email: str = ""
+) -> None:
     """Check the response against the passkey's record (L3 7.2), and bring the record up to date."""
     verified = ceremonies.verify_authentication(credential, expected, passkey.public_key, passkey.backup_eligible)
+    # Only now: whoever can't sign is not to learn whose it is.
+    if email and email != passkey.email:
+        raise CeremonyError("other_account")
+    if passkey.is_disabled:
+        raise CeremonyError("account_disabled")
     # L3 7.2 step 22: zero is normal for synced passkeys, and a step back is a signal, not a verdict.
     this.counter_went_back = verified.new_sign_count <= passkey.sign_count and bool(
         verified.new_sign_count or passkey.sign_count

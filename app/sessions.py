@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import current_app
@@ -17,6 +17,8 @@ SEEN_EVERY = timedelta(minutes=5)
 
 # What changes a way in takes a proof of who it is that is no older.
 PROOF_LIFETIME = timedelta(minutes=10)
+
+NEVER = datetime.fromtimestamp(0, UTC)
 
 RECOVERY_CODE = "recovery code"
 
@@ -78,7 +80,17 @@ class SignedIn:
     @property
     def is_proven(self) -> bool:
         """Whether this session's user has proven lately who they are."""
-        return self.proved_at > now() - PROOF_LIFETIME
+        return self.was_proven(now())
+
+    def was_proven(self, at: datetime) -> bool:
+        """Whether the last proof was fresh then."""
+        return self.proved_at > at - PROOF_LIFETIME
+
+    @property
+    def is_recovering(self) -> bool:
+        """Whether a recovery code that opened this session is still proof enough to add a passkey, because it may have
+        been the last: until a passkey is added, or another proof is given."""
+        return self.method == RECOVERY_CODE and self.proved_at == self.created_at
 
 
 def start(user: Row[Any], method: str, browser: str, passkey_id: int | None = None) -> SignedIn:
@@ -111,6 +123,13 @@ def see(user: SignedIn) -> bool:
 def prove(user: SignedIn) -> None:
     """Write down that this session's user has just proven again who they are, in the caller's transaction."""
     run(update(_sessions).where(_sessions.c.id == user.session_id), proved_at=now())
+
+
+def doubt_others(user: SignedIn) -> None:
+    """Have the user's other sessions prove themselves anew, because a way in has changed; and this one, where a
+    recovery code was its proof: that is used up by now."""
+    of_user = update(_sessions).where(_sessions.c.user_id == user.id)
+    run(of_user if user.is_recovering else of_user.where(_sessions.c.id != user.session_id), proved_at=NEVER)
 
 
 def of(user: SignedIn) -> Sequence[Row[Any]]:

@@ -113,21 +113,23 @@ def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
     """Spend the request: its address is proven by that, and gets an account where it has none and may have one. Raises
     Refusal `not_invited` or `account_disabled`, too."""
     single_use.spend(request.id, request.expires_at)
-    if not invitations.lets_in(request.email):
-        raise Refusal("not_invited")
     user = accounts.find(request.email, and_wait=True)
-    is_new = not user and insert_if_absent(
+    is_new = not user and invitations.accept(request.email) and _open_account(request.email)
+    # There is one now, ours or that of a request which came first.
+    user = user or accounts.find(request.email, and_wait=True)
+    if not user:
+        raise Refusal("not_invited")
+    if user.is_disabled:
+        raise Refusal("account_disabled")
+    return user, request, is_new
+
+
+def _open_account(email: str) -> bool:
+    return insert_if_absent(
         User,
-        email=request.email,
+        email=email,
         # WebAuthn L3 14.6.1: 64 random bytes, so that the handle tells nothing about the person.
         user_handle=secrets.token_bytes(64),
         wants_passkey_offer=True,
         created_at=now(),
     )
-    if is_new:
-        invitations.withdraw(request.email)
-    # There is one now, ours or that of a request which came first.
-    user = user or accounts.find(request.email, and_wait=True)
-    if not user or user.is_disabled:
-        raise Refusal("account_disabled")
-    return user, request, is_new

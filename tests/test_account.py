@@ -179,6 +179,16 @@ def test_a_passkey_of_another_account_than_the_typed_one_is_refused(ada, eve, ph
     assert ada.alert(response).startswith("That passkey doesn’t belong to the address you typed.")
 
 
+@pytest.mark.parametrize("email", [ADA, GRACE])
+def test_who_cannot_sign_is_not_told_whose_a_passkey_is(ada, phone, reasons, email):
+    ada.sign_out()
+    credential = phone.get(ada.request_options())
+    credential["response"]["signature"] = "AAAA"
+    response = expect(ada.authenticate(credential, email=email), 400)
+    assert reasons == ["wrong_signature"]
+    assert ada.alert(response).startswith("That passkey didn’t sign you in")
+
+
 # Fresh proof.
 
 GUARDED = [
@@ -230,9 +240,45 @@ def test_a_code_in_the_old_mailbox_proves_nothing_once_the_address_has_changed(a
     other.sign_in_by_link(ADA)
     expect(other.post("/account/email", {"email": GRACE}), 303)
     expect(other.post("/account/email", {"code": other.read_code(GRACE)}), 303)
+    # The session ended with the old address; should it come back, its code would still be worth nothing.
     with unchanged():
-        expect(ada.post("/account/confirm", old), 403)
+        expect(ada.post("/account/confirm", old), 401)
+    assert reasons == ["not_signed_in"]
+
+
+def test_a_code_in_the_old_mailbox_proves_nothing_in_the_session_that_changed_the_address(ada, reasons):
+    page = ada.post("/account/confirm", {"mail": "code"})
+    old = {"proof": re.search(r'name="proof" value="([^"]+)"', page.text)[1], "code": ada.read_code(ADA)}
+    expect(ada.post("/account/email", {"email": GRACE}), 303)
+    expect(ada.post("/account/email", {"code": ada.read_code(GRACE)}), 303)
+    expect(ada.post("/account/confirm", old), 403)
     assert reasons == ["bound_to_another_email"]
+
+
+def test_what_the_old_mailbox_opened_ends_with_it(ada):
+    thief = Visitor(ada.app)
+    thief.sign_in_by_link(ADA)
+    expect(ada.post("/account/email", {"email": GRACE}), 303)
+    expect(ada.post("/account/email", {"code": ada.read_code(GRACE)}), 303)
+    assert ada.is_signed_in()
+    assert not thief.is_signed_in()
+
+
+def test_what_a_removed_passkey_proved_it_proves_no_more(ada, phone, later, reasons):
+    """Ada's phone is stolen, and so is a session that it didn't open."""
+    thief, spare = ada.twin(), Authenticator()
+    owner = Visitor(ada.app)
+    owner.sign_in_by_link(ADA)
+    owner.make_passkey(spare)
+    options = options_of(thief.get("/account/confirm"), "passkey-sign-in")
+    expect(thief.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    begun = thief.creation_options()
+    expect(owner.post("/account/passkeys/1/remove"), 303)
+    assert thief.is_signed_in()
+    expect(thief.post("/account/recovery-codes"), 403)
+    expect(thief.register(Authenticator().create(begun)), 400)
+    assert reasons == ["not_proven"] * 2
+    assert owner.post("/account/recovery-codes").status_code == 200
 
 
 def test_creation_options_are_for_fresh_proof_only(ada, later, reasons):
@@ -572,6 +618,16 @@ def test_twenty_refused_transcripts_are_kept_in_an_hour(ada, phone, app):
     refused = [row for row in rows(app, Activity) if row.kind == "sign_in_refused"]
     assert len(refused) == 22
     assert len([row for row in refused if row.transcript]) == 20
+
+
+def test_twenty_long_transcripts_are_kept_in_an_hour(ada, phone, app):
+    """Whatever an authenticator answers is short."""
+    for more in 22 * [{}] + 22 * [{"more": "x" * 5000}]:
+        ada.sign_out()
+        expect(ada.authenticate(phone.get(ada.request_options()) | more), 303)
+    transcripts = [len(row.transcript) for row in rows(app, Activity) if row.kind == "signed_in"]
+    assert sum(length > 5000 for length in transcripts) == 20
+    assert sum(0 < length < 5000 for length in transcripts) == 22
 
 
 # The owner is told.

@@ -129,10 +129,18 @@ def test_what_a_setting_cannot_be_is_refused(configured, name, text):
 
 
 @pytest.mark.parametrize(
-    "uri", ["nonsense", "mysql://u:hush@h/d", "postgresql+psycopg2://u:hush@h/d", "/path/latchkey.db"]
+    "uri",
+    [
+        "nonsense",
+        "mysql://u:hush@h/d",
+        "postgresql+psycopg2://u:hush@h/d",
+        "/path/latchkey.db",
+        "sqlite://",
+        "sqlite:///:memory:",
+    ],
 )
 def test_another_database_is_refused(configured, uri):
-    with pytest.raises(ConfigurationError, match=r"begins with sqlite: or postgresql:") as refused:
+    with pytest.raises(ConfigurationError, match=r"begins with sqlite:/// and a file") as refused:
         configured(FLASK_SQLALCHEMY_DATABASE_URI=uri)
     assert "hush" not in str(refused.value)
 

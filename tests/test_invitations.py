@@ -1,5 +1,8 @@
 """Sites by invitation: nobody can tell from outside who has one, and an account still takes proof of the address."""
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
 import pytest
 
 from app import invitations
@@ -82,3 +85,32 @@ def test_whoever_has_an_account_stays(make_app):
 
 def test_the_sign_in_page_says_so(visitor):
     assert "This site is by invitation" in visitor.get("/sign-in").text
+
+
+def test_an_address_that_an_account_is_leaving_gets_none_anew(make_app):
+    """The mail asked for before, and the change of the address, both used at the same moment."""
+    app = make_app(FLASK_SIGN_UP="invite", FLASK_LIMITS_ENABLED="false")
+    with app.app_context():
+        invitations.invite("ada0@example.org")
+        db.session.commit()
+    owner = Visitor(app)
+    owner.sign_in_by_link("ada0@example.org")
+    for number in range(20):
+        tab, old, new = Visitor(app), f"ada{number}@example.org", f"ada{number + 1}@example.org"
+        expect(tab.ask(old), 303)
+        typed = tab.read_mail().code
+        expect(owner.post("/account/email", {"email": new}), 303)
+        change, at_once = owner.read_code(new), Barrier(2)
+
+        def move(at_once=at_once, change=change) -> None:
+            at_once.wait()
+            expect(owner.post("/account/email", {"code": change}), 303)
+
+        def sign_in(at_once=at_once, tab=tab, typed=typed) -> None:
+            at_once.wait()
+            assert tab.post("/sign-in/code", {"code": typed}).status_code in (303, 400)
+
+        with ThreadPoolExecutor(2) as threads:
+            for done in [threads.submit(move), threads.submit(sign_in)]:
+                done.result()
+    assert count(app, User) == 1

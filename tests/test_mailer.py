@@ -9,6 +9,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from email import message_from_bytes, policy
 from threading import Event, Thread
@@ -265,7 +266,49 @@ def test_a_server_without_tls_gets_no_mail(visitor_of, reasons):
 
 def test_a_refused_recipient_is_told_of(visitor_of, reasons):
     with smtp_server(Choosy()) as port:
-        assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "mail_refused", reasons)
+        assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "recipient_refused", reasons)
+
+
+def test_a_client_whose_recipients_are_refused_is_counted_all_the_same(visitor_of, reasons):
+    with smtp_server(Choosy()) as port:
+        visitor = visitor_of(port, FLASK_MAIL_USE_TLS="false", FLASK_LIMIT_MAILS_OF_CLIENT="3 per 60 minutes")
+        for number in range(3):
+            response = expect(visitor.ask(f"user{number}@example.org"), 503)
+            assert "takes none for this address" in visitor.alert(response)
+        expect(visitor.ask("user@example.org"), 429)
+    assert reasons == ["recipient_refused"] * 3 + ["too_many_mails_of_client"]
+
+
+def test_a_server_that_takes_a_mail_and_says_nothing_will_deliver_it(visitor_of, impatient, events):
+    """It has been sent whole: it counts, and whoever asked waits for it."""
+
+    def talk(line: BinaryIO) -> None:
+        for answer in (b"220 hello", b"250 hello", b"250 yes", b"250 yes", b"354 go on"):
+            line.write(answer + b"\r\n")
+            if not answer.startswith(b"354"):
+                line.readline()
+        until_they_hang_up(line)
+
+    with strange_server(talk) as port:
+        visitor = visitor_of(port, FLASK_MAIL_USE_TLS="false", FLASK_LIMIT_MAILS="1 per 15 minutes")
+        expect(visitor.ask(ADDRESS), 303)
+        expect(visitor.get("/sign-in/check-email"), 200)
+        expect(Visitor(visitor.app).ask(ADDRESS), 429)
+    assert "mail_unanswered" in [event.name for event in events]
+
+
+def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_of, reasons):
+    with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
+        visitor = visitor_of(listener.getsockname()[1])
+        waiting = [threads.submit(Visitor(visitor.app).ask, f"user{number}@example.org") for number in range(4)]
+        lines = [listener.accept()[0] for _ in waiting]
+        response = expect(visitor.ask(ADDRESS), 503)
+        assert "We couldn’t send the mail" in visitor.alert(response)
+        assert reasons == ["mail_server_busy"]
+        for line in lines:
+            line.close()
+        for each in waiting:
+            expect(each.result(), 503)
 
 
 def test_a_server_that_is_busy_is_told_of(visitor_of, reasons):

@@ -13,6 +13,7 @@ import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sqlalchemy import select
 
+from app import passkeys
 from app.ceremonies import CHALLENGE_LIFETIME
 from app.extensions import db
 from app.models import Passkey, now
@@ -33,6 +34,7 @@ from tests.authenticator import (
     decode,
     encode,
 )
+from tests.conftest import Visitor
 
 VAGUE = "The passkey could not be added. Nothing has changed; please try again."
 
@@ -201,7 +203,23 @@ def test_a_challenge_for_the_other_ceremony_is_refused(ada, stranger, phone, ref
 
 def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
     options = ada.creation_options() | {"challenge": bob.creation_options()["challenge"]}
-    refuses(phone.create(options), "bound_to_another_user", spent=0)
+    refuses(phone.create(options), "bound_to_another_session", spent=0)
+
+
+def test_more_passkeys_than_enough_are_refused(ada, refuses):
+    for _ in range(passkeys.MOST):
+        ada.make_passkey(Authenticator())
+    sentence = (
+        "This account has as many passkeys as an account can have. "
+        "Remove one that you don’t use, and make this one again."
+    )
+    refuses(Authenticator().create(ada.creation_options()), "enough_passkeys", sentence=sentence)
+
+
+def test_the_challenge_of_another_session_is_refused(ada, phone, refuses):
+    other = Visitor(ada.app)
+    other.sign_in_by_link("ada@example.org")
+    refuses(phone.create(other.creation_options()), "bound_to_another_session", spent=0)
 
 
 def test_an_expired_challenge_is_refused(ada, phone, refuses):

@@ -304,6 +304,42 @@ def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, 
         expect(other.post("/account/passkeys/1/remove"), 403)
 
 
+@pytest.fixture
+def recovering(ada, app):
+    """Ada at another browser, where a recovery code let her in five hours ago; and a thief with its cookie."""
+    other = Visitor(app)
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
+    with time_machine.travel(now() + timedelta(hours=5)):
+        ada.get("/account")
+        yield other, other.twin()
+
+
+def test_it_may_not_again_once_that_is_removed(ada, phone, recovering):
+    owner, thief = recovering
+    owner.make_passkey(Authenticator())
+    ada.sign_out()
+    ada.sign_in_by_passkey(phone)
+    expect(ada.post("/account/passkeys/2/remove"), 303)
+    expect(thief.post("/account/passkeys/options"), 403)
+
+
+def test_it_may_not_any_more_once_another_proof_was_given(phone, recovering):
+    owner, thief = recovering
+    options = options_of(owner.get("/account/confirm"), "passkey-sign-in")
+    expect(owner.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    with time_machine.travel(now() + STALE):
+        expect(thief.post("/account/passkeys/options"), 403)
+
+
+def test_it_may_not_with_options_fetched_before(recovering, reasons):
+    owner, thief = recovering
+    begun = [thief.post("/account/passkeys/options").json for _ in range(3)]
+    owner.make_passkey(Authenticator())
+    for options in begun:
+        expect(thief.register(Authenticator().create(options)), 400)
+    assert reasons == ["not_proven"] * 3
+
+
 # Proof.
 
 

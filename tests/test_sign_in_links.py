@@ -331,7 +331,8 @@ def test_the_page_that_was_wanted_is_kept_when_sending_again(known, clock):
         "?next=//evil.example",
         "//[",
         "//user@evil.example/account",
-        "/account/" + 492 * "a",
+        "/account/" + 992 * "a",
+        "/account/" + 400 * "帳",
         "/sign-in?next=/sign-in",
         "/sign-out",
     ],
@@ -339,6 +340,10 @@ def test_the_page_that_was_wanted_is_kept_when_sending_again(known, clock):
 def test_a_bad_next_is_dropped(known, bad):
     known.ask(ADDRESS, next=bad)
     assert known.post(known.read_mail().link).location == "/account"
+
+
+def test_a_page_whose_address_is_too_long_is_not_kept(visitor):
+    assert expect(visitor.get("/account?x=" + 1200 * "%e5%b8%b3"), 303).location == "/sign-in"
 
 
 # What asking tells.

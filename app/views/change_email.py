@@ -4,7 +4,7 @@ from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import accounts, invitations, mailer, signals
+from app import accounts, invitations, mailer, sessions, signals
 from app.activity import Kind
 from app.email_addresses import canonical
 from app.extensions import db
@@ -46,7 +46,7 @@ def begin() -> ResponseReturnValue:
             if is_taken:
                 mailer.send("notice", email, kind="address_taken", **values)
             else:
-                mailer.send("code", email, purpose="change_email", code=code, account=current_user.email, **values)
+                mailer.send("code", email, purpose="change_email", code=code, **values)
     except Refusal as refusal:
         return page(refusal, typed=typed[:254], begins=True)
     session["email_change"] = token
@@ -63,6 +63,8 @@ def finish() -> ResponseReturnValue:
         if "wrong_code" not in refusal.reason:
             session.pop("email_change", None)
         return page(refusal)
+    # What the old mailbox has opened ends with it.
+    flow.record_ended(sessions.revoke(current_user))
     invitations.withdraw(new)
     session.pop("email_change")
     flow.record(current_user.id, Kind.EMAIL_CHANGED, new)

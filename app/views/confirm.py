@@ -54,8 +54,7 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
 def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether there is fresh proof. Raises Refusal."""
     transcript = ""
-    if any(name in request.form for name in PROOF):
-        limits.take(proofs=flow.who(current_user.id))
+    limits.take(proofs=flow.who(current_user.id))
     user = flow.hold_account()
     if "credential" in request.form:
         method = "passkey"

@@ -8,10 +8,9 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 
 from app import mailer
+from app.doctor import FORWARDING_HEADERS
 
 blueprint = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
-
-FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 # The message's own styles are inline; nothing else is allowed in its frame but to open a link in the whole window.
 FRAME_POLICY = (

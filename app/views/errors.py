@@ -10,6 +10,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 from app import log
 from app.extensions import db, login_manager
 from app.sessions import find
+from app.views.next_page import next_page
 from app.views.protection import route_pattern
 
 # A reloaded tab must not meet a 405: the page that holds the form, by how the form's address begins.
@@ -39,7 +40,7 @@ def init_app(app: Flask) -> None:
 def unauthorized() -> ResponseReturnValue:
     """A page leads to signing in and back; a form can't be kept."""
     if request.method in ("GET", "HEAD"):
-        return redirect(url_for("sign_in.show", next=request.full_path.rstrip("?")), 303)
+        return redirect(url_for("sign_in.show", next=next_page(request.full_path.rstrip("?")) or None), 303)
     log.event("refused", reason="not_signed_in", route=route_pattern())
     return problem(401)
 

@@ -1,13 +1,12 @@
 """What the views share: one transaction, one browser, one way to refuse, one way to be signed in."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial, wraps
 from hashlib import sha256
 from typing import Any, ParamSpec
-from urllib.parse import urlsplit
 
 from flask import abort, flash, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -26,11 +25,10 @@ from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
+from app.views.next_page import next_page as next_page
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
-
-LONGEST_NEXT = 500
 
 
 def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
@@ -84,7 +82,7 @@ def keep_request(wanted: SignInRequest) -> None:
 
 def client() -> activity.Client:
     """Return who is at the other end."""
-    return activity.Client(describe(request.user_agent.string[:300]), request.remote_addr or "")
+    return activity.Client(describe(request.user_agent.string[:300]), (request.remote_addr or "")[:45])
 
 
 def record(user_id: int, kind: Kind, detail: str = "", transcript: str = "", began: datetime | None = None) -> None:
@@ -123,21 +121,6 @@ def _notify(to: str, kind: str, **values: Any) -> None:
 def say(kind: str, **values: Any) -> None:
     """Say on the next page that it was done."""
     flash({"kind": kind, **values})  # type: ignore[arg-type]
-
-
-def next_page(wanted: str | None) -> str:
-    """Return `wanted` if it is a page of this site, else "": a bad one is dropped, not refused."""
-    wanted = wanted or ""
-    if not wanted.startswith("/") or wanted.startswith(("//", "/sign-")) or len(wanted) > LONGEST_NEXT:
-        return ""
-    # Browsers read a backslash as a slash, and skip tabs and line breaks.
-    if "\\" in wanted or not wanted.isprintable():
-        return ""
-    try:
-        parts = urlsplit(wanted)
-    except ValueError:
-        return ""
-    return "" if parts.scheme or parts.netloc else wanted
 
 
 def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool) -> Response:
@@ -213,21 +196,32 @@ def tick(step: str) -> None:
 @contextmanager
 def mail_allowance(email: str) -> Iterator[None]:
     """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
-    is sent with raises Unsent: then it has not been counted."""
-    address = limits.client(client().address)
-    if mark(email) in session.get("known", ()):
-        counted: dict[str, tuple[str, ...]] = {"mails": (email, this_browser())}
-    else:
-        counted = {"mails": (email, address), "mails_to_address": (email,), "mails_of_client": (address,)}
-    limits.take(**counted)
+    is sent with raises Unsent: then it has not been counted, but for a client whose address nobody takes mail for."""
+    counted = _take_mail(limits.inbox(email), limits.client(client().address), mark(email))
     limits.watch("alarm")
     db.session.commit()
     try:
         yield
-    except mailer.Unsent:
+    except mailer.Unsent as refusal:
+        if refusal.reason == "recipient_refused":
+            # Or nothing would keep a client from trying addresses out on the mail server.
+            counted.pop("mails_of_client", None)
         limits.give_back(**counted)
         db.session.commit()
         raise
+
+
+def _take_mail(inbox: str, address: str, mark: str) -> dict[str, tuple[str, ...]]:
+    """Count one mail, and return what was counted: what a browser that has signed in has for itself, or what everybody
+    has, once that is used up (its cookie may be in other hands, too)."""
+    own: dict[str, tuple[str, ...]] = {"mails": (inbox, this_browser())}
+    if mark in session.get("known", ()):
+        with suppress(TooMany):
+            limits.take(**own)
+            return own
+    everybodys = {"mails": (inbox, address), "mails_to_address": (inbox,), "mails_of_client": (address,)}
+    limits.take(**everybodys)
+    return everybodys
 
 
 def who(user_id: int) -> tuple[str, str]:

@@ -56,6 +56,7 @@ def creation_options() -> str:
 def rename(passkey_id: int) -> ResponseReturnValue:
     """Call one of the visitor's passkeys something else."""
     try:
+        limits.take(proofs=flow.who(current_user.id))
         name = passkeys.rename(flow.hold_account(), passkey_id, request.form.get("name", ""))
     except Refusal as refusal:
         return account.page(refusal)
