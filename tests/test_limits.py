@@ -164,6 +164,13 @@ def test_behind_a_proxy_the_last_address_it_names_counts(make_app, clock):
     expect(Visitor(app).post("/sign-in", {"email": ADA}, headers={"X-Forwarded-For": "198.51.100.2"}), 303)
 
 
+def test_a_proxy_that_names_no_address_breaks_nothing(make_app):
+    visitor = Visitor(make_app(FLASK_PROXIES="1"))
+    visitor.client.environ_base["HTTP_X_FORWARDED_FOR"] = 60 * "x"
+    visitor.sign_in_by_link(ADA)
+    assert visitor.is_signed_in()
+
+
 def test_a_mail_that_could_not_be_sent_is_not_counted(make_app, reasons):
     app = make_app(FLASK_MAIL_SERVER="localhost", FLASK_MAIL_PORT="1", FLASK_MAIL_USE_TLS="false")
     for _ in range(7):

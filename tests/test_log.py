@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
-from app import log
+from app import log, user_agents
 from app.extensions import db
 from tests.authenticator import Authenticator, decode
 from tests.conftest import Visitor, expect
@@ -151,6 +152,32 @@ def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(a
     assert int(response.headers["Retry-After"]) > 0
     assert ADDRESS not in lines.getvalue()
     assert link.rpartition("/")[2] not in lines.getvalue()
+
+
+def test_a_database_in_trouble_quotes_no_address(make_app, lines):
+    app = make_app(FLASK_SIGN_UP="invite")
+    with app.app_context():
+        db.session.execute(text("DROP TABLE invitations"))
+        db.session.commit()
+    expect(Visitor(app).ask(ADDRESS), 503)
+    assert "SELECT" in lines.getvalue()
+    assert ADDRESS not in lines.getvalue()
+
+
+def test_what_is_refused_is_quoted_in_part_only(visitor, lines):
+    """The library quotes what it refuses, and a visitor could fill the disk with that."""
+    phone = Authenticator()
+    visitor.sign_in_by_link(ADDRESS)
+    expect(visitor.register(phone.create(visitor.creation_options(), client_data={"type": 5000 * "x"})), 400)
+    [refused] = [line for line in read(lines) if line.get("reason") == "wrong_type"]
+    assert 200 < len(refused["detail"]) <= 300
+
+
+def test_a_user_agent_is_looked_at_in_part_only(visitor):
+    user_agents.describe.cache_clear()
+    for more in "ab":
+        visitor.post("/sign-in", {"email": ADDRESS}, headers={"User-Agent": 300 * "x" + more})
+    assert user_agents.describe.cache_info().currsize == 1
 
 
 def test_a_signed_in_visitor_gets_that_page_too(app, lines):
