@@ -26,8 +26,9 @@ SECONDS_TO_HAND_OVER = 4.5
 IMPLICIT_TLS = 465
 
 
-# Of a process's eight threads, no more than these wait for the mail server at once.
+# Of a process's eight threads, no more than these wait for the mail server at once, and the others so long for these.
 senders = threading.BoundedSemaphore(4)
+SECONDS_TO_QUEUE = 1
 
 
 class Unsent(Refusal):
@@ -159,7 +160,7 @@ def greet() -> None:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    if not senders.acquire(blocking=False):
+    if not senders.acquire(timeout=SECONDS_TO_QUEUE):
         raise Unsent("mail_server_busy")
     try:
         yield
