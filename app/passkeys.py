@@ -99,6 +99,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             this.orphan = b""
             raise CeremonyError("duplicate_credential")
         sessions.doubt_others(user)
+        sessions.stop_recovering(user)
     return run(FIND, credential=verified.credential_id).one(), this
 
 

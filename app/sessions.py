@@ -120,16 +120,23 @@ def see(user: SignedIn) -> bool:
     return True
 
 
-def prove(user: SignedIn) -> None:
-    """Write down that this session's user has just proven again who they are, in the caller's transaction."""
-    run(update(_sessions).where(_sessions.c.id == user.session_id), proved_at=now())
+def prove(user: SignedIn, at: datetime | None = None) -> None:
+    """Write down that this session's user has proven again who they are, just now or then, in the caller's
+    transaction."""
+    run(update(_sessions).where(_sessions.c.id == user.session_id), proved_at=at or now())
 
 
 def doubt_others(user: SignedIn) -> None:
-    """Have the user's other sessions prove themselves anew, because a way in has changed; and this one, where a
-    recovery code was its proof: that is used up by now."""
-    of_user = update(_sessions).where(_sessions.c.user_id == user.id)
-    run(of_user if user.is_recovering else of_user.where(_sessions.c.id != user.session_id), proved_at=NEVER)
+    """Have the user's other sessions prove themselves anew, because a way in has changed."""
+    others = update(_sessions).where(_sessions.c.user_id == user.id, _sessions.c.id != user.session_id)
+    run(others, proved_at=NEVER)
+
+
+def stop_recovering(user: SignedIn) -> None:
+    """A passkey was added: end what a recovery code that opened this session is good for (`is_recovering`)."""
+    if user.is_recovering:
+        # As fresh as it was, but no longer the proof that opened the session.
+        prove(user, user.created_at - timedelta(seconds=1))
 
 
 def of(user: SignedIn) -> Sequence[Row[Any]]:
