@@ -6,7 +6,7 @@ from typing import Any
 
 from flask_login import LoginManager
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import CursorResult, Engine, Executable, Insert, MetaData, event
+from sqlalchemy import ColumnElement, CursorResult, Delete, Engine, Executable, Insert, MetaData, delete, event, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase
 
@@ -62,6 +62,13 @@ def insert_if_absent(model: type[Base], **values: Any) -> bool:
     Not by catching the violation: that would roll back what the transaction has done so far.
     """
     return bool(run(_insertion_if_absent(model, db.engine.dialect.name), **values).rowcount == 1)
+
+
+def deletion_of_some(key: ColumnElement[Any], are_over: ColumnElement[bool]) -> Delete:
+    """Return a DELETE of rows that are over, by their key, and of so few that no request is slow for it."""
+    # Two who do it at once must not wait for each other (PostgreSQL; SQLite has one writer anyway).
+    some = select(key).where(are_over).limit(160).with_for_update(skip_locked=True)
+    return delete(key.table).where(key.in_(some))
 
 
 def insertion(model: type[Base], dialect: str) -> Any:

@@ -25,10 +25,10 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, case, delete, or_, select, update
+from sqlalchemy import bindparam, case, or_, update
 
 from app import log
-from app.extensions import db, insertion, run
+from app.extensions import db, deletion_of_some, insertion, run
 from app.models import Counter, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW
@@ -63,15 +63,7 @@ class TooMany(Refusal):
 
 
 _counters: Any = Counter.__table__
-SWEEP = delete(_counters).where(
-    _counters.c.key.in_(
-        select(_counters.c.key)
-        .where(_counters.c.ends_at < bindparam("now"))
-        .limit(160)
-        # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
-        .with_for_update(skip_locked=True)
-    )
-)
+SWEEP = deletion_of_some(_counters.c.key, _counters.c.ends_at < bindparam("now"))
 
 
 def take(**whose: tuple[str, ...]) -> None:

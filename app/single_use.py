@@ -14,9 +14,9 @@ from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeTimedSerializer
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 
-from app.extensions import insert_if_absent, run
+from app.extensions import deletion_of_some, insert_if_absent, run
 from app.models import SpentToken, now
 from app.refusals import Refusal
 
@@ -29,15 +29,7 @@ KEPT_AFTER_EXPIRY = timedelta(days=1)
 # Statements of the way in are made once, of tables instead of classes: that is half their cost.
 _spent: Any = SpentToken.__table__
 IS_SPENT = select(_spent.c.id).where(_spent.c.id == bindparam("id"))
-SWEEP = delete(_spent).where(
-    _spent.c.id.in_(
-        select(_spent.c.id)
-        .where(_spent.c.expires_at < bindparam("before"))
-        .limit(160)
-        # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
-        .with_for_update(skip_locked=True)
-    )
-)
+SWEEP = deletion_of_some(_spent.c.id, _spent.c.expires_at < bindparam("before"))
 
 
 @dataclass(frozen=True)
