@@ -31,9 +31,9 @@ except ValueError as error:
     sys.exit(f"Latchkey can't start: FLASK_SITE_URL={_site!r} is not usable: {error}.")
 _is_local = (_url.hostname or "").rstrip(".") == "localhost"
 # Elsewhere than on localhost, a proxy ends TLS and comes to port 8000; in a container, from another address.
-bind = _loopback(_port) if _is_local else [os.environ.get("FLASK_BIND", "127.0.0.1:8000")]
+bind = _loopback(_port) if _is_local else [os.environ.get("FLASK_BIND") or "127.0.0.1:8000"]
 worker_class = "gthread"
-workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+workers = int(os.environ.get("WEB_CONCURRENCY") or "1")
 threads = 8
 # What was begun is finished before a worker stops.
 graceful_timeout = 30
@@ -41,14 +41,14 @@ graceful_timeout = 30
 control_socket_disable = True
 # Its warnings are about requests that are none, and quote them.
 loglevel = "error"
-# What a proxy may tell of is FLASK_PROXIES' to say; gunicorn would take a path's beginning from any on this machine.
-forwarded_allow_ips = ""
+# It would take a path's beginning from any proxy on this machine that passes it on.
 forwarder_headers = ""
 
 
 def on_starting(server) -> None:
     """Bring an SQLite database up to date, in a process of its own: Alembic would stay in memory."""
-    _refuse_taken_port()
+    if "GUNICORN_PID" not in os.environ:  # or the port is handed on by an earlier gunicorn (SIGUSR2)
+        _refuse_taken_port()
     if (os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI") or "sqlite").startswith("sqlite"):
         upgrade = subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
         if upgrade.returncode:
@@ -58,9 +58,9 @@ def on_starting(server) -> None:
 def _refuse_taken_port() -> None:
     """Say it in a sentence, not in five rounds of errors."""
     for address in bind:
-        if address.startswith("unix:"):
-            continue
         host, _, port = address.rpartition(":")
+        if not (port.isdecimal() and int(port) < 65536):
+            continue  # a Unix socket, or what gunicorn will say something about
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

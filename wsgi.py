@@ -8,8 +8,10 @@ from app.config import ConfigurationError
 
 try:
     app = create_app()
-except ConfigurationError as error:
-    sys.exit(f"Latchkey can't start: {error}")
+except (ConfigurationError, OSError) as error:
+    print(f"Latchkey can't start: {error}", file=sys.stderr)
+    # Of all codes, gunicorn takes this one for "don't try again".
+    sys.exit(4)
 
 if __name__ == "__main__":
     print(f"Latchkey, reloading and debugging, on {app.config['SITE_URL']}", flush=True)

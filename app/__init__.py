@@ -25,7 +25,7 @@ class _Cookies(SecureCookieSessionInterface):
 
 
 class Site(Flask):
-    """Flask, with an error log that names the route and not the path: paths hold tokens."""
+    """Flask at the root of an origin, with an error log that names the route and not the path: paths hold tokens."""
 
     session_interface = _Cookies()
 

@@ -7,7 +7,7 @@ from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import IntegrityError
 
-from app import codes, sessions, single_use
+from app import codes, invitations, sessions, single_use
 from app.extensions import db, run
 from app.models import User
 from app.refusals import Refusal
@@ -72,9 +72,14 @@ def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, st
     """Move the account to the address that the code proves; return the old and the new one. From then on a link to the
     old one doesn't open this account.
 
-    Raises Refusal as `codes.redeem` does, and `address_taken`.
+    Raises Refusal as `codes.redeem` does, `not_proven`, and `address_taken`.
     """
-    email = codes.redeem(EMAIL_CHANGE, token, typed, **_bound_to(user)).claims["email"]
+    redeemed = codes.redeem(EMAIL_CHANGE, token, typed, **_bound_to(user))
+    # What was true when it was begun may have ended since.
+    if not user.was_proven(redeemed.made_at):
+        raise Refusal("not_proven")
+    email = redeemed.claims["email"]
+    invitations.withdraw(email)
     try:
         with db.session.begin_nested():
             run(update(User).where(User.id == user.id).values(email=email))

@@ -18,7 +18,7 @@ from app.models import Activity, now
 PAGE = 50
 
 # So many transcripts are kept of what is refused in a while: a stranger with somebody's passkey ids could fill the
-# disk. And of what isn't, where they are longer than an authenticator's: so could a member.
+# disk. And of each kind that isn't, where they are longer than an authenticator's: so could a member.
 TRANSCRIPTS = 20
 WITHIN = timedelta(hours=1)
 USUAL_TRANSCRIPT = 4096

@@ -89,7 +89,7 @@ def open_response(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Spend the challenge that the response answers. Returns the credential, and what the library is to expect of it.
 
-    The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this user or browser.
+    The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this session or browser.
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         raise CeremonyError("passkeys_disabled")

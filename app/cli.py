@@ -27,6 +27,7 @@ SENTENCES = {
     "mail_server_unreachable": "The mail server can't be reached: no mail was sent.",
     "mail_server_busy": "The mail server is busy: no mail was sent.",
     "recipient_refused": "The mail server takes no mail for that address.",
+    "message_refused": "The mail server didn't take the message.",
     "mail_refused": "The mail server didn't take the mail.",
 }
 

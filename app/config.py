@@ -13,10 +13,13 @@ from contextlib import suppress
 from datetime import timedelta
 from email.utils import parseaddr
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import idna
 from flask import Config
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from app.limits import Limit
 
@@ -64,9 +67,6 @@ FIXED = {
 
 SHORTEST_SECRET_KEY = 32
 
-# Who gets an account: whoever proves an address, or invited addresses only.
-SIGN_UP = ("open", "invite")
-
 
 class ConfigurationError(Exception):
     """A setting that the site can't be run with; the message says what to change."""
@@ -80,8 +80,10 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     """
     config.from_mapping(DEFAULTS | FIXED)
     _read_environment(config, os.environ if environ is None else environ)
-    if config["SIGN_UP"] not in SIGN_UP:
-        raise ConfigurationError(f"FLASK_SIGN_UP={config['SIGN_UP']!r} is not usable: say {' or '.join(SIGN_UP)}.")
+    if config["SIGN_UP"] not in ("open", "invite"):
+        raise ConfigurationError(f"FLASK_SIGN_UP={config['SIGN_UP']!r} is not usable: say open or invite.")
+    if not config["SITE_NAME"].strip() or not config["SITE_NAME"].isprintable():
+        raise ConfigurationError("FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it.")
     config["LIMITS"] = {key[6:].lower(): _limit(key, config[key]) for key in DEFAULTS if key.startswith("LIMIT_")}
     config["SITE_URL"] = canonical_site_url(config["SITE_URL"])
     site = urlsplit(config["SITE_URL"])
@@ -102,25 +104,11 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     config["SECRET_KEY_FALLBACKS"] = _words(config["SECRET_KEY_FALLBACKS"])
     # As itsdangerous wants them: the last one signs.
     config["SECRET_KEYS"] = (*config["SECRET_KEY_FALLBACKS"], config["SECRET_KEY"])
-    uri = config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
     # As hosts write it; the driver is psycopg 3.
-    config["SQLALCHEMY_DATABASE_URI"] = re.sub("^postgres(ql)?://", "postgresql+psycopg://", uri)
-    if not re.match(r"sqlite:///(?!:memory:).|postgresql\+psycopg://", config["SQLALCHEMY_DATABASE_URI"]):
-        # Not what it is: it may hold a password.
-        problem = "FLASK_SQLALCHEMY_DATABASE_URI is not usable: it begins with"
-        raise ConfigurationError(f"{problem} sqlite:/// and a file's name, or with postgresql://.")
-    # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
-    config["SQLALCHEMY_ENGINE_OPTIONS"] = {"hide_parameters": True}
-    if not config["SQLALCHEMY_DATABASE_URI"].startswith("sqlite"):
-        # A server may have been restarted since a connection was last used, and nobody is to wait for one that is gone,
-        # or for a lock, for longer than on SQLite (extensions.py).
-        patience = {"connect_timeout": 5, "tcp_user_timeout": 5000, "options": "-c lock_timeout=5s"}
-        config["SQLALCHEMY_ENGINE_OPTIONS"] |= {
-            "pool_pre_ping": True,
-            "connect_args": patience,
-            # Whoever waited for a row sees it as it has become.
-            "isolation_level": "READ COMMITTED",
-        }
+    uri = re.sub(
+        "^postgres(ql)?://", "postgresql+psycopg://", config["SQLALCHEMY_DATABASE_URI"] or "sqlite:///latchkey.db"
+    )
+    config["SQLALCHEMY_DATABASE_URI"], config["SQLALCHEMY_ENGINE_OPTIONS"] = uri, _engine_options(uri)
 
 
 def canonical_site_url(text: str) -> str:
@@ -215,6 +203,35 @@ def _local_secret_key(path: Path) -> str:
     return key
 
 
+def _engine_options(uri: str) -> dict[str, Any]:
+    """Return how to connect to the database. Raises ConfigurationError where it is none that the site can use."""
+    # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
+    options: dict[str, Any] = {"hide_parameters": True}
+    if re.match("sqlite:///(?!:memory:).", uri):
+        return options
+    try:
+        if not uri.startswith("postgresql+psycopg://"):
+            raise ValueError
+        own = make_url(uri).query.get("options", "")
+    except (ValueError, ArgumentError):
+        # Not what it is, nor why: it may hold a password.
+        problem = "FLASK_SQLALCHEMY_DATABASE_URI is not usable: it is like sqlite:///a-file.db or"
+        raise ConfigurationError(f"{problem} postgresql://name:password@host/database.") from None
+    # Nobody is to wait for a server that is gone, or for a lock, for longer than on SQLite.
+    server_options = "-c datestyle=ISO -c lock_timeout=5s"
+    # The operator's commands may take their time.
+    if not os.environ.get("FLASK_RUN_FROM_CLI"):
+        server_options += " -c statement_timeout=5s"
+    connection = {"connect_timeout": 5, "tcp_user_timeout": 5000, "client_encoding": "utf8"}
+    return options | {
+        # It may have been restarted since a connection was last used.
+        "pool_pre_ping": True,
+        "connect_args": connection | {"options": f"{server_options} {own}"},
+        # Whoever waited for a row sees it as it has become.
+        "isolation_level": "READ COMMITTED",
+    }
+
+
 def _refuse_unsafe(config: Config) -> None:
     """Raise ConfigurationError where a site that isn't on localhost would be unsafe."""
     where = config["SITE_URL"]
@@ -236,7 +253,8 @@ def _refuse_unsafe(config: Config) -> None:
         raise ConfigurationError(f"{where} can't send mail: set FLASK_MAIL_SERVER to your SMTP server.")
     if not config["MAIL_USE_TLS"]:
         raise ConfigurationError(f"{where} would send mail in the clear: unset FLASK_MAIL_USE_TLS.")
-    if "@" not in parseaddr(config["MAIL_DEFAULT_SENDER"])[1] or not config["MAIL_DEFAULT_SENDER"].isprintable():
+    sender = config["MAIL_DEFAULT_SENDER"]
+    if not re.fullmatch(r"[!-~]+@[!-~]+", parseaddr(sender)[1]) or not sender.isprintable():
         raise ConfigurationError(f"{where} has no sender for its mail: set FLASK_MAIL_DEFAULT_SENDER to an address.")
     if not config["LIMITS_ENABLED"]:
         raise ConfigurationError(f"{where} can't be run without limits: unset FLASK_LIMITS_ENABLED.")

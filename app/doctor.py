@@ -6,7 +6,7 @@ from http.client import HTTPException
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import accounts, mailer
@@ -101,6 +101,11 @@ def _database() -> Iterator[Finding]:
             if away > 5:
                 why = "Links and challenges carry the time: what one machine makes, another may refuse."
                 yield Finding(f"The clock is {away:.0f} s from the database's", why, "timedatectl set-ntp true")
+            encoding = run(text("SHOW server_encoding")).scalar_one()
+            if encoding != "UTF8":
+                why = "Names in most of the world's writing can't be stored."
+                change = "createdb --encoding=UTF8 --template=template0 ..."
+                yield Finding(f"The database is in {encoding}", why, change)
     except SQLAlchemyError as error:
         what = f"The database ({dialect}) doesn't answer: {_in_a_line(error)}"
         yield Finding(what, "Nothing works without.", "FLASK_SQLALCHEMY_DATABASE_URI=...")
@@ -115,7 +120,7 @@ def _database() -> Iterator[Finding]:
         accounts.hold(0)
         db.session.rollback()
     except SQLAlchemyError as error:
-        change = "Make it, and the folder it lies in, the site's user's; or look for room on the disk."
+        change = "Make it, and the folder it lies in, the site's user's."
         yield Finding(f"The database ({dialect}) can't be written: {_in_a_line(error)}", "Nobody can sign in.", change)
         return
     yield Finding(f"The database ({dialect}) answers, is up to date ({head}), and can be written")

@@ -74,7 +74,7 @@ def take(**whose: tuple[str, ...]) -> None:
     """
     if not current_app.config["LIMITS_ENABLED"]:
         return
-    is_new = False
+    pays = False
     # In one order, or two who count the same would wait for each other for ever.
     for key, name in sorted((_key(name, who), name) for name, who in whose.items()):
         limit = current_app.config["LIMITS"][name]
@@ -82,9 +82,9 @@ def take(**whose: tuple[str, ...]) -> None:
         if count > limit.count:
             db.session.rollback()
             raise TooMany(f"too_many_{name}", (ends_at - now()).total_seconds())
-        is_new = is_new or (count == 1 and key < "1")
+        pays = pays or (count == 1 and key < "1")
     # One new counter in sixteen pays; and only now, because what is swept is locked, too.
-    if is_new:
+    if pays:
         sweep()
 
 
@@ -115,6 +115,9 @@ def code_typed(id: str) -> int:
 
 def client(address: str) -> str:
     """Return whom a network address stands for: itself, or with IPv6 its /64, the least that a customer gets."""
+    # Some proxies name the port, too.
+    if re.fullmatch(r"[\d.]+:\d+|\[.*\]:\d+", address):
+        address = address.rpartition(":")[0].strip("[]")
     try:
         ip = ip_address(address)
     except ValueError:

@@ -20,15 +20,17 @@ from app.refusals import Refusal
 
 # A visitor is waiting: from first contact to acceptance, and an answer within five seconds. (Looking up the server's
 # name comes before that, and takes what the machine's resolver takes.)
-SECONDS_TO_HAND_OVER = 4.5
+SECONDS_TO_HAND_OVER = 4.0
 
 # The port where TLS begins with the first byte (RFC 8314 3.3); elsewhere, STARTTLS asks for it.
 IMPLICIT_TLS = 465
 
 
-# Of a process's eight threads, no more than these wait for the mail server at once, and the others so long for these.
+# Of a process's eight threads, no more than these wait for the mail server at once. An owner's notices have places of
+# their own: nobody else's mail is to keep them from being sent.
 senders = threading.BoundedSemaphore(4)
-SECONDS_TO_QUEUE = 1
+tellers = threading.BoundedSemaphore(2)
+SECONDS_TO_QUEUE = 0.5
 
 
 class Unsent(Refusal):
@@ -56,9 +58,9 @@ class _HangsUp(smtplib.SMTP):
         try:
             reply = super().getreply()
         except OSError:
-            if not self.has_message:
+            if not self.has_message or time.monotonic() < self.give_up_at - 0.1:
                 raise
-            # It has all of it, and only didn't say so in time: it will deliver it, or tell the sender (RFC 5321 4.2.5).
+            # It has all of it, and only didn't say so in time: more likely than not it will be delivered.
             log.event("mail_unanswered")
             return 250, b""
         # From here on, the next answer is about the message.
@@ -91,10 +93,10 @@ class _Connection(Connection):
     def configure_host(self) -> smtplib.SMTP:
         config, context = current_app.config, ssl.create_default_context()
         server = config["MAIL_SERVER"], config["MAIL_PORT"]
-        # Each address of a name is given the time-out to itself. Naming ourselves saves a DNS look-up for a name that
-        # would say nothing.
-        addresses = len(socket.getaddrinfo(*server, type=socket.SOCK_STREAM))
-        patience = {"timeout": SECONDS_TO_HAND_OVER / addresses, "local_hostname": config["RP_ID"]}
+        # Each address of a name is given the time-out to itself, and so is a handshake that comes before any word.
+        # Naming ourselves saves a DNS look-up for a name that would say nothing.
+        waits = len(socket.getaddrinfo(*server, type=socket.SOCK_STREAM)) + (config["MAIL_PORT"] == IMPLICIT_TLS)
+        patience = {"timeout": SECONDS_TO_HAND_OVER / waits, "local_hostname": config["RP_ID"]}
         if config["MAIL_PORT"] == IMPLICIT_TLS:
             host: smtplib.SMTP = _HangsUpTls(*server, **patience, context=context)
         else:
@@ -133,11 +135,11 @@ def outbox(app: Flask) -> Path:
     return Path(app.instance_path) / "mail"
 
 
-def send(template: str, to: str, **values: Any) -> None:
+def send(template: str, to: str, places: threading.Semaphore = senders, **values: Any) -> None:
     """Render `mail/<template>.txt` (its first line is the subject) and `.html`, and hand the message over.
 
-    Raises Unsent `mail_server_unreachable`, `mail_server_busy`, `recipient_refused` or `mail_refused` where the server
-    did not take it.
+    Raises Unsent `mail_server_unreachable`, `mail_server_busy` or `mail_refused` where the server did not take it, and
+    `recipient_refused` or `message_refused` where it never will.
     """
     subject, _, text = render_template(f"mail/{template}.txt", **values).partition("\n")
     html = render_template(f"mail/{template}.html", subject=subject, **values)
@@ -145,7 +147,7 @@ def send(template: str, to: str, **values: Any) -> None:
     message = Message(subject, [to], text.lstrip(), html, extra_headers={"Auto-Submitted": "auto-generated"})
     # Flask-Mail takes this machine's name for it, which may be nobody's.
     message.msgId = make_msgid(domain=current_app.config["RP_ID"])
-    with _refusals():
+    with _refusals(places):
         if current_app.config["MAIL_SERVER"]:
             current_app.extensions["latchkey.mail"].send(message)
         else:
@@ -154,32 +156,35 @@ def send(template: str, to: str, **values: Any) -> None:
 
 def greet() -> None:
     """Call the mail server as `send` does, and hang up. Raises Unsent where it isn't there, or doesn't let us in."""
-    with _refusals(), current_app.extensions["latchkey.mail"].connect() as connection:
+    with _refusals(senders), current_app.extensions["latchkey.mail"].connect() as connection:
         connection.host.noop()
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
-    if not senders.acquire(timeout=SECONDS_TO_QUEUE):
+def _refusals(places: threading.Semaphore) -> Iterator[None]:
+    if not places.acquire(timeout=SECONDS_TO_QUEUE):
         raise Unsent("mail_server_busy")
     try:
         yield
-    except smtplib.SMTPRecipientsRefused as error:
-        raise Unsent("recipient_refused") from error
     except (OSError, ValueError) as error:  # SMTPException is an OSError
         # Its name and code only: the server's words may hold the address.
-        code = getattr(error, "smtp_code", 0)
+        refused = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()
+        code = max([getattr(error, "smtp_code", 0), *(code for code, _ in refused)])
         reason = "mail_refused" if code >= 400 else "mail_server_unreachable"
+        if refused and 550 <= code <= 553:
+            reason = "recipient_refused"
+        elif code >= 500 and isinstance(error, smtplib.SMTPDataError):
+            reason = "message_refused"
         raise Unsent(reason, f"{type(error).__name__} {code or ''}".rstrip()) from error
     finally:
-        senders.release()
+        places.release()
 
 
 def notify(to: str, kind: str, **values: Any) -> bool:
     """Tell an owner what happened to their account. A notice that can't be sent is logged, and stops nothing; return
     whether it was."""
     try:
-        send("notice", to, kind=kind, **values)
+        send("notice", to, tellers, kind=kind, **values)
     except Unsent as refusal:
         log.event("notice_not_sent", kind=kind, reason=refusal.reason, detail=refusal.detail)
         return False

@@ -51,10 +51,10 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
 
 def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     """Return creation options as JSON text for one more passkey of this user's, who has these; "" where it takes fresh
-    proof first, so that none is made on the device and then refused, or the site has passkeys turned off."""
-    if not current_app.config["PASSKEYS_ENABLED"]:
-        return ""
-    if not (user.is_proven or user.is_recovering):
+    proof first, so that none is made on the device and then refused, where MOST are there, or the site has passkeys
+    turned off."""
+    may_add = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST
+    if not (may_add and (user.is_proven or user.is_recovering)):
         return ""
     return _creation_options(single_use.issue(ceremonies.REGISTRATION, session=user.session_id), user, passkeys)
 
@@ -166,10 +166,12 @@ def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
     held = accounts.hold_by_session(user)
     if held and held.requires_passkey and [passkey.id for passkey in of(user)] == [passkey_id]:
         raise Refusal("last_passkey")
-    # Another session's proof may have been given with this one.
-    sessions.doubt_others(user)
     own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
-    return run(own.returning(*_passkeys.c)).first()
+    removed = run(own.returning(*_passkeys.c)).first()
+    if removed:
+        # Another session's proof may have been given with this one.
+        sessions.doubt_others(user)
+    return removed
 
 
 def clean_name(typed: str) -> str:

@@ -87,6 +87,11 @@ class SignedIn:
         return self.proved_at > at - PROOF_LIFETIME
 
     @property
+    def mark(self) -> str:
+        """By which a page tells whose it is."""
+        return self.user_handle.hex()[:16]
+
+    @property
     def is_recovering(self) -> bool:
         """Whether a recovery code that opened this session is still proof enough to add a passkey, because it may have
         been the last: until a passkey is added, or another proof is given."""

@@ -115,7 +115,7 @@ def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
     single_use.spend(request.id, request.expires_at)
     user = accounts.find(request.email, and_wait=True)
     is_new = not user and invitations.accept(request.email) and _open_account(request.email)
-    # There is one now, ours or that of a request which came first.
+    # Ours, or that of a request which came first; or none, for who isn't invited.
     user = user or accounts.find(request.email, and_wait=True)
     if not user:
         raise Refusal("not_invited")

@@ -82,7 +82,7 @@ def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
 
 
 def spend(id: str, expires_at: datetime) -> None:
-    """Use up a token, as the first write of its transaction, so that who comes second changes nothing.
+    """Use up a token, before anything that follows from it is written, so that who comes second changes nothing.
 
     Raises Refusal `already_used`.
     """

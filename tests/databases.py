@@ -22,10 +22,11 @@ def at(instance: Path) -> Environ:
     return {"FLASK_SQLALCHEMY_DATABASE_URI": _uri(_name(instance))} if SERVER else {}
 
 
-def make(instance: Path) -> Environ:
-    """Make it, without tables; return the settings for it."""
+def make(instance: Path, encoding: str = "UTF8") -> Environ:
+    """Make it, without tables; return the settings for it. The encoding is PostgreSQL's."""
     if SERVER:
-        _run(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_name(instance))))
+        statement = "CREATE DATABASE {} ENCODING {} LOCALE 'C' TEMPLATE template0"
+        _run(sql.SQL(statement).format(sql.Identifier(_name(instance)), sql.Literal(encoding)))
     return at(instance)
 
 

@@ -264,6 +264,38 @@ def test_what_the_old_mailbox_opened_ends_with_it(ada):
     assert not thief.is_signed_in()
 
 
+def test_what_a_removed_passkey_began_it_does_not_finish(ada, phone, reasons):
+    """A thief with the phone has begun to move the account to their own address."""
+    thief = Visitor(ada.app)
+    thief.sign_in_by_passkey(phone)
+    expect(thief.post("/account/email", {"email": "eve@example.org"}), 303)
+    code = thief.read_code("eve@example.org")
+    expect(ada.post("/account/passkeys/1/remove"), 303)
+    expect(thief.post("/account/email", {"code": code}), 400)
+    assert reasons == ["not_proven"]
+    assert ada.is_signed_in()
+
+
+def test_removing_what_is_not_there_changes_nothing_elsewhere(ada):
+    other = Visitor(ada.app)
+    other.sign_in_by_link(ADA)
+    expect(ada.post("/account/passkeys/99/remove"), 404)
+    expect(other.post("/account/recovery-codes"), 200)
+
+
+@pytest.mark.parametrize("page", ["/account/delete", "/account/recovery-codes", "/account/email"])
+def test_a_page_that_was_left_open_does_nothing_to_the_next_account(ada, unchanged, reasons, page):
+    form = carried(ada.get(page)) | {"email": GRACE}
+    ada.sign_in_by_link("eve@example.org")
+    with unchanged():
+        response = expect(ada.post(page, form), 409)
+    assert reasons == ["another_account"]
+    assert "You’ve signed in as eve@example.org since" in ada.alert(response)
+    assert expect(
+        ada.post(page, carried(ada.get(page)) | {"email": GRACE}), 303 if page != "/account/recovery-codes" else 200
+    )
+
+
 def test_what_a_removed_passkey_proved_it_proves_no_more(ada, phone, later, reasons):
     """Ada's phone is stolen, and so is a session that it didn't open."""
     thief, spare = ada.twin(), Authenticator()

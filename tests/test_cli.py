@@ -321,7 +321,7 @@ def test_what_has_expired_is_forgotten(ada, app, desk):
         "2 spent tokens forgotten.",
         "1 sessions forgotten.",
         "2 activities forgotten.",
-        "5 counters forgotten.",
+        "6 counters forgotten.",
     ]
     assert [count(app, table) for table in (SpentToken, Session, Activity)] == [0] * 3
     assert count(app, User) == 1

@@ -137,10 +137,11 @@ def test_what_a_setting_cannot_be_is_refused(configured, name, text):
         "/path/latchkey.db",
         "sqlite://",
         "sqlite:///:memory:",
+        "postgresql://u:hush@h:port/d",
     ],
 )
 def test_another_database_is_refused(configured, uri):
-    with pytest.raises(ConfigurationError, match=r"begins with sqlite:/// and a file") as refused:
+    with pytest.raises(ConfigurationError, match=r"it is like sqlite:///a-file\.db or postgresql://") as refused:
         configured(FLASK_SQLALCHEMY_DATABASE_URI=uri)
     assert "hush" not in str(refused.value)
 
@@ -175,6 +176,21 @@ def test_what_is_no_setting_is_not_read(configured, name, text):
 
 def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
     assert configured(**PUBLIC).config["RP_ID"] == "example.org"
+    configured(**PUBLIC | {"FLASK_MAIL_DEFAULT_SENDER": "Jörg’s site <latchkey@example.org>"})
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb"])
+def test_a_site_that_has_no_name_does_not_start(configured, name):
+    with pytest.raises(ConfigurationError, match="FLASK_SITE_NAME is not usable"):
+        configured(FLASK_SITE_NAME=name)
+
+
+def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
+    """So that it has the last word."""
+    uri = "postgresql://u@localhost/d?options=-c%20lock_timeout%3D9s"
+    connect_args = configured(FLASK_SQLALCHEMY_DATABASE_URI=uri).config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
+    assert connect_args["options"].startswith("-c ")
+    assert connect_args["options"].endswith(" -c lock_timeout=9s")
 
 
 @pytest.mark.parametrize(
@@ -189,9 +205,15 @@ def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
         ({"FLASK_SECRET_KEY": 2 * "0f1e2d3c4b5a6978"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "change-me-to-something-random-and-long"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY_FALLBACKS": "short"}, "FLASK_SECRET_KEY_FALLBACKS"),
+        ({"FLASK_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz012345"}, "FLASK_SECRET_KEY"),
+        ({"FLASK_SECRET_KEY": "correct horse battery staple today"}, "FLASK_SECRET_KEY"),
         ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
+        ({"FLASK_MAIL_SERVER": " "}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_USE_TLS": "false"}, "FLASK_MAIL_USE_TLS"),
         ({"FLASK_MAIL_DEFAULT_SENDER": ""}, "FLASK_MAIL_DEFAULT_SENDER"),
+        ({"FLASK_MAIL_DEFAULT_SENDER": "nonsense"}, "FLASK_MAIL_DEFAULT_SENDER"),
+        ({"FLASK_MAIL_DEFAULT_SENDER": "jörg@example.org"}, "FLASK_MAIL_DEFAULT_SENDER"),
+        ({"FLASK_MAIL_DEFAULT_SENDER": "a@example.org\nBcc: b@example.org"}, "FLASK_MAIL_DEFAULT_SENDER"),
         ({"FLASK_LIMITS_ENABLED": "false"}, "FLASK_LIMITS_ENABLED"),
     ],
 )

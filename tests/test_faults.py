@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -17,7 +17,7 @@ from psycopg import sql
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import OperationalError
 
-from app import extensions, single_use
+from app import create_app, doctor, extensions, single_use
 from app.extensions import db
 from app.models import Activity, Session, SpentToken, User, now
 from bench import server as servers
@@ -151,7 +151,7 @@ def test_a_full_disk_changes_nothing(visitor, app, snapshot):
                 break
         assert expect(answer, 503).headers["Retry-After"] == "5"
         assert snapshot() == before
-        # By now, being seen would be written down.
+        # By now, being seen would be written down (for which SQLite has room, and a read-only PostgreSQL hasn't).
         with time_machine.travel(now() + timedelta(minutes=6)):
             assert visitor.is_signed_in()
             expect(visitor.get("/healthz"), 200)
@@ -254,25 +254,43 @@ def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
 def test_what_was_begun_is_finished_before_the_server_stops(app, tmp_path):
     """SIGTERM while a sign-in waits for somebody else's write: it is answered all the same."""
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
-    engine = create_engine(uri(app))
-    with ThreadPoolExecutor(1) as pool, engine.connect() as connection:
+    with ThreadPoolExecutor(1) as pool, ExitStack() as held:
         with site.running():
             person = somebody(site, ADA)
-            begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "LOCK TABLE spent_tokens"
-            connection.execute(text(begin))
+            release = held.enter_context(locked(app))
             answer = pool.submit(person.browser.post_and_stay, person.link)
             # Long enough for it to arrive and to wait; what comes next is told to stop while it does.
             with suppress(TimeoutError):
                 answer.result(1)
-            lock = threading.Timer(1, connection.rollback)
-            lock.start()
+            writer = threading.Timer(1, release)
+            writer.start()
         assert answer.result(10) == 303
-        lock.join()
+        writer.join()
         person.browser.close()
-    engine.dispose()
 
 
 def somebody(site, email: str) -> Somebody:
     """Ask for a mail, and read it."""
     browser = Browser(site)
     return Somebody(browser, email, ask(browser, site, email))
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
+def test_whatever_a_database_is_encoded_in_a_name_is_kept_or_refused(tmp_path, encoding):
+    app = create_app(databases.make(tmp_path, encoding), str(tmp_path))
+    with app.app_context():
+        db.create_all()
+    visitor = Visitor(app)
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(Authenticator())
+    answer = visitor.post("/account/passkeys/1/rename", {"name": "日本"})
+    if encoding == "LATIN1" and databases.SERVER:
+        expect(answer, 400)
+    else:
+        expect(answer, 303)
+        assert "日本" in visitor.get("/account").text
+    with app.app_context():
+        findings = [finding.what for finding in doctor.examine() if not finding.is_fine]
+        assert (f"The database is in {encoding}" in findings) == (encoding != "UTF8" and bool(databases.SERVER))
+        db.engine.dispose()
+    databases.drop(tmp_path)

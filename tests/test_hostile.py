@@ -18,6 +18,7 @@ from tests.test_protection import DEMANDING, paths
 ADA = "ada@example.org"
 
 FIELDS = [
+    "account",
     "again",
     "by",
     "code",

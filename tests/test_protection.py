@@ -58,6 +58,15 @@ def assert_protected(response, **changed: str) -> None:
     assert found == {name: [value] for name, value in expected.items()}, response.request.path
 
 
+def test_a_site_is_the_root_of_its_origin(app):
+    """Whatever a server makes of a request's headers."""
+    for prefix in ("//evil.example", "/x"):
+        page = app.test_client().get(
+            "/sign-in", base_url="http://localhost:8000", environ_overrides={"SCRIPT_NAME": prefix}
+        )
+        assert 'action="/sign-in"' in expect(page, 200).text
+
+
 # Who may post.
 
 

@@ -34,7 +34,7 @@ from tests.authenticator import (
     decode,
     encode,
 )
-from tests.conftest import Visitor
+from tests.conftest import Visitor, expect
 
 VAGUE = "The passkey could not be added. Nothing has changed; please try again."
 
@@ -206,14 +206,20 @@ def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
     refuses(phone.create(options), "bound_to_another_session", spent=0)
 
 
-def test_more_passkeys_than_enough_are_refused(ada, refuses):
-    for _ in range(passkeys.MOST):
+def test_more_passkeys_than_enough_are_refused(ada, refuses, monkeypatch):
+    monkeypatch.setattr(passkeys, "MOST", 3)
+    for _ in range(2):
         ada.make_passkey(Authenticator())
+    begun = ada.creation_options()
+    ada.make_passkey(Authenticator())
     sentence = (
         "This account has as many passkeys as an account can have. "
         "Remove one that you don’t use, and make this one again."
     )
-    refuses(Authenticator().create(ada.creation_options()), "enough_passkeys", sentence=sentence)
+    refuses(Authenticator().create(begun), "enough_passkeys", sentence=sentence)
+    # None is made on the device any more.
+    expect(ada.post("/account/passkeys/options"), 403)
+    assert ada.alert(expect(ada.post("/account/passkeys"), 400)) == sentence
 
 
 def test_the_challenge_of_another_session_is_refused(ada, phone, refuses):

@@ -331,6 +331,14 @@ def test_it_may_not_any_more_once_another_proof_was_given(phone, recovering):
         expect(thief.post("/account/passkeys/options"), 403)
 
 
+def test_it_may_not_any_more_once_there_are_new_codes(ada, phone, recovering):
+    _, thief = recovering
+    ada.sign_out()
+    ada.sign_in_by_passkey(phone)
+    expect(ada.post("/account/recovery-codes"), 200)
+    expect(thief.post("/account/passkeys/options"), 403)
+
+
 def test_it_may_not_with_options_fetched_before(recovering, reasons):
     owner, thief = recovering
     begun = [thief.post("/account/passkeys/options").json for _ in range(3)]

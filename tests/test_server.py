@@ -81,3 +81,11 @@ def test_what_is_no_request_is_refused_and_quoted_nowhere(site, send, request_):
         said = log.read()
     assert "secret" not in said
     assert "Traceback" not in said
+
+
+def test_what_cannot_be_run_is_not_tried_again_and_again(tmp_path):
+    """PostgreSQL is not brought up to date by the start, so that the first to see what is wrong is a worker."""
+    uri = f"postgresql://nobody@localhost:{free_port()}/none"
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
+    with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME is not usable"), site.running():
+        pass

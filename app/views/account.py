@@ -9,6 +9,7 @@ from flask_login import current_user, login_required
 from app import accounts, passkeys, recovery_codes, sessions
 from app.refusals import Refusal
 from app.views import flow
+from app.views.next_page import next_page
 
 blueprint = Blueprint("account", __name__, url_prefix="/account")
 
@@ -31,8 +32,8 @@ def page(refusal: Refusal | None = None) -> ResponseReturnValue:
 def welcome() -> ResponseReturnValue:
     """The offer to make a passkey, if this site has them."""
     if not current_app.config["PASSKEYS_ENABLED"]:
-        return redirect(flow.next_page(request.args.get("next")) or url_for(".show"), 303)
-    return welcome_page(flow.next_page(request.args.get("next")))
+        return redirect(next_page(request.args.get("next")) or url_for(".show"), 303)
+    return welcome_page(next_page(request.args.get("next")))
 
 
 def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnValue:
@@ -47,7 +48,7 @@ def decline() -> ResponseReturnValue:
     """Turn the offer down, for now or for good."""
     if request.form.get("again") == "never":
         accounts.turn_down_offer(current_user)
-    return redirect(flow.next_page(request.form.get("next")) or url_for(".show"), 303)
+    return redirect(next_page(request.form.get("next")) or url_for(".show"), 303)
 
 
 def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:

@@ -1,16 +1,17 @@
 """Changing the address: proven by a code that is mailed to the new one."""
 
+from typing import Any
+
 from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import accounts, invitations, mailer, sessions, signals
+from app import accounts, mailer, sessions, signals
 from app.activity import Kind
 from app.email_addresses import canonical
-from app.extensions import db
 from app.models import now
 from app.refusals import Refusal
-from app.views import confirm, flow
+from app.views import allowances, confirm, flow
 
 blueprint = Blueprint("change_email", __name__, url_prefix="/account/email")
 
@@ -39,10 +40,10 @@ def begin() -> ResponseReturnValue:
     try:
         email = canonical(typed)
         token, code, is_taken = accounts.begin_email_change(current_user, email)
-        values = {"client": flow.client(), "time": now()}
+        values: dict[str, Any] = {"client": flow.client(), "time": now()}
         # The proof counts from here: nobody else's writing is to wait for a mail server.
-        db.session.commit()
-        with flow.mail_allowance(email):
+        flow.commit()
+        with allowances.mail_allowance(email):
             if is_taken:
                 mailer.send("notice", email, kind="address_taken", **values)
             else:
@@ -65,7 +66,6 @@ def finish() -> ResponseReturnValue:
         return page(refusal)
     # What the old mailbox has opened ends with it.
     flow.record_ended(sessions.revoke(current_user))
-    invitations.withdraw(new)
     session.pop("email_change")
     flow.record(current_user.id, Kind.EMAIL_CHANGED, new)
     flow.tell(old, "email_changed", detail=new)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -16,7 +16,8 @@ from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE, SignedIn
-from app.views import flow
+from app.views import allowances, flow
+from app.views.next_page import next_page
 
 P = ParamSpec("P")
 
@@ -54,7 +55,7 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
 def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether there is fresh proof. Raises Refusal."""
     transcript = ""
-    limits.take(proofs=flow.who(current_user.id))
+    limits.take(proofs=allowances.who(current_user.id))
     user = flow.hold_account()
     if "credential" in request.form:
         method = "passkey"
@@ -88,8 +89,13 @@ def mail_code() -> ResponseReturnValue:
     proof, code = codes.issue(CODE, **mailbox())
     try:
         refuse_mail(current_user)
-        with flow.mail_allowance(current_user.email):
-            values = {"code": code, "asked_for": request.endpoint, "client": flow.client(), "time": now()}
+        with allowances.mail_allowance(current_user.email):
+            values: dict[str, Any] = {
+                "code": code,
+                "asked_for": request.endpoint,
+                "client": flow.client(),
+                "time": now(),
+            }
             mailer.send("code", current_user.email, purpose="confirm", **values)
     except Refusal as refusal:
         return page(refusal)
@@ -127,4 +133,4 @@ def show() -> ResponseReturnValue:
 @fresh_proof
 def carry_on() -> ResponseReturnValue:
     """Go where the visitor wanted to."""
-    return redirect(flow.next_page(request.form.get("next")) or url_for("account.show"), 303)
+    return redirect(next_page(request.form.get("next")) or url_for("account.show"), 303)

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from app import mailer
 from app.doctor import FORWARDING_HEADERS
+from app.views.errors import problem
 
 blueprint = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
 
@@ -24,6 +25,12 @@ def local_only() -> None:
     """Show mail to this machine only, even when a proxy or a tunnel makes localhost public."""
     if request.remote_addr not in ("127.0.0.1", "::1") or any(name in request.headers for name in FORWARDING_HEADERS):
         abort(404)
+
+
+@blueprint.errorhandler(FileNotFoundError)
+def gone(_: FileNotFoundError) -> ResponseReturnValue:
+    """A message was removed from the folder while it was looked for."""
+    return problem(404)
 
 
 @blueprint.get("/")

@@ -1,7 +1,6 @@
 """What the views share: one transaction, one browser, one way to refuse, one way to be signed in."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
 from functools import partial, wraps
@@ -15,7 +14,7 @@ from sqlalchemy import Row
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
-from app import accounts, activity, limits, log, mailer, second_step, sessions, signals, single_use
+from app import accounts, activity, log, mailer, second_step, sessions, signals, single_use
 from app.activity import Kind
 from app.attempts import Attempt, CeremonyError
 from app.extensions import db
@@ -25,7 +24,6 @@ from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
-from app.views.next_page import next_page as next_page
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
@@ -42,14 +40,19 @@ def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respo
             response = view(*args, **kwargs)
         except HTTPException as error:
             refused = error
-        db.session.commit()
-        for tell in g.pop("after_commit", ()):
-            tell()
+        commit()
         if refused:
             raise refused
         return response
 
     return run
+
+
+def commit() -> None:
+    """Commit, and then log and mail what has happened by that."""
+    db.session.commit()
+    for tell in g.pop("after_commit", ()):
+        tell()
 
 
 def after_commit(call: Callable[..., None], *args: Any, **kwargs: Any) -> None:
@@ -144,6 +147,8 @@ def sign_in(
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
     if current_user.is_authenticated:
+        if current_user.id != user.user_id:  # who is locked by now
+            accounts.hold(current_user.id)
         end_session()
     browser = client().browser
     if not is_new and activity.is_new_browser(user.user_id, browser):
@@ -161,8 +166,7 @@ def sign_in(
 
 
 def end_session() -> None:
-    """End the visitor's session: its cookie, kept by whomever, is worth nothing from now on."""
-    accounts.hold(current_user.id)
+    """End the visitor's session, of an account that is held: its cookie is worth nothing from now on."""
     if sessions.end(current_user.session_id):
         record(current_user.id, Kind.SESSION_ENDED)
 
@@ -191,42 +195,6 @@ def tick(step: str) -> None:
     done = session.get("tour", [])
     if step not in done:
         session["tour"] = [*done, step]
-
-
-@contextmanager
-def mail_allowance(email: str) -> Iterator[None]:
-    """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
-    is sent with raises Unsent: then it has not been counted, but for a client whose address nobody takes mail for."""
-    counted = _take_mail(limits.inbox(email), limits.client(client().address), mark(email))
-    limits.watch("alarm")
-    db.session.commit()
-    try:
-        yield
-    except mailer.Unsent as refusal:
-        if refusal.reason == "recipient_refused":
-            # Or nothing would keep a client from trying addresses out on the mail server.
-            counted.pop("mails_of_client", None)
-        limits.give_back(**counted)
-        db.session.commit()
-        raise
-
-
-def _take_mail(inbox: str, address: str, mark: str) -> dict[str, tuple[str, ...]]:
-    """Count one mail, and return what was counted: what a browser that has signed in has for itself, or what everybody
-    has, once that is used up (its cookie may be in other hands, too)."""
-    own: dict[str, tuple[str, ...]] = {"mails": (inbox, this_browser())}
-    if mark in session.get("known", ()):
-        with suppress(TooMany):
-            limits.take(**own)
-            return own
-    everybodys = {"mails": (inbox, address), "mails_to_address": (inbox,), "mails_of_client": (address,)}
-    limits.take(**everybodys)
-    return everybodys
-
-
-def who(user_id: int) -> tuple[str, str]:
-    """Whose attempts at an account are counted together: one client's, so that no stranger locks its owner out."""
-    return str(user_id), limits.client(client().address)
 
 
 def mark(email: str) -> str:

@@ -1,6 +1,6 @@
 """`/`: what this is, and the guided tour. And whether the site is alive."""
 
-from flask import Blueprint, abort, current_app, jsonify, make_response, render_template, session, url_for
+from flask import Blueprint, Response, abort, current_app, jsonify, render_template, session, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
@@ -35,6 +35,4 @@ def passkey_endpoints() -> ResponseReturnValue:
 def healthz() -> ResponseReturnValue:
     """Whether the database answers, and has what accounts are made of."""
     run(select(User).limit(1))
-    response = make_response("ok\n")
-    response.mimetype = "text/plain"
-    return response
+    return Response("ok\n", mimetype="text/plain")

@@ -8,7 +8,8 @@ from app import limits, passkeys, sessions, signals
 from app.activity import Kind
 from app.attempts import CeremonyError
 from app.refusals import Refusal
-from app.views import account, confirm, flow
+from app.views import account, allowances, confirm, flow
+from app.views.next_page import next_page
 
 blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 
@@ -18,12 +19,14 @@ blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 @flow.one_transaction
 def create() -> ResponseReturnValue:
     """Add the passkey that the authenticator made. Its challenge was issued on fresh proof, and only on that."""
-    next = flow.next_page(request.form.get("next"))
+    next = next_page(request.form.get("next"))
     if not request.form.get("credential") and not creation_options():
         # The button of a page without options.
+        if len(passkeys.of(current_user)) >= passkeys.MOST:
+            return account.page(Refusal("enough_passkeys"))
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
-        limits.take(passkey_answers=(limits.client(flow.client().address),))
+        limits.take(passkey_answers=(limits.client(flow.client().address),), proofs=allowances.who(current_user.id))
         passkey, attempt = passkeys.finish_registration(
             flow.hold_account(), request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
@@ -56,7 +59,7 @@ def creation_options() -> str:
 def rename(passkey_id: int) -> ResponseReturnValue:
     """Call one of the visitor's passkeys something else."""
     try:
-        limits.take(proofs=flow.who(current_user.id))
+        limits.take(proofs=allowances.who(current_user.id))
         name = passkeys.rename(flow.hold_account(), passkey_id, request.form.get("name", ""))
     except Refusal as refusal:
         return account.page(refusal)

@@ -50,12 +50,11 @@ def init_app(app: Flask) -> None:
     app.before_request(_refuse_cross_site)
     app.before_request(_read_form)
     app.before_request(_see_visitor)
+    app.before_request(_refuse_another_accounts_page)
     app.after_request(_add_headers)
-    if app.config["SESSION_COOKIE_SECURE"]:
-        # RFC 6797: a year of https only, for this host.
-        app.config["HEADERS"] = HEADERS | {"Strict-Transport-Security": "max-age=31536000"}
-    else:
-        app.config["HEADERS"] = HEADERS
+    # RFC 6797: a year of https only, for this host.
+    hsts = {"Strict-Transport-Security": "max-age=31536000"} if app.config["SESSION_COOKIE_SECURE"] else {}
+    app.config["HEADERS"] = HEADERS | hsts
     app.after_request(_log_request)
 
 
@@ -117,6 +116,13 @@ def _see_visitor() -> None:
                 db.session.commit()
         except DBAPIError:  # a database that takes no writes just now may still be read
             db.session.rollback()
+
+
+def _refuse_another_accounts_page() -> None:
+    """Take no form from a page that was left open when somebody else signed in here: it shows another account."""
+    whose = request.form.get("account")
+    if whose and current_user.is_authenticated and whose != current_user.mark:
+        abort(409, "another_account")
 
 
 def _add_headers(response: Response) -> Response:

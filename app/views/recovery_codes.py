@@ -4,7 +4,7 @@ from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import recovery_codes
+from app import recovery_codes, sessions
 from app.activity import Kind
 from app.views import confirm, flow
 
@@ -25,6 +25,8 @@ def show() -> ResponseReturnValue:
 def make() -> ResponseReturnValue:
     """Make ten and show them. No redirect: nothing but this page may ever hold them."""
     made = recovery_codes.make(current_user.id)
+    # An old one may have opened them.
+    sessions.doubt_others(current_user)
     flow.record(current_user.id, Kind.RECOVERY_CODES_MADE)
     flow.tell(current_user.email, "recovery_codes_made")
     return page(made)

@@ -13,7 +13,7 @@ from app.limits import TooMany
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE
 from app.single_use import Token
-from app.views import flow, sign_in
+from app.views import allowances, flow, sign_in
 
 blueprint = Blueprint("second_step", __name__, url_prefix="/sign-in/second-step")
 
@@ -63,7 +63,7 @@ def use() -> ResponseReturnValue:
     except Refusal as refusal:
         return dead_end(refusal)
     try:
-        limits.take(proofs=flow.who(user.user_id))
+        limits.take(proofs=allowances.who(user.user_id))
         left = second_step.finish(token, user, request.form.get("code", ""))
     except TooMany as refusal:
         return page_for(token, user, refusal)

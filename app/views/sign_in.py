@@ -12,7 +12,8 @@ from app.limits import TooMany
 from app.models import now
 from app.passkeys import begin_authentication
 from app.refusals import Refusal
-from app.views import flow
+from app.views import allowances, flow
+from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in", __name__)
 
@@ -20,7 +21,7 @@ blueprint = Blueprint("sign_in", __name__)
 @blueprint.get("/sign-in")
 def show() -> ResponseReturnValue:
     """The email field and both buttons; a ceremony waits in the field's autofill."""
-    next = flow.next_page(request.args.get("next"))
+    next = next_page(request.args.get("next"))
     if current_user.is_authenticated:
         return redirect(next or url_for("account.show"), 303)
     response = make_response(page(next=next))
@@ -39,7 +40,7 @@ def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
 def ask() -> ResponseReturnValue:
     """Mail a link and a code; or, on a site by invitation, word of that. Nothing is stored, and every address gets the
     same answer."""
-    typed, next = request.form.get("email", ""), flow.next_page(request.form.get("next"))
+    typed, next = request.form.get("email", ""), next_page(request.form.get("next"))
     earlier = flow.pending_request()
     try:
         email = canonical(typed)
@@ -61,7 +62,7 @@ def ask() -> ResponseReturnValue:
     }
     template = "sign_in" if invitations.lets_in(email) else "notice"
     try:
-        with flow.mail_allowance(email):
+        with allowances.mail_allowance(email):
             mailer.send(template, email, **values)
     except Refusal as refusal:
         return page(refusal, email=email, next=next)

@@ -12,6 +12,7 @@ from app.email_addresses import canonical
 from app.refusals import Refusal
 from app.views import flow, sign_in
 from app.views import second_step as page
+from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
 
@@ -20,7 +21,7 @@ blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey"
 @flow.one_transaction
 def use() -> ResponseReturnValue:
     """Sign in with what the authenticator answered, to the account of the address, if one was typed."""
-    next = flow.next_page(request.form.get("next"))
+    next = next_page(request.form.get("next"))
     email = request.form.get("email", "").strip()
     with suppress(Refusal):  # what is no address is no account's
         email = canonical(email)

@@ -4,6 +4,7 @@ from flask import Blueprint, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, logout_user
 
+from app import accounts
 from app.views import flow
 
 blueprint = Blueprint("sign_out", __name__)
@@ -14,6 +15,7 @@ blueprint = Blueprint("sign_out", __name__)
 def sign_out() -> ResponseReturnValue:
     """End this browser's session, and lead back to the start."""
     if current_user.is_authenticated:
+        accounts.hold(current_user.id)
         flow.end_session()
         logout_user()
         flow.tick("leave")
