@@ -3,9 +3,9 @@
 Who is hurt by each, besides whom it is meant for:
 
 - `mails` to one address for one client: nobody but the two. A browser that has signed in to the account counts for
-  itself alone, so that no stranger, and nobody behind the same address, can stop its mail.
+  itself first, so that no stranger, and nobody behind the same address, can stop its mail.
 - `mails_to_address`: an owner at a new browser, while somebody floods their inbox. Their passkey, and every browser
-  that they have used, work as ever.
+  that they have used, work as ever: those have a count of their own, and in common.
 - `mails_of_client`: people who share a network address with a flooder, or with more than sixty who sign in within the
   hour, at browsers that are new to their accounts.
 - `passkey_answers` of one client, good ones too: people who share a network address with somebody who sends nonsense,
