@@ -45,7 +45,7 @@ DEFAULTS = {
     "LIMIT_MAILS_TO_ADDRESS": "20 per 60 minutes",
     "LIMIT_MAILS_OF_CLIENT": "60 per 60 minutes",
     "LIMIT_PASSKEY_ANSWERS": "300 per 15 minutes",
-    "LIMIT_PROOFS": "20 per 15 minutes",
+    "LIMIT_PROOFS": "60 per 15 minutes",
     "LIMIT_ALARM": "1000 per 60 minutes",
     "SIGN_UP": "open",
     "PASSKEYS_ENABLED": True,
