@@ -292,5 +292,6 @@ def test_whatever_a_database_is_encoded_in_a_name_is_kept_or_refused(tmp_path, e
     with app.app_context():
         findings = [finding.what for finding in doctor.examine() if not finding.is_fine]
         assert (f"The database is in {encoding}" in findings) == (encoding != "UTF8" and bool(databases.SERVER))
+        db.session.remove()
         db.engine.dispose()
     databases.drop(tmp_path)
