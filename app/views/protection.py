@@ -100,12 +100,13 @@ def _refuse_cross_site() -> None:
 
 def _read_form() -> None:
     """Before the view, so that it needn't care: what the server can't read raises the server's own errors."""
-    try:
-        _ = request.form
-    except HTTPException:
-        raise
-    except Exception:
-        abort(400, "malformed_body")
+    if request.method == "POST":
+        try:
+            _ = request.form
+        except HTTPException:
+            raise
+        except Exception:
+            abort(400, "malformed_body")
 
 
 def _see_visitor() -> None:
@@ -120,7 +121,7 @@ def _see_visitor() -> None:
 
 def _refuse_another_accounts_page() -> None:
     """Take no form from a page that was left open when somebody else signed in here: it shows another account."""
-    whose = request.form.get("account")
+    whose = request.method == "POST" and request.form.get("account")
     if whose and current_user.is_authenticated and whose != current_user.mark:
         abort(409, "another_account")
 
