@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, g
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -37,6 +37,12 @@ class Site(Flask):
     def ensure_sync(self, func: Any) -> Any:
         """No function here is async, and Flask would look at ten of them in every request."""
         return func
+
+    def update_template_context(self, context: dict[str, Any]) -> None:
+        """Give a page `g` and, once it's known, who it is for: looking that up again for each word costs."""
+        context["g"] = g._get_current_object()
+        if user := g.get("_login_user"):
+            context["current_user"] = user
 
     def log_exception(self, exc_info: Any) -> None:
         log.failure(views.route_pattern(), exc_info)
