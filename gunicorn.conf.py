@@ -1,4 +1,4 @@
-"""How gunicorn serves the site: on the port of SITE_URL, on loopback, its database brought up to date first.
+"""How gunicorn serves the site: on localhost at the port of SITE_URL, elsewhere behind a proxy.
 
 This runs in gunicorn's master process, which does without the app and its memory.
 """
@@ -37,9 +37,9 @@ workers = int(os.environ.get("WEB_CONCURRENCY") or "1")
 threads = 8
 # What was begun is finished before a worker stops.
 graceful_timeout = 30
-# It would be written into the home directory.
+# Gunicorn would put that socket into the home directory.
 control_socket_disable = True
-# Its warnings are about requests that are none, and quote them.
+# Its warnings quote malformed requests.
 loglevel = "error"
 # It would take a path's beginning from any proxy on this machine that passes it on.
 forwarder_headers = ""

@@ -7,7 +7,7 @@ from sqlalchemy import Row, bindparam, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import IntegrityError
 
-from app import codes, invitations, sessions, single_use
+from app import codes, invitations, single_use
 from app.extensions import db, run
 from app.models import User
 from app.refusals import Refusal
@@ -33,12 +33,6 @@ def hold(user_id: int) -> None:
     """Keep whoever else changes this account's ways in, or signs in by mail, waiting until the transaction ends. To be
     called before looking at what is to be changed."""
     run(HOLD, user=user_id)
-
-
-def hold_by_session(user: SignedIn) -> SignedIn | None:
-    """Hold the account, and return what is true of the session by now: None where it was ended in the meantime."""
-    hold(user.id)
-    return sessions.find(user.session_id)
 
 
 def turn_down_offer(user: SignedIn) -> None:
@@ -94,6 +88,6 @@ def delete(user_id: int) -> None:
     run(delete_from(User).where(User.id == user_id))
 
 
-def disable(user_id: int, is_disabled: bool = True) -> None:
+def set_disabled(user_id: int, is_disabled: bool) -> None:
     """Let nothing sign in to the account any more, or let it again. What was signed in is ended by `revoke_of`."""
     run(update(User).where(User.id == user_id).values(is_disabled=is_disabled))

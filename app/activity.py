@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from flask import current_app
 from sqlalchemy import Row, bindparam, delete, func, insert, select
 
-from app.extensions import run
+from app.extensions import is_time_to_sweep, run
 from app.models import Activity, now
 
 PAGE = 50
@@ -118,8 +118,8 @@ def record(
         transcript = transcript if lately < TRANSCRIPTS else ""
     took = max(0, round((at - began).total_seconds() * 1000)) if began else None
     values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
-    number: Any = run(RECORD, milliseconds=took, **values, **client._asdict()).inserted_primary_key
-    if number[0] % 16 == 0:
+    run(RECORD, milliseconds=took, **values, **client._asdict())
+    if is_time_to_sweep():
         sweep()
 
 

@@ -32,7 +32,7 @@ REASONS = {
 
 @dataclass
 class Attempt:
-    """What is known about one answer. Nothing is, before its challenge is spent: that may be alive elsewhere."""
+    """What is known about one answer. Nothing is kept before its challenge is spent: it may be alive elsewhere."""
 
     challenge: str = ""
     options: str = ""
@@ -67,9 +67,9 @@ class CeremonyError(Refusal):
 @contextmanager
 def attempt() -> Iterator[Attempt]:
     """Watch over one answer; whatever is raised becomes a CeremonyError, but for a database that is in trouble."""
-    attempt = Attempt()
+    this = Attempt()
     try:
-        yield attempt
+        yield this
     except SQLAlchemyError:
         raise
     except Exception as error:
@@ -79,5 +79,5 @@ def attempt() -> Iterator[Attempt]:
             text = str(error)
             reasons = (reason for beginning, reason in REASONS.items() if text.startswith(beginning))
             refused = CeremonyError(next(reasons, "malformed_response"), f"{type(error).__name__}: {text}")
-        refused.attempt = attempt
+        refused.attempt = this
         raise refused from error

@@ -60,6 +60,11 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
     return run_it
 
 
+def of_one_account(command: Callable[P, None]) -> click.Command:
+    """Make it a command of `flask users` that is about one EMAIL."""
+    return users.command()(click.argument("email")(plainly(command)))
+
+
 def find(email: str) -> Row[Any]:
     """Return the user of this address. Raises ClickException where there is none."""
     user = accounts.find(canonical(email))
@@ -110,9 +115,7 @@ def list_users() -> None:
     table(("EMAIL", "SINCE (UTC)", "PASSKEYS", "LAST SEEN", "STATE"), rows)
 
 
-@users.command()
-@click.argument("email")
-@plainly
+@of_one_account
 def invite(email: str) -> None:
     """Let EMAIL sign up where FLASK_SIGN_UP=invite, and tell them by mail; or tell them again."""
     email = canonical(email)
@@ -124,32 +127,26 @@ def invite(email: str) -> None:
     click.echo(f"{email} is invited.")
 
 
-@users.command()
-@click.argument("email")
-@plainly
+@of_one_account
 def disable(email: str) -> None:
     """Let nobody sign in to EMAIL's account; whoever is, is signed out."""
     user = find(email)
-    accounts.disable(user.user_id)
+    accounts.set_disabled(user.user_id, True)
     done(user, Kind.DISABLED)
     click.echo(f"{user.email} is disabled, and signed out.")
 
 
-@users.command()
-@click.argument("email")
-@plainly
+@of_one_account
 def enable(email: str) -> None:
     """Let EMAIL sign in again."""
     user = find(email)
-    accounts.disable(user.user_id, False)
+    accounts.set_disabled(user.user_id, False)
     done(user, Kind.ENABLED)
     click.echo(f"{user.email} is enabled.")
 
 
-@users.command()
-@click.argument("email")
+@of_one_account
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@plainly
 def delete(email: str, yes: bool) -> None:
     """Delete EMAIL's account with all that belongs to it, or its invitation."""
     if not accounts.find(canonical(email)) and invitations.withdraw(canonical(email)):
@@ -165,10 +162,8 @@ def delete(email: str, yes: bool) -> None:
     click.echo(f"{user.email} is deleted.")
 
 
-@users.command()
-@click.argument("email")
+@of_one_account
 @click.option("--yes", is_flag=True, help="Don't ask.")
-@plainly
 def reset_passkeys(email: str, yes: bool) -> None:
     """Recover EMAIL's account: a mailed link is enough again to sign in.
 
@@ -183,9 +178,7 @@ def reset_passkeys(email: str, yes: bool) -> None:
     click.echo(f"{user.email} can sign in by link again.")
 
 
-@users.command()
-@click.argument("email")
-@plainly
+@of_one_account
 def sign_out(email: str) -> None:
     """End all of EMAIL's sessions."""
     user = find(email)

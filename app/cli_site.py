@@ -21,8 +21,8 @@ def init_app(app: Flask) -> None:
 @plainly
 def show_stats() -> None:
     """Show sign-ins, refusals, the success rate and how long it takes, per day and in all."""
-    days, every, medians = stats.count()
-    methods = sorted(every.sign_ins) or ["sign-ins"]
+    days, total, medians = stats.count()
+    methods = sorted(total.sign_ins) or ["sign-ins"]
     table(
         ("DAY (UTC)", *(method.upper() for method in methods), "REFUSED", "SUCCESS"),
         [
@@ -32,12 +32,12 @@ def show_stats() -> None:
                 figures.refusals.total(),
                 "-" if figures.success is None else f"{figures.success:.1%}",
             )
-            for day, figures in [*days.items(), ("all", every)]
+            for day, figures in [*days.items(), ("all", total)]
         ],
     )
-    if every.refusals:
+    if total.refusals:
         click.echo()
-        table(("REFUSED BECAUSE OF", "TIMES"), every.refusals.most_common())
+        table(("REFUSED BECAUSE OF", "TIMES"), total.refusals.most_common())
     if medians:
         click.echo()
         table(("FROM BEGIN TO FINISH", "MEDIAN"), [(name, f"{taken:.1f} s") for name, taken in medians.items()])
@@ -45,7 +45,7 @@ def show_stats() -> None:
 
 @plainly
 def sweep() -> None:
-    """Forget what has expired: spent tokens, sessions, activity. Requests do the same, bit by bit."""
+    """Forget what has expired: spent tokens, sessions, activity, counters. Requests do the same, bit by bit."""
     for what, forget in (
         ("spent tokens", single_use.sweep),
         ("sessions", sessions.sweep),

@@ -61,8 +61,6 @@ FIXED = {
     "PERMANENT_SESSION_LIFETIME": timedelta(days=400),
     "SESSION_REFRESH_EACH_REQUEST": False,
     "MAX_CONTENT_LENGTH": 128 * 1024,
-    "MAX_FORM_MEMORY_SIZE": 128 * 1024,
-    "TRAP_HTTP_EXCEPTIONS": False,
 }
 
 SHORTEST_SECRET_KEY = 32
@@ -84,7 +82,9 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
         raise ConfigurationError(f"FLASK_SIGN_UP={config['SIGN_UP']!r} is not usable: say open or invite.")
     if not config["SITE_NAME"].strip() or not config["SITE_NAME"].isprintable():
         raise ConfigurationError("FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it.")
-    config["LIMITS"] = {key[6:].lower(): _limit(key, config[key]) for key in DEFAULTS if key.startswith("LIMIT_")}
+    config["LIMITS"] = {
+        key.removeprefix("LIMIT_").lower(): _limit(key, config[key]) for key in DEFAULTS if key.startswith("LIMIT_")
+    }
     config["SITE_URL"] = canonical_site_url(config["SITE_URL"])
     site = urlsplit(config["SITE_URL"])
     config["RP_ID"] = site.hostname
@@ -181,10 +181,10 @@ def _number(name: str, text: str, least: int) -> int:
 
 
 def _limit(key: str, text: str) -> Limit:
-    try:
-        return Limit.parse(text)
-    except ValueError as error:
-        raise ConfigurationError(f"FLASK_{key}={text!r} is not usable: {error}.") from error
+    found = re.fullmatch(r"([1-9]\d{0,8}) per ([1-9]\d{0,4}) minutes?", text.strip())
+    if not found:
+        raise ConfigurationError(f"FLASK_{key}={text!r} is not usable: say it like this: 5 per 15 minutes.")
+    return Limit(int(found[1]), int(found[2]))
 
 
 def _local_secret_key(path: Path) -> str:

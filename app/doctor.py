@@ -62,7 +62,7 @@ def _site() -> Iterator[Finding]:
     name, secure = config["SESSION_COOKIE_NAME"], config["SESSION_COOKIE_SECURE"]
     yield Finding(f"Cookie {name}, {'sent over https only' if secure else 'for http on localhost'}")
     if not is_random(config["SECRET_KEY"]):
-        why = "Who guesses it signs in as anybody."
+        why = "Whoever guesses it can sign in as anybody."
         change = "FLASK_SECRET_KEY=$(python -c 'import secrets; print(secrets.token_hex(32))')"
         yield Finding("The secret key is short, or no random one", why, change)
     else:
@@ -108,7 +108,7 @@ def _database() -> Iterator[Finding]:
                 yield Finding(f"The database is in {encoding}", why, change)
     except SQLAlchemyError as error:
         what = f"The database ({dialect}) doesn't answer: {_in_a_line(error)}"
-        yield Finding(what, "Nothing works without.", "FLASK_SQLALCHEMY_DATABASE_URI=...")
+        yield Finding(what, "Nothing works without it.", "FLASK_SQLALCHEMY_DATABASE_URI=...")
         return
     head = ScriptDirectory(f"{current_app.root_path}/migrations").get_current_head()
     if current != head:

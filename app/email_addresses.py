@@ -24,7 +24,4 @@ def canonical(typed: str) -> str:
         )
     except EmailNotValidError as error:
         raise Refusal("invalid_email", type(error).__name__) from error
-    address = f"{valid.local_part}@{valid.ascii_domain}".lower()
-    if len(address) > 254:
-        raise Refusal("invalid_email", "too long")
-    return address
+    return f"{valid.local_part}@{valid.ascii_domain}".lower()

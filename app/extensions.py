@@ -1,5 +1,6 @@
 """The extensions, made once and bound to the app in its factory."""
 
+import secrets
 import sqlite3
 from functools import cache
 from typing import Any
@@ -35,6 +36,7 @@ class _LoginManager(LoginManager):  # type: ignore[misc]
         return None
 
     def _update_remember_cookie(self, response: Any) -> Any:
+        # Asking the session for it would have every answer vary by cookie, the static files' too.
         return response
 
 
@@ -52,7 +54,7 @@ def _set_up_sqlite(connection: object, _record: object) -> None:
 
 
 def run(statement: Executable, **values: Any) -> CursorResult[Any]:
-    """Run a statement of tables in the session's transaction, past the session's care for objects: there are none."""
+    """Execute a statement of tables in the session's transaction. The ORM is passed by: this site loads no objects."""
     return db.session.connection().execute(statement, values)
 
 
@@ -62,6 +64,11 @@ def insert_if_absent(model: type[Base], **values: Any) -> bool:
     Not by catching the violation: that would roll back what the transaction has done so far.
     """
     return bool(run(_insertion_if_absent(model, db.engine.dialect.name), **values).rowcount == 1)
+
+
+def is_time_to_sweep() -> bool:
+    """Whether it falls to this new row to pay for old ones: one in sixteen does."""
+    return secrets.randbelow(16) == 0
 
 
 def deletion_of_some(key: ColumnElement[Any], are_over: ColumnElement[bool]) -> Delete:

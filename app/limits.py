@@ -28,7 +28,7 @@ from flask import current_app
 from sqlalchemy import bindparam, case, or_, update
 
 from app import log
-from app.extensions import db, deletion_of_some, insertion, run
+from app.extensions import db, deletion_of_some, insertion, is_time_to_sweep, run
 from app.models import Counter, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW
@@ -44,14 +44,6 @@ class Limit:
 
     count: int
     minutes: int
-
-    @classmethod
-    def parse(cls, text: str) -> "Limit":
-        """Read `5 per 15 minutes`. Raises ValueError."""
-        found = re.fullmatch(r"([1-9]\d{0,8}) per ([1-9]\d{0,4}) minutes?", text.strip())
-        if not found:
-            raise ValueError("say it like this: 5 per 15 minutes")
-        return cls(int(found[1]), int(found[2]))
 
 
 class TooMany(Refusal):
@@ -74,7 +66,7 @@ def take(**whose: tuple[str, ...]) -> None:
     """
     if not current_app.config["LIMITS_ENABLED"]:
         return
-    pays = False
+    is_new = False
     # In one order, or two who count the same would wait for each other for ever.
     for key, name in sorted((_key(name, who), name) for name, who in whose.items()):
         limit = current_app.config["LIMITS"][name]
@@ -82,9 +74,9 @@ def take(**whose: tuple[str, ...]) -> None:
         if count > limit.count:
             db.session.rollback()
             raise TooMany(f"too_many_{name}", (ends_at - now()).total_seconds())
-        pays = pays or (count == 1 and key < "1")
-    # One new counter in sixteen pays; and only now, because what is swept is locked, too.
-    if pays:
+        is_new = is_new or count == 1
+    # Only now, because what is swept is locked, too.
+    if is_new and is_time_to_sweep():
         sweep()
 
 

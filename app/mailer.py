@@ -117,15 +117,10 @@ class _Connection(Connection):
             self.host.close()
 
 
-class _Mail(Mail):
-    def connect(self) -> Connection:
-        return _Connection(current_app.extensions["mail"])
-
-
 def init_app(app: Flask) -> None:
     """Choose between the mail server and the outbox."""
     app.config["MAIL_SUPPRESS_SEND"] = False
-    app.extensions["latchkey.mail"] = _Mail(app)
+    Mail(app)
     if not app.config["MAIL_SERVER"]:
         outbox(app).mkdir(parents=True, exist_ok=True)
 
@@ -145,21 +140,22 @@ def send(template: str, to: str, places: threading.Semaphore = senders, **values
     html = render_template(f"mail/{template}.html", subject=subject, **values)
     # Auto-Submitted (RFC 3834): nobody's out-of-office reply is wanted.
     message = Message(subject, [to], text.lstrip(), html, extra_headers={"Auto-Submitted": "auto-generated"})
-    # Flask-Mail takes this machine's name for it, which may be nobody's.
+    # Flask-Mail would put this machine's own name into it.
     message.msgId = make_msgid(domain=current_app.config["RP_ID"])
     if not current_app.config["MAIL_SERVER"]:
         places = threading.Semaphore()  # nobody waits for a folder
     with _refusals(places):
         if current_app.config["MAIL_SERVER"]:
-            current_app.extensions["latchkey.mail"].send(message)
+            with _Connection(current_app.extensions["mail"]) as connection:
+                connection.send(message)
         else:
             _write(message, outbox(current_app))
 
 
 def greet() -> None:
     """Call the mail server as `send` does, and hang up. Raises Unsent where it isn't there, or doesn't let us in."""
-    with _refusals(senders), current_app.extensions["latchkey.mail"].connect() as connection:
-        connection.host.noop()
+    with _refusals(senders), _Connection(current_app.extensions["mail"]):
+        pass  # it has let us in
 
 
 @contextmanager

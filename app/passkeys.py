@@ -7,12 +7,13 @@ spends that token and then checks the response, whatever comes of it. The checks
 import json
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from flask import current_app
 from sqlalchemy import Row, bindparam, delete, select, update
 
-from app import accounts, ceremonies, sessions, single_use
+from app import ceremonies, sessions, single_use
 from app.attempts import Attempt, CeremonyError, attempt
 from app.extensions import insert_if_absent, run
 from app.models import Passkey, User, now
@@ -59,8 +60,8 @@ def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     return _creation_options(single_use.issue(ceremonies.REGISTRATION, session=user.session_id), user, passkeys)
 
 
-def finish_registration(user: SignedIn, response: str, name: str, default_name: str) -> tuple[Row[Any], Attempt]:
-    """Check the response to creation options (L3 7.1) and add the passkey to the user's account. Returns the passkey.
+def finish_registration(user: SignedIn, response: str, name: str, default_name: str) -> tuple[str, Attempt]:
+    """Check the response to creation options (L3 7.1) and add the passkey to the user's account. Returns its name.
 
     It is called `name`, if there is one, else what its AAGUID says, else `default_name`. The challenge is spent
     whatever the outcome; the caller commits either way. Raises CeremonyError, having changed nothing else.
@@ -83,6 +84,9 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
         if not (this.began and user.was_proven(this.began)) and not user.is_recovering:
             raise CeremonyError("not_proven")
         verified = ceremonies.verify_registration(credential, expected)
+        called = (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]
+        with suppress(Refusal):  # the device has made it by now: a name that is none is no reason to refuse it
+            called = clean_name(name)
         values = {
             "credential_id": verified.credential_id,
             "public_key": verified.credential_public_key,
@@ -91,7 +95,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             "backup_eligible": ceremonies.is_backup_eligible(verified),
             "backup_state": verified.credential_backed_up,
             "aaguid": verified.aaguid,
-            "name": _name(name, (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]),
+            "name": called,
         }
         this.found = _record(values)
         # L3 7.1 step 26: a credential belongs to one account, once.
@@ -100,7 +104,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             raise CeremonyError("duplicate_credential")
         sessions.doubt_others(user)
         sessions.stop_recovering(user)
-    return run(FIND, credential=verified.credential_id).one(), this
+    return called, this
 
 
 def begin_authentication(browser: str) -> str:
@@ -162,9 +166,8 @@ def rename(user: SignedIn, passkey_id: int, name: str) -> str | None:
 
 def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
     """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns it, if there was
-    one. Raises Refusal `last_passkey` where the account requires one, and has no other."""
-    held = accounts.hold_by_session(user)
-    if held and held.requires_passkey and [passkey.id for passkey in of(user)] == [passkey_id]:
+    one. The caller holds the account. Raises Refusal `last_passkey` where it requires one, and has no other."""
+    if user.requires_passkey and [passkey.id for passkey in of(user)] == [passkey_id]:
         raise Refusal("last_passkey")
     own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
     removed = run(own.returning(*_passkeys.c)).first()
@@ -182,14 +185,6 @@ def clean_name(typed: str) -> str:
     if len(name) > LONGEST_NAME or not any(character.isprintable() for character in name):
         raise Refusal("invalid_name")
     return name
-
-
-def _name(typed: str, default: str) -> str:
-    # The device has made it by now: a name that is none is no reason to refuse it.
-    try:
-        return clean_name(typed)
-    except Refusal:
-        return default
 
 
 def _creation_options(challenge: str, user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:

@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import Row, and_, bindparam, delete, insert, not_, select, update
 
 from app import single_use
-from app.extensions import run
+from app.extensions import is_time_to_sweep, run
 from app.models import Session, User, now
 
 # Being seen is written down at most this often: reading pages is not to cost a write each.
@@ -51,7 +51,6 @@ OF_USER = (
 )
 START = insert(_sessions)
 SWEEP = delete(_sessions).where(not_(and_(*_alive)))
-END = delete(_sessions).where(_sessions.c.id == bindparam("session"))
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def start(user: Row[Any], method: str, browser: str, passkey_id: int | None = No
     recovery code) in this browser, in the caller's transaction."""
     id, at = single_use.new_id(), now()
     times = {"created_at": at, "seen_at": at, "proved_at": at}
-    if single_use.sweeps(id):
+    if is_time_to_sweep():
         run(SWEEP.where(_sessions.c.user_id == user.user_id), **_limits())
     run(START, id=id, user_id=user.user_id, method=method, passkey_id=passkey_id, browser=browser, **times)
     return _signed_in(user, id, method, at, at, at)
@@ -151,12 +150,12 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
 
 def end(id: str) -> bool:
     """End the session, in the caller's transaction; return whether there was one."""
-    return bool(run(END, session=id).rowcount)
+    return bool(run(delete(_sessions).where(_sessions.c.id == id)).rowcount)
 
 
 def revoke(user: SignedIn, **which: Any) -> Sequence[str]:
-    """End the user's sessions that have these values (`id=...`, `passkey_id=...`; without any: all), but only an `id`
-    can mean this one. Return their browsers."""
+    """End the user's sessions that have these values (`id=...`, `passkey_id=...`; without any: all), and return their
+    browsers. This session is ended only where `id` names it."""
     return revoke_of(user.id, "" if "id" in which else user.session_id, **which)
 
 

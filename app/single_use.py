@@ -16,7 +16,7 @@ from flask import current_app
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from sqlalchemy import bindparam, select
 
-from app.extensions import deletion_of_some, insert_if_absent, run
+from app.extensions import deletion_of_some, insert_if_absent, is_time_to_sweep, run
 from app.models import SpentToken, now
 from app.refusals import Refusal
 
@@ -88,13 +88,8 @@ def spend(id: str, expires_at: datetime) -> None:
     """
     if not insert_if_absent(SpentToken, id=id, expires_at=expires_at):
         raise Refusal("already_used")
-    if sweeps(id):
+    if is_time_to_sweep():
         sweep()
-
-
-def sweeps(id: str) -> bool:
-    """Whether it falls to this new row to pay for old ones: one random id in sixteen begins with a - 0 1 or 2."""
-    return id < "3"
 
 
 def is_spent(id: str) -> bool:

@@ -50,12 +50,12 @@ def count() -> tuple[dict[date, Figures], Figures, dict[str, float]]:
     """Return the figures per day (in UTC, the newest first), those of all days, and for what was timed (a method, or
     "registration") the median seconds from begin to finish."""
     days: dict[date, Figures] = {}
-    every, times = Figures(), dict[str, list[int]]()
+    total, times = Figures(), dict[str, list[int]]()
     columns = (Activity.at, Activity.kind, Activity.detail, Activity.milliseconds)
     for row in run(select(*columns).order_by(Activity.id.desc())):
-        for figures in (days.setdefault(row.at.date(), Figures()), every):
+        for figures in (days.setdefault(row.at.date(), Figures()), total):
             figures.count(row.kind, row.detail)
         if row.milliseconds is not None:
             name = "registration" if row.kind == Kind.PASSKEY_ADDED else row.detail
             times.setdefault(name, []).append(row.milliseconds)
-    return days, every, {name: median(taken) / 1000 for name, taken in sorted(times.items())}
+    return days, total, {name: median(taken) / 1000 for name, taken in sorted(times.items())}

@@ -186,7 +186,7 @@ def test_who_cannot_sign_is_not_told_whose_a_passkey_is(ada, phone, reasons, ema
     credential["response"]["signature"] = "AAAA"
     response = expect(ada.authenticate(credential, email=email), 400)
     assert reasons == ["wrong_signature"]
-    assert ada.alert(response).startswith("That passkey didn’t sign you in")
+    assert ada.alert(response).startswith("That didn’t sign you in")
 
 
 # Fresh proof.

@@ -36,7 +36,7 @@ REMOVED = (
     "This passkey was removed from its account, so it signs nobody in any more. Your device has been asked to forget "
     "it; if it is still offered, delete it there. To sign in, use another passkey or a link by email."
 )
-VAGUE = "That passkey didn’t sign you in. Try again, or ask for a link by email."
+VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 
 
 @pytest.fixture

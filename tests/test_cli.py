@@ -202,7 +202,7 @@ def test_a_disabled_account_lets_nothing_in(ada, app, desk, phone, reasons):
     assert desk("users", "disable", ADA) == f"{ADA} is disabled, and signed out.\n"
     assert not ada.is_signed_in()
     response = expect(ada.authenticate(phone.get(ada.request_options())), 400)
-    assert ada.alert(response) == "That passkey didn’t sign you in. Try again, or ask for a link by email."
+    assert ada.alert(response) == "That didn’t sign you in. Try again, or ask for a link by email."
     assert "can’t be signed in to" in other.alert(expect(other.post(mail.link), 410))
     third = Visitor(app)
     third.ask(ADA)

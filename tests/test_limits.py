@@ -240,7 +240,7 @@ def test_wrong_codes(app, visitor, reasons):
     for _ in range(4):
         response = expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 429)
         assert 0 < int(response.headers["Retry-After"]) <= 600
-        assert "After ten wrong ones" in visitor.alert(response)
+        assert "After ten wrong codes" in visitor.alert(response)
     assert reasons == ["wrong_code"] * 5 + ["too_many_wrong_codes"] * 4
     expect(visitor.post("/sign-in/code", {"code": code}), 303)
 
@@ -420,8 +420,8 @@ def test_a_limit_that_is_none_stops_the_start(tmp_path, text):
         create_app({"FLASK_LIMIT_MAILS": text}, str(tmp_path))
 
 
-def test_a_limit_reads_as_it_is_said():
-    assert Limit.parse(" 1 per 1 minute ") == Limit(1, 1)
+def test_a_limit_reads_as_it_is_said(make_app):
+    assert make_app(FLASK_LIMIT_MAILS=" 1 per 1 minute ").config["LIMITS"]["mails"] == Limit(1, 1)
 
 
 def _take(uri: str, instance: str) -> int:

@@ -3,11 +3,8 @@
 import time_machine
 
 from app import single_use
-from app.extensions import db
+from app.extensions import db, is_time_to_sweep
 from app.models import SpentToken, now
-
-# The ids of one token in sixteen begin so, and sweep.
-SWEEPING = "0" * 22
 
 
 def spent(app) -> set[str]:
@@ -22,20 +19,34 @@ def spend(app, *ids: str) -> None:
         db.session.commit()
 
 
+def sweep(app) -> None:
+    with app.app_context():
+        single_use.sweep()
+        db.session.commit()
+
+
 def test_spent_ids_are_forgotten_a_day_after_their_expiry(app):
     with time_machine.travel(0, tick=False) as clock:
         spend(app, "a", "b")
         clock.shift(single_use.CLOCK_SKEW + single_use.KEPT_AFTER_EXPIRY)
-        spend(app, SWEEPING)
-        assert spent(app) == {"a", "b", SWEEPING}
-        clock.shift(1)
-        spend(app, SWEEPING[:-1])
-        assert spent(app) == {SWEEPING, SWEEPING[:-1]}
-
-
-def test_most_tokens_do_not_sweep(app):
-    with time_machine.travel(0, tick=False) as clock:
-        spend(app, "a")
-        clock.shift(2 * single_use.KEPT_AFTER_EXPIRY)
-        spend(app, "b")
+        sweep(app)
         assert spent(app) == {"a", "b"}
+        clock.shift(1)
+        sweep(app)
+        assert spent(app) == set()
+
+
+def test_one_new_token_in_sixteen_or_so_pays_for_old_ones(app):
+    with time_machine.travel(0, tick=False) as clock:
+        spend(app, "old")
+        clock.shift(2 * single_use.KEPT_AFTER_EXPIRY)
+        new = 0
+        # That it takes as many happens once in ten billion times.
+        while new < 360 and "old" in spent(app):
+            spend(app, str(new))
+            new += 1
+    assert "old" not in spent(app)
+
+
+def test_most_tokens_do_not_sweep():
+    assert sum(is_time_to_sweep() for _ in range(1600)) < 400

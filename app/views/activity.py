@@ -19,7 +19,7 @@ def show() -> ResponseReturnValue:
     kind = None
     with suppress(ValueError):
         kind = Kind(request.args.get("kind", ""))
-    # What no row's number can be would be an error to the database.
+    # PostgreSQL refuses a number that the column can't hold.
     before = min(request.args.get("before", 0, int), 2**31 - 1)
     rows = activity.of(current_user.id, kind, before if before > 0 else None)
     return render_template(

@@ -15,7 +15,7 @@ from app.views import flow
 def mail_allowance(email: str) -> Iterator[None]:
     """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
     is sent with raises Unsent: then it has not been counted, unless the server refuses it for good."""
-    known = flow.mark(email) in session.get("known", ())
+    known = flow.known_as(email) in session.get("known", ())
     counted = _take_mail(limits.inbox(email), limits.client(flow.client().address), known)
     limits.watch("alarm")
     db.session.commit()

@@ -49,7 +49,7 @@ def begin() -> ResponseReturnValue:
             else:
                 mailer.send("code", email, purpose="change_email", code=code, **values)
     except Refusal as refusal:
-        return page(refusal, typed=typed[:254], begins=True)
+        return page(refusal, typed=typed[:254])
     session["email_change"] = token
     return redirect(url_for(".show"), 303)
 
@@ -73,10 +73,10 @@ def finish() -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
-def page(refusal: Refusal | None = None, typed: str = "", begins: bool = False) -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, typed: str = "") -> ResponseReturnValue:
     """Return the page for the step that this browser is at, with the refusal if there is one."""
     waiting_for = accounts.pending_email_change(current_user, session.get("email_change", ""))
     # ?again starts anew.
-    if "again" in request.args or begins:
+    if "again" in request.args or "email" in request.form:
         waiting_for = ""
     return flow.page("account/email.html", refusal, waiting_for=waiting_for, typed=typed)

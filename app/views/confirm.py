@@ -11,7 +11,6 @@ from flask_login import current_user, login_required
 
 from app import codes, limits, mailer, passkeys, recovery_codes, sessions, single_use
 from app.activity import Kind
-from app.attempts import CeremonyError
 from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
@@ -39,14 +38,10 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
             return mail_code()
         try:
             proven = prove()
-        except TooMany as refusal:
-            return page(refusal, proof=request.form.get("proof", ""))
-        except CeremonyError as refusal:
-            flow.record_refused(refusal, Kind.CONFIRMATION_REFUSED, current_user.id)
-            return page(refusal)
         except Refusal as refusal:
-            flow.record(current_user.id, Kind.CONFIRMATION_REFUSED, refusal.reason)
-            return page(refusal, proof=request.form["proof"] if refusal.reason == "wrong_code" else "")
+            flow.record_refused(refusal, Kind.CONFIRMATION_REFUSED, current_user.id)
+            may_retype = isinstance(refusal, TooMany) or refusal.reason == "wrong_code"
+            return page(refusal, proof=request.form.get("proof", "") if may_retype else "")
         return view(*args, **kwargs) if proven else page(Refusal("not_proven"))
 
     return guarded

@@ -35,14 +35,12 @@ def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respo
 
     @wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-        refused = None
         try:
             response = view(*args, **kwargs)
-        except HTTPException as error:
-            refused = error
+        except HTTPException:
+            commit()
+            raise
         commit()
-        if refused:
-            raise refused
         return response
 
     return run
@@ -96,10 +94,12 @@ def record(user_id: int, kind: Kind, detail: str = "", transcript: str = "", beg
     after_commit(log.event, kind.value, user=user_id, **told)
 
 
-def record_refused(refusal: CeremonyError, kind: Kind, user_id: int | None) -> None:
-    """Write down that a ceremony was refused, where it is known for whom."""
-    if user_id:
-        record(user_id, kind, refusal.reason, refusal.attempt.transcript(refusal.reason))
+def record_refused(refusal: Refusal, kind: Kind, user_id: int | None = None) -> None:
+    """Write down that a proof was refused, where it is known for whom. What a limit refuses leaves no row."""
+    attempt = refusal.attempt if isinstance(refusal, CeremonyError) else Attempt()
+    user_id = user_id or attempt.user_id
+    if user_id and not isinstance(refusal, TooMany):
+        record(user_id, kind, refusal.reason, attempt.transcript(refusal.reason))
 
 
 def record_ended(browsers: Iterable[str]) -> None:
@@ -147,18 +147,17 @@ def sign_in(
     """Open a session for the user in this browser, in the place of the one it had, and go on."""
     this_browser()
     if current_user.is_authenticated:
-        if current_user.id != user.user_id:  # who is locked by now
+        if current_user.id != user.user_id:  # else the row is locked by now
             accounts.hold(current_user.id)
         end_session()
     browser = client().browser
     if not is_new and activity.is_new_browser(user.user_id, browser):
         tell(user.email, "new_browser")
-    # A passkey is a row with its user's columns.
+    # By passkey, `user` is a row of passkeys.FIND: its `id` is the passkey's, its `user_id` the owner's.
     login_user(sessions.start(user, method, browser, user.id if attempt else None))
     session.pop("request", None)
-    session["known"] = [*(known for known in session.get("known", ()) if known != mark(user.email)), mark(user.email)][
-        -5:
-    ]
+    others = [known for known in session.get("known", ()) if known != known_as(user.email)]
+    session["known"] = [*others[-4:], known_as(user.email)]
     record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
@@ -179,15 +178,16 @@ def counter_went_back(user_id: int, email: str, passkey: str) -> None:
 
 def recovery_code_used(user_id: int, email: str, left: int) -> None:
     """Note it, tell the owner, and say on the next page how many are left."""
-    record(user_id, Kind.RECOVERY_CODE_USED, f"{left} left")
-    tell(email, "recovery_code_used", detail=f"{left} of them left")
+    record(user_id, Kind.RECOVERY_CODE_USED, str(left))
+    tell(email, "recovery_code_used", detail=str(left))
     say("recovery_code_used", left=left)
 
 
 def hold_account() -> SignedIn:
     """Keep whoever else changes the visitor's ways in waiting until the transaction ends, and return what is true of
     the visitor by now. Aborts with 401 where the session was ended in the meantime."""
-    return accounts.hold_by_session(current_user) or abort(401, "session_ended")
+    accounts.hold(current_user.id)
+    return sessions.find(current_user.session_id) or abort(401, "session_ended")
 
 
 def tick(step: str) -> None:
@@ -197,13 +197,16 @@ def tick(step: str) -> None:
         session["tour"] = [*done, step]
 
 
-def mark(email: str) -> str:
+def known_as(email: str) -> str:
     """What this browser's cookie keeps of the addresses that it has signed in with: it isn't secret."""
     return sha256(email.encode()).hexdigest()[:16]
 
 
-def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) -> Response:
-    """Log why, and answer with the page again and a sentence in it, and what the authenticator may forget."""
+def page(template: str, refusal: Refusal | None = None, status: int = 400, **values: Any) -> Response:
+    """Answer with the page. Where something was refused, log why, and have the page say so and tell the authenticator
+    what it may forget."""
+    if not refusal:
+        return make_response(render_template(template, **values))
     if isinstance(refusal, CeremonyError) and refusal.attempt.orphan:
         values["signal"] = signals.unknown_credential(refusal.attempt.orphan)
     # The library quotes what it refuses, and a visitor could fill the disk with that.
@@ -215,10 +218,3 @@ def refuse(refusal: Refusal, template: str, status: int = 400, **values: Any) ->
     elif isinstance(refusal, mailer.Unsent):
         status, headers = 503, {"Retry-After": "60"}
     return make_response(render_template(template, refusal=refusal.reason, **values), status, headers)
-
-
-def page(template: str, refusal: Refusal | None, status: int = 400, **values: Any) -> Response:
-    """Answer with the page: refused, if there is a refusal."""
-    if refusal:
-        return refuse(refusal, template, status, **values)
-    return make_response(render_template(template, **values))

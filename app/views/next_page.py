@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlsplit
 
 # As it stands in an address, with which the whole must be short enough for any server.
-LONGEST = 1000
+LONGEST = 500
 
 
 def next_page(wanted: str | None) -> str:

@@ -6,7 +6,6 @@ from flask_login import current_user, login_required
 
 from app import limits, passkeys, sessions, signals
 from app.activity import Kind
-from app.attempts import CeremonyError
 from app.refusals import Refusal
 from app.views import account, allowances, confirm, flow
 from app.views.next_page import next_page
@@ -27,15 +26,14 @@ def create() -> ResponseReturnValue:
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),), proofs=allowances.who(current_user.id))
-        passkey, attempt = passkeys.finish_registration(
+        added, attempt = passkeys.finish_registration(
             flow.hold_account(), request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
     except Refusal as refusal:
-        if isinstance(refusal, CeremonyError):
-            flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
+        flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
-    flow.record(current_user.id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript(), attempt.began)
-    flow.tell(current_user.email, "passkey_added", detail=passkey.name)
+    flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
+    flow.tell(current_user.email, "passkey_added", detail=added)
     flow.tick("create")
     flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
@@ -76,7 +74,7 @@ def rename(passkey_id: int) -> ResponseReturnValue:
 def remove(passkey_id: int) -> ResponseReturnValue:
     """Remove one of the visitor's passkeys, and end the sessions that it opened where that was asked for."""
     try:
-        passkey = passkeys.remove(current_user, passkey_id)
+        passkey = passkeys.remove(flow.hold_account(), passkey_id)
     except Refusal as refusal:
         return account.page(refusal)
     if not passkey:

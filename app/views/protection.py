@@ -31,7 +31,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-# For every answer, and unless the view says something else: a page that may be kept, a mail in its frame.
+# Of every answer. The first two unless the view has set its own: for a page that may be kept, for a mail in its frame.
 DEFAULTS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -45,7 +45,7 @@ HEADERS = {
 
 def init_app(app: Flask) -> None:
     """Put these in front of and behind every view."""
-    app.before_request(_start_clock)
+    app.before_request(_begin)
     app.before_request(_answer_one_host)
     app.before_request(_refuse_cross_site)
     app.before_request(_read_form)
@@ -63,7 +63,7 @@ def route_pattern() -> str:
     return request.url_rule.rule if request and request.url_rule else "none"
 
 
-def _start_clock() -> None:
+def _begin() -> None:
     g.started = time.perf_counter()
     log.request_id.set(secrets.token_hex(8))
     if "latchkey.examined" not in current_app.extensions and request.endpoint != "home.healthz":

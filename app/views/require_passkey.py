@@ -35,15 +35,11 @@ def change() -> ResponseReturnValue:
                 return page(refusal)
         else:
             second_step.stop_requiring(current_user.id)
-        note(Kind.PASSKEY_REQUIRED if wanted else Kind.PASSKEY_NOT_REQUIRED)
+        kind = Kind.PASSKEY_REQUIRED if wanted else Kind.PASSKEY_NOT_REQUIRED
+        flow.record(current_user.id, kind)
+        flow.tell(current_user.email, kind.value)
+        flow.say(kind.value)
     return redirect(url_for("account.show"), 303)
-
-
-def note(kind: Kind) -> None:
-    """Write down, mail and say that it was changed."""
-    flow.record(current_user.id, kind)
-    flow.tell(current_user.email, kind.value)
-    flow.say(kind.value)
 
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:

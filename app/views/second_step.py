@@ -1,5 +1,6 @@
 """The second step, where a link or code alone is not enough: a passkey, or a recovery code in its place."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
@@ -9,7 +10,6 @@ from sqlalchemy import Row
 
 from app import limits, passkeys, second_step
 from app.activity import Kind
-from app.limits import TooMany
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE
 from app.single_use import Token
@@ -47,6 +47,13 @@ def opened() -> tuple[Token, Row[Any]]:
     return second_step.open_token(request.values.get("token", ""), flow.this_browser())
 
 
+def close() -> None:
+    """Use up this request's token, where there is one that is still good: a passkey was enough."""
+    if "token" in request.form:
+        with suppress(Refusal):
+            second_step.close(opened()[0])
+
+
 def dead_end(refusal: Refusal) -> ResponseReturnValue:
     """Begin anew, unless what the token was for has been done: a double click."""
     if refusal.reason == "already_used" and current_user.is_authenticated:
@@ -65,10 +72,8 @@ def use() -> ResponseReturnValue:
     try:
         limits.take(proofs=allowances.who(user.user_id))
         left = second_step.finish(token, user, request.form.get("code", ""))
-    except TooMany as refusal:
-        return page_for(token, user, refusal)
     except Refusal as refusal:
-        flow.record(user.user_id, Kind.SIGN_IN_REFUSED, refusal.reason)
+        flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, user.user_id)
         return page_for(token, user, refusal)
     flow.recovery_code_used(user.user_id, user.email, left)
     return flow.sign_in(user, RECOVERY_CODE, token.claims["next"])

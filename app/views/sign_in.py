@@ -46,8 +46,7 @@ def ask() -> ResponseReturnValue:
         email = canonical(typed)
     except Refusal as refusal:
         return page(refusal, email=typed[:254], next=next)
-    wait = earlier.send_again_in if earlier and earlier.email == email else 0
-    if earlier and wait:
+    if earlier and earlier.email == email and (wait := earlier.send_again_in):
         return check_email_page(earlier, TooMany("too_soon", wait))
     wanted = sign_in_links.ask(email, next, earlier)
     client = flow.client()

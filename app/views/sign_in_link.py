@@ -37,7 +37,7 @@ def use(token: str) -> ResponseReturnValue:
         user, asked, is_new = sign_in_links.redeem_link(link, waiting)
     except Refusal as refusal:
         if refusal.reason == "other_browser":
-            return flow.refuse(refusal, "sign_in/other_browser.html", 403, **asked_elsewhere(link))
+            return flow.page("sign_in/other_browser.html", refusal, 403, **asked_elsewhere(link))
         return dead_link(refusal)
     return flow.email_proven(user, "link", asked, is_new)
 
@@ -46,7 +46,7 @@ def dead_link(refusal: Refusal) -> ResponseReturnValue:
     """Say why the link doesn't work, unless what it was for has been done: a double click."""
     if refusal.reason == "already_used" and current_user.is_authenticated:
         return render_template("sign_in/already.html")
-    return flow.refuse(refusal, "sign_in/dead_link.html", 410)
+    return flow.page("sign_in/dead_link.html", refusal, 410)
 
 
 def asked_elsewhere(link: Token) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from contextlib import suppress
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
-from app import limits, passkeys, second_step
+from app import limits, passkeys
 from app.activity import Kind
-from app.attempts import CeremonyError
 from app.email_addresses import canonical
 from app.refusals import Refusal
-from app.views import flow, sign_in
-from app.views import second_step as page
+from app.views import flow, second_step, sign_in
 from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
@@ -31,14 +29,11 @@ def use() -> ResponseReturnValue:
             flow.this_browser(), request.form.get("credential", ""), email
         )
     except Refusal as refusal:
-        if isinstance(refusal, CeremonyError):
-            flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, refusal.attempt.user_id)
+        flow.record_refused(refusal, Kind.SIGN_IN_REFUSED)
         if "token" in request.form:
-            return page.page(refusal)
+            return second_step.page(refusal)
         return sign_in.page(refusal, email=email[:254], next=next)
-    if "token" in request.form:
-        with suppress(Refusal):  # used up or too late: the passkey is enough
-            second_step.close(page.opened()[0])
+    second_step.close()
     if attempt.counter_went_back:
         flow.counter_went_back(passkey.user_id, passkey.email, passkey.name)
     flow.tick("return")

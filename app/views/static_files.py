@@ -25,7 +25,7 @@ def init_app(app: Flask) -> None:
         allow_all_origins=False,
         immutable_file_test=lambda path, url: not app.debug,
     )
-    # What an earlier version of the site prepared is served, too: there are pages about that refer to it.
+    # What an earlier version of the site prepared is served, too: pages that are still open refer to it.
     for folder in [source] if app.debug else [each for each in kept.iterdir() if not each.name.startswith(".")]:
         files.add_files(folder, prefix=f"static/{version if app.debug else folder.name}")
 

@@ -21,8 +21,8 @@ def init_app(app: Flask) -> None:
         # what is remembered doesn't know which page has asked.
         url_for=lru_cache(maxsize=256)(flask.url_for),
         current_user=current_user,
-        link_minutes=minutes(sign_in_links.LINK_LIFETIME),
-        proof_minutes=minutes(sessions.PROOF_LIFETIME),
+        link_minutes=sign_in_links.LINK_LIFETIME // timedelta(minutes=1),
+        proof_minutes=sessions.PROOF_LIFETIME // timedelta(minutes=1),
         passkeys_enabled=app.config["PASSKEYS_ENABLED"],
         by_invitation=app.config["SIGN_UP"] == "invite",
         activity_days=app.config["ACTIVITY_DAYS"],
@@ -30,11 +30,6 @@ def init_app(app: Flask) -> None:
         site_name=app.config["SITE_NAME"],
         site_url=app.config["SITE_URL"],
     )
-
-
-def minutes(duration: timedelta) -> int:
-    """A duration in whole minutes."""
-    return int(duration.total_seconds()) // 60
 
 
 def in_words(moment: datetime) -> str:

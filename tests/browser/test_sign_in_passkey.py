@@ -248,7 +248,7 @@ def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
     expect(owner.button(BUTTON)).to_be_enabled()
     owner.device.present = True
     owner.button(BUTTON).click()
-    expect(owner.alert).to_contain_text("That passkey didn’t sign you in")
+    expect(owner.alert).to_contain_text("That didn’t sign you in")
     assert owner.page.locator("passkey-signal").count() == 0
     assert len(owner.device.credentials) == 1
 
