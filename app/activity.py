@@ -81,7 +81,7 @@ SEEN_BEFORE = (
     )
     .limit(1)
 )
-TRANSCRIPTS_LATELY = select(func.count()).where(
+LATELY = select(func.count()).where(
     _activities.c.user_id == bindparam("user"),
     _activities.c.kind.in_(bindparam("kinds", expanding=True)),
     func.length(_activities.c.transcript) > bindparam("longer"),
@@ -114,8 +114,7 @@ def record(
     at = now()
     kinds, longer = (REFUSED, 0) if kind in REFUSED else ([kind], USUAL_TRANSCRIPT)
     if len(transcript) > longer:
-        lately = run(TRANSCRIPTS_LATELY, user=user_id, kinds=kinds, longer=longer, since=at - WITHIN).scalar_one()
-        transcript = transcript if lately < TRANSCRIPTS else ""
+        transcript = transcript if count_lately(user_id, kinds, longer) < TRANSCRIPTS else ""
     took = max(0, round((at - began).total_seconds() * 1000)) if began else None
     values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
     run(RECORD, milliseconds=took, **values, **client._asdict())
@@ -132,6 +131,11 @@ def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Seq
     if before:
         rows = rows.where(_activities.c.id < before)
     return run(rows.order_by(_activities.c.id.desc()).limit(PAGE + 1)).all()
+
+
+def count_lately(user_id: int, kinds: Sequence[Kind], longer: int = -1) -> int:
+    """Return how many rows of these kinds the user has from the last hour, with transcripts longer than so much."""
+    return run(LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
 
 
 def is_new_browser(user_id: int, browser: str) -> bool:

@@ -11,7 +11,7 @@ import secrets
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from email.utils import parseaddr
+from email.utils import getaddresses
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -82,9 +82,8 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
         raise ConfigurationError(f"FLASK_SIGN_UP={config['SIGN_UP']!r} is not usable: say open or invite.")
     if not config["SITE_NAME"].strip() or not config["SITE_NAME"].isprintable():
         raise ConfigurationError("FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it.")
-    config["LIMITS"] = {
-        key.removeprefix("LIMIT_").lower(): _limit(key, config[key]) for key in DEFAULTS if key.startswith("LIMIT_")
-    }
+    limits = [key for key in DEFAULTS if key.startswith("LIMIT_")]
+    config["LIMITS"] = {key.removeprefix("LIMIT_").lower(): _limit(key, config[key]) for key in limits}
     config["SITE_URL"] = canonical_site_url(config["SITE_URL"])
     site = urlsplit(config["SITE_URL"])
     config["RP_ID"] = site.hostname
@@ -153,7 +152,7 @@ def is_random(key: str) -> bool:
     """Whether a secret key may have come out of a generator: long, of many characters, no repetition, and no words as
     examples have them."""
     repeats = (key + key).find(key, 1) < len(key)
-    words = ("secret", "example", "change", "replace", "password", "latchkey", "123456789", "abcdefgh", " ")
+    words = ("secret", "example", "change", "replace", "password", "latchkey", "123456789", "abcdefgh", "qwerty", " ")
     return (
         len(key) >= SHORTEST_SECRET_KEY
         and len(set(key)) >= 10
@@ -207,7 +206,7 @@ def _engine_options(uri: str) -> dict[str, Any]:
     """Return how to connect to the database. Raises ConfigurationError where it is none that the site can use."""
     # A statement's parameters hold what visitors typed: keep them out of error messages, and so out of logs.
     options: dict[str, Any] = {"hide_parameters": True}
-    if re.match("sqlite:///(?!:memory:).", uri):
+    if re.match("sqlite:///(?!:memory:|file:).", uri):
         return options
     try:
         if not uri.startswith("postgresql+psycopg://"):
@@ -254,7 +253,8 @@ def _refuse_unsafe(config: Config) -> None:
     if not config["MAIL_USE_TLS"]:
         raise ConfigurationError(f"{where} would send mail in the clear: unset FLASK_MAIL_USE_TLS.")
     sender = config["MAIL_DEFAULT_SENDER"]
-    if not re.fullmatch(r"[!-~]+@[!-~]+", parseaddr(sender)[1]) or not sender.isprintable():
+    addresses = " ".join(address for _, address in getaddresses([sender]))
+    if not re.fullmatch(r"[!-~]+@[!-~]+", addresses) or not sender.isprintable():
         raise ConfigurationError(f"{where} has no sender for its mail: set FLASK_MAIL_DEFAULT_SENDER to an address.")
     if not config["LIMITS_ENABLED"]:
         raise ConfigurationError(f"{where} can't be run without limits: unset FLASK_LIMITS_ENABLED.")

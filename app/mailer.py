@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import make_msgid
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Flask, current_app, render_template
 from flask_mail import Connection, Mail, Message
@@ -26,11 +26,17 @@ SECONDS_TO_HAND_OVER = 4.0
 IMPLICIT_TLS = 465
 
 
-# Of a process's eight threads, no more than these wait for the mail server at once. An owner's notices have places of
-# their own: nobody else's mail is to keep them from being sent.
-senders = threading.BoundedSemaphore(4)
-tellers = threading.BoundedSemaphore(2)
-SECONDS_TO_QUEUE = 0.5
+class Places(NamedTuple):
+    """How many mails of a kind may be on their way at once, and how many seconds another one waits for a place."""
+
+    taken: threading.Semaphore
+    seconds: float
+
+
+# Of a process's eight threads, no more than these talk to the mail server at once. An owner's notices have places of
+# their own, and more patience: nobody else's mail is to keep them from being sent.
+senders = Places(threading.BoundedSemaphore(4), 0.5)
+tellers = Places(threading.BoundedSemaphore(2), 2.0)
 
 
 class Unsent(Refusal):
@@ -130,7 +136,7 @@ def outbox(app: Flask) -> Path:
     return Path(app.instance_path) / "mail"
 
 
-def send(template: str, to: str, places: threading.Semaphore = senders, **values: Any) -> None:
+def send(template: str, to: str, places: Places = senders, **values: Any) -> None:
     """Render `mail/<template>.txt` (its first line is the subject) and `.html`, and hand the message over.
 
     Raises Unsent `mail_server_unreachable`, `mail_server_busy` or `mail_refused` where the server did not take it, and
@@ -143,7 +149,7 @@ def send(template: str, to: str, places: threading.Semaphore = senders, **values
     # Flask-Mail would put this machine's own name into it.
     message.msgId = make_msgid(domain=current_app.config["RP_ID"])
     if not current_app.config["MAIL_SERVER"]:
-        places = threading.Semaphore()  # nobody waits for a folder
+        places = Places(threading.Semaphore(), 0)  # nobody waits for a folder
     with _refusals(places):
         if current_app.config["MAIL_SERVER"]:
             with _Connection(current_app.extensions["mail"]) as connection:
@@ -159,8 +165,8 @@ def greet() -> None:
 
 
 @contextmanager
-def _refusals(places: threading.Semaphore) -> Iterator[None]:
-    if not places.acquire(timeout=SECONDS_TO_QUEUE):
+def _refusals(places: Places) -> Iterator[None]:
+    if not places.taken.acquire(timeout=places.seconds):
         raise Unsent("mail_server_busy")
     try:
         yield
@@ -169,13 +175,13 @@ def _refusals(places: threading.Semaphore) -> Iterator[None]:
         refused = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()
         code = max([getattr(error, "smtp_code", 0), *(code for code, _ in refused)])
         reason = "mail_refused" if code >= 400 else "mail_server_unreachable"
-        if refused and 550 <= code <= 553:
+        if refused and code >= 500:
             reason = "recipient_refused"
         elif code >= 500 and isinstance(error, smtplib.SMTPDataError):
             reason = "message_refused"
         raise Unsent(reason, f"{type(error).__name__} {code or ''}".rstrip()) from error
     finally:
-        places.release()
+        places.taken.release()
 
 
 def notify(to: str, kind: str, **values: Any) -> bool:

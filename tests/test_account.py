@@ -399,6 +399,20 @@ def test_all_others_are_ended(ada):
     assert ada.is_signed_in()
 
 
+def test_a_session_without_fresh_proof_ends_no_other(ada, later, unchanged, reasons):
+    """Or whoever has copied a cookie signs its owner out before they have found the button."""
+    owner = Visitor(ada.app)
+    owner.sign_in_by_link(ADA)
+    ada.get("/account")
+    [id] = [row.id for row in rows(ada.app, Session) if row.method == "link" and row.proved_at > now() - STALE]
+    with unchanged():
+        for path in ("revoke-all", f"{id}/revoke"):
+            page = expect(ada.post(f"/account/sessions/{path}"), 403)
+            assert "sign out another browser" in text_of(parse(page))
+    assert reasons == ["not_proven"] * 2
+    assert owner.is_signed_in()
+
+
 def test_somebody_elses_session_is_not_there(ada, eve, unchanged):
     [id] = [row.id for row in rows(ada.app, Session) if row.user_id == 1]
     with unchanged():

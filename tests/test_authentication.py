@@ -189,6 +189,19 @@ def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key,
     assert the_passkey(app).sign_count == sign_count
 
 
+def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_key, app, events):
+    """Or whoever has a copy of the key could flood the inbox with it."""
+    for _ in range(3):
+        visitor.sign_in_by_passkey(security_key, sign_count=1)
+        visitor.sign_out()
+    assert [event.name for event in events].count("counter_went_back") == 3
+    copied = ("ada@example.org", "One of your passkeys may have been copied")
+    assert mails.notices(app).count(copied) == 1
+    with time_machine.travel(now() + timedelta(hours=2)):
+        visitor.sign_in_by_passkey(security_key, sign_count=1)
+    assert mails.notices(app).count(copied) == 2
+
+
 def test_the_backup_state_is_followed(ada, phone, app):
     for flags, backed_up in ((UP | UV | BE, False), (UP | UV | BE | BS, True)):
         ada.sign_in_by_passkey(phone, flags=flags)

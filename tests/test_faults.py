@@ -101,6 +101,9 @@ def test_a_database_that_goes_away_and_comes_back(visitor, app):
         assert "try again in a few seconds" in Visitor.alert(response)
         expect(other.post(link), 503)
         expect(visitor.get("/healthz"), 503)
+        # Refused before anybody asks who it is: saying so takes no database.
+        expect(visitor.get("/static/nothing"), 404)
+        expect(visitor.post("/account/delete", headers={"Sec-Fetch-Site": "cross-site"}), 403)
     expect(visitor.get("/healthz"), 200)
     assert visitor.is_signed_in()
     expect(other.post(link), 303)

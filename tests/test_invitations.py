@@ -87,6 +87,15 @@ def test_the_sign_in_page_says_so(visitor):
     assert "This site is by invitation" in visitor.get("/sign-in").text
 
 
+def test_a_sites_name_is_no_html_in_a_subject(make_app):
+    app = make_app(FLASK_SIGN_UP="invite", FLASK_SITE_NAME="Tom & Jerry’s")
+    expect(Visitor(app).ask(EVE), 303)
+    assert mails.notices(app) == [(EVE, "Tom & Jerry’s is by invitation")]
+    [mail] = mails.outbox(app)
+    assert "<h1" in mail.get_body(("html",)).get_content()
+    assert "Tom &amp; Jerry’s is by invitation" in mail.get_body(("html",)).get_content()
+
+
 def test_an_address_that_an_account_is_leaving_gets_none_anew(make_app):
     """The mail asked for before, and the change of the address, both used at the same moment."""
     app = make_app(FLASK_SIGN_UP="invite", FLASK_LIMITS_ENABLED="false")

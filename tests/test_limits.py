@@ -119,6 +119,43 @@ def test_a_copy_of_a_browsers_cookie_uses_up_no_more_than_its_own(app, clock):
     expect(owner.ask(ADA), 303)
 
 
+def test_a_known_browser_is_not_stopped_by_whose_address_is_only_like_it(app, clock, phone):
+    """To many a provider, j.smith and jsmith are two people."""
+    owner = Visitor(app)
+    owner.sign_in_by_link("jsmith@example.org")
+    owner.sign_out()
+    clock.shift(1)
+    other = at(app, "192.0.2.1")
+    other.sign_in_by_link("j.smith@example.org")
+    other.make_passkey(phone)
+    for _ in range(5):
+        browser = at(app, "192.0.2.1")
+        browser.sign_in_by_passkey(phone)
+        browser.sign_out()
+        for _ in range(5):
+            browser.ask("j.smith@example.org")
+            clock.shift(31)
+        clock.shift(-155)
+    expect(at(app, "127.0.0.1").ask("jsmith@example.org"), 303)
+    expect(owner.ask("jsmith@example.org"), 303)
+
+
+def test_a_browser_is_known_by_the_address_that_was_changed_in_it(app, clock):
+    owner = Visitor(app)
+    owner.sign_in_by_link("old@example.org")
+    clock.shift(1)
+    expect(owner.post("/account/email", {"email": ADA}), 303)
+    clock.shift(1)
+    expect(owner.post("/account/email", {"code": owner.read_code(ADA)}), 303)
+    for number in range(4):
+        while at(app, f"192.0.2.{number}").ask(ADA).status_code == 303:
+            pass
+    expect(at(app, "192.0.2.9").ask(ADA), 429)
+    expect(owner.post("/account/confirm", {"mail": "code"}), 200)
+    owner.sign_out()
+    expect(owner.ask(ADA), 303)
+
+
 def test_known_browsers_have_a_count_in_common(app, clock, phone):
     """Or whoever once had a passkey could make as many as they like."""
     owner = Visitor(app)

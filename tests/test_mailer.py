@@ -75,6 +75,12 @@ class Mailbox:
         return "250 taken"
 
 
+@pytest.fixture
+def mailbox() -> Mailbox:
+    """An empty one."""
+    return Mailbox()
+
+
 class Choosy(Mailbox):
     """A mailbox that doesn't know the recipient."""
 
@@ -274,6 +280,11 @@ def test_a_refused_recipient_is_told_of(visitor_of, reasons):
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "recipient_refused", reasons)
 
 
+def test_a_recipient_that_may_not_be_mailed_to_is_refused_for_good(visitor_of, reasons):
+    with smtp_server(Choosy("554 5.7.1 relay access denied")) as port:
+        assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "recipient_refused", reasons)
+
+
 def test_a_recipient_that_is_to_be_tried_later_is_no_wrong_address(visitor_of, reasons):
     with smtp_server(Choosy("451 greylisted, come back later")) as port:
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "mail_refused", reasons)
@@ -320,8 +331,7 @@ def test_a_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, 
     assert "mail_unanswered" in [event.name for event in events]
 
 
-def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_of, reasons, monkeypatch):
-    monkeypatch.setattr(mailer, "SECONDS_TO_QUEUE", 0.05)
+def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_of, reasons):
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
         visitor = visitor_of(listener.getsockname()[1])
         waiting = [threads.submit(Visitor(visitor.app).ask, f"user{number}@example.org") for number in range(4)]
@@ -335,19 +345,49 @@ def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_o
             expect(each.result(), 503)
 
 
-def test_notices_have_places_of_their_own(visitor_of, events):
-    mailbox = Mailbox()
+@pytest.fixture
+def member(visitor_of, mailbox) -> Iterator[Visitor]:
+    """Somebody who has signed in to a site whose mail goes to the mailbox."""
     with smtp_server(mailbox) as port:
         visitor = visitor_of(port, FLASK_MAIL_USE_TLS="false")
         visitor.ask(ADDRESS)
         message = message_from_bytes(mailbox.envelopes[0].content, policy=policy.default)
         expect(visitor.post("/sign-in/code", {"code": mails.CODE.search(mails.text_of(message))[0]}), 303)
-        with ExitStack() as others:
-            for _ in range(4):
-                others.enter_context(mailer.senders)
-            expect(visitor.post("/account/recovery-codes"), 200)
+        yield visitor
+
+
+def test_notices_have_places_of_their_own(member, mailbox, events):
+    with ExitStack() as others:
+        for _ in range(4):
+            others.enter_context(mailer.senders.taken)
+        expect(member.post("/account/recovery-codes"), 200)
     assert "notice_not_sent" not in [event.name for event in events]
     assert b"recovery codes" in mailbox.envelopes[-1].content
+
+
+def test_a_notice_waits_for_a_place(member, mailbox, events):
+    with ThreadPoolExecutor(1) as threads:
+        with ExitStack() as others:
+            for _ in range(2):
+                others.enter_context(mailer.tellers.taken)
+            response = threads.submit(member.post, "/account/recovery-codes")
+            # After that it is committed, and the notice is what is left.
+            while "recovery_codes_made" not in [event.name for event in events]:
+                assert not response.done()
+        expect(response.result(), 200)
+    assert "notice_not_sent" not in [event.name for event in events]
+    assert b"recovery codes" in mailbox.envelopes[-1].content
+
+
+def test_a_notice_that_finds_no_place_stops_nothing(member, mailbox, events, monkeypatch):
+    monkeypatch.setattr(mailer, "tellers", mailer.tellers._replace(seconds=0.05))
+    with ExitStack() as others:
+        for _ in range(2):
+            others.enter_context(mailer.tellers.taken)
+        expect(member.post("/account/recovery-codes"), 200)
+    [event] = [event for event in events if event.name == "notice_not_sent"]
+    assert event.fields["reason"] == "mail_server_busy"
+    assert len(mailbox.envelopes) == 1
 
 
 def test_a_server_that_is_busy_is_told_of(visitor_of, reasons):

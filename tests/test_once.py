@@ -226,6 +226,31 @@ def test_a_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, ph
     assert not any(tab.is_signed_in() for tab in crowd)
 
 
+def test_a_second_step_that_meets_a_change_of_address_opens_nothing(app):
+    """The token is for the old mailbox: that is worth nothing as soon as the address has changed."""
+    for number in range(20):
+        old, new = f"old{number}@example.org", f"new{number}@example.org"
+        owner, tab, barrier = Visitor(app), Visitor(app), Barrier(2)
+        owner.sign_in_by_link(old)
+        owner.make_passkey(Authenticator())
+        codes = owner.require_passkey()
+        form = {"token": tab.open_second_step(old), "code": codes[1]}
+        expect(owner.post("/account/email", {"email": new}), 303)
+        change = {"code": owner.read_code(new)}
+
+        def act(path, form, who, barrier=barrier):
+            barrier.wait(timeout=30)
+            return who.post(path, form)
+
+        with ThreadPoolExecutor(2) as pool:
+            moved = pool.submit(act, "/account/email", change, owner)
+            pool.submit(act, "/sign-in/second-step", form, tab).result()
+            # Whoever was first: with the change, what the old mailbox has opened ends.
+            assert moved.result().status_code == 303
+        assert owner.is_signed_in()
+        assert not tab.is_signed_in()
+
+
 def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):
     barrier = Barrier(8)
 

@@ -16,7 +16,7 @@ def mail_allowance(email: str) -> Iterator[None]:
     """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
     is sent with raises Unsent: then it has not been counted, unless the server refuses it for good."""
     known = flow.known_as(email) in session.get("known", ())
-    counted = _take_mail(limits.inbox(email), limits.client(flow.client().address), known)
+    counted = _take_mail(email, limits.client(flow.client().address), known)
     limits.watch("alarm")
     db.session.commit()
     try:
@@ -29,17 +29,19 @@ def mail_allowance(email: str) -> Iterator[None]:
         raise
 
 
-def _take_mail(inbox: str, address: str, is_known: bool) -> dict[str, tuple[str, ...]]:
+def _take_mail(email: str, address: str, is_known: bool) -> dict[str, tuple[str, ...]]:
     """Count one mail, and return what was counted: what a browser that has signed in has for itself, or what everybody
     has, once that is used up (its cookie may be in other hands, too)."""
+    # By the very address, which was proven there: nobody else whose address is only like it has a part in this.
     own: dict[str, tuple[str, ...]] = {
-        "mails": (inbox, flow.this_browser()),
-        "mails_to_address": (inbox, "known browsers"),
+        "mails": (email, flow.this_browser()),
+        "mails_to_address": (email, "known browsers"),
     }
     if is_known:
         with suppress(TooMany):
             limits.take(**own)
             return own
+    inbox = limits.inbox(email)
     everybodys = {"mails": (inbox, address), "mails_to_address": (inbox,), "mails_of_client": (address,)}
     limits.take(**everybodys)
     return everybodys

@@ -67,6 +67,7 @@ def finish() -> ResponseReturnValue:
     # What the old mailbox has opened ends with it.
     flow.record_ended(sessions.revoke(current_user))
     session.pop("email_change")
+    flow.know(new)
     flow.record(current_user.id, Kind.EMAIL_CHANGED, new)
     flow.tell(old, "email_changed", detail=new)
     flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))

@@ -156,8 +156,7 @@ def sign_in(
     # By passkey, `user` is a row of passkeys.FIND: its `id` is the passkey's, its `user_id` the owner's.
     login_user(sessions.start(user, method, browser, user.id if attempt else None))
     session.pop("request", None)
-    others = [known for known in session.get("known", ()) if known != known_as(user.email)]
-    session["known"] = [*others[-4:], known_as(user.email)]
+    know(user.email)
     record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
@@ -171,9 +170,11 @@ def end_session() -> None:
 
 
 def counter_went_back(user_id: int, email: str, passkey: str) -> None:
-    """A copy of the key may be in somebody else's hands: note it, and tell the owner."""
+    """A copy of the key may be in somebody else's hands: note it, and tell the owner, unless they were told lately.
+    Each sign-in may be another of these."""
+    if not activity.count_lately(user_id, [Kind.COUNTER_WENT_BACK]):
+        tell(email, "counter_went_back", detail=passkey)
     record(user_id, Kind.COUNTER_WENT_BACK, passkey)
-    tell(email, "counter_went_back", detail=passkey)
 
 
 def recovery_code_used(user_id: int, email: str, left: int) -> None:
@@ -195,6 +196,12 @@ def tick(step: str) -> None:
     done = session.get("tour", [])
     if step not in done:
         session["tour"] = [*done, step]
+
+
+def know(email: str) -> None:
+    """Remember in this browser that it has signed in with this address, and with up to four others before."""
+    others = [known for known in session.get("known", ()) if known != known_as(email)]
+    session["known"] = [*others[-4:], known_as(email)]
 
 
 def known_as(email: str) -> str:

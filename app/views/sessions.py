@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import login_required
 
 from app import sessions
-from app.views import flow
+from app.views import confirm, flow
 
 blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
 
@@ -13,6 +13,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
 @blueprint.post("/<id>/revoke")
 @login_required
 @flow.one_transaction
+@confirm.fresh_proof
 def revoke(id: str) -> ResponseReturnValue:
     """End one of the visitor's sessions."""
     ended = sessions.revoke(flow.hold_account(), id=id)
@@ -26,6 +27,7 @@ def revoke(id: str) -> ResponseReturnValue:
 @blueprint.post("/revoke-all")
 @login_required
 @flow.one_transaction
+@confirm.fresh_proof
 def revoke_all() -> ResponseReturnValue:
     """End all of the visitor's sessions but this one."""
     flow.record_ended(sessions.revoke(flow.hold_account()))
