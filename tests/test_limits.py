@@ -256,8 +256,8 @@ def test_a_session_floods_no_inbox_either(app, clock, visitor, reasons, path, fo
     response = expect(visitor.post(path, form), 429)
     assert "You can ask again in" in visitor.alert(response)
     assert reasons == ["too_many_mails"] * 2
-    # The proof counts, where there was one; no mail does.
-    assert sum(counters(app).values()) - sum(before.values()) == (path == "/account/email")
+    # The proof counts, where there was one, for the client and for the session; no mail does.
+    assert sum(counters(app).values()) - sum(before.values()) == (2 if path == "/account/email" else 0)
 
 
 def test_a_sudden_rise_is_an_alarm_and_refuses_nobody(make_app, events):
@@ -439,6 +439,18 @@ def test_what_changes_an_account_is_limited_too(make_app, phone, reasons):
         response = expect(owner.post(path, {"name": "phone"}), 429)
         assert "You can try again in 15 minutes." in owner.alert(response)
     assert reasons == ["too_many_proofs"] * 2
+
+
+def test_a_session_is_one_whatever_its_network_address(make_app, reasons):
+    """Each of these is a mail to the owner."""
+    owner = Visitor(make_app(FLASK_LIMIT_PROOFS="3 per 15 minutes"))
+    owner.sign_in_by_link(ADA)
+    for number in range(3):
+        owner.client.environ_base["REMOTE_ADDR"] = f"2001:db8:0:{number}::1"
+        expect(owner.post("/account/recovery-codes"), 200)
+    owner.client.environ_base["REMOTE_ADDR"] = "2001:db8:0:3::1"
+    expect(owner.post("/account/recovery-codes"), 429)
+    assert reasons == ["too_many_proofs"]
 
 
 def test_counters_whose_time_is_over_are_swept(app):

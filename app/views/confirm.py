@@ -51,6 +51,8 @@ def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether there is fresh proof. Raises Refusal."""
     transcript = ""
     limits.take(proofs=allowances.who(current_user.id))
+    # Or a session that changes its network address would be many.
+    limits.take(proofs=(current_user.session_id,))
     user = flow.hold_account()
     if "credential" in request.form:
         method = "passkey"
