@@ -51,6 +51,7 @@ OF_USER = (
 )
 START = insert(_sessions)
 SWEEP = delete(_sessions).where(not_(and_(*_alive)))
+END = delete(_sessions).where(_sessions.c.id == bindparam("session"))
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def of(user: SignedIn) -> Sequence[Row[Any]]:
 
 def end(id: str) -> bool:
     """End the session, in the caller's transaction; return whether there was one."""
-    return bool(run(delete(_sessions).where(_sessions.c.id == id)).rowcount)
+    return bool(run(END, session=id).rowcount)
 
 
 def revoke(user: SignedIn, **which: Any) -> Sequence[str]:
