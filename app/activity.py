@@ -87,6 +87,7 @@ LATELY = select(func.count()).where(
     func.length(_activities.c.transcript) > bindparam("longer"),
     _activities.c.at > bindparam("since"),
 )
+# By their numbers, and not as `deletion_of_some` does it: that would take an index on `at`.
 _oldest = (
     select(_activities.c.id, _activities.c.at)
     .order_by(_activities.c.id)
@@ -113,8 +114,8 @@ def record(
     """
     at = now()
     kinds, longer = (REFUSED, 0) if kind in REFUSED else ([kind], USUAL_TRANSCRIPT)
-    if len(transcript) > longer:
-        transcript = transcript if count_lately(user_id, kinds, longer) < TRANSCRIPTS else ""
+    if len(transcript) > longer and count_lately(user_id, kinds, longer) >= TRANSCRIPTS:
+        transcript = ""
     took = max(0, round((at - began).total_seconds() * 1000)) if began else None
     values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
     run(RECORD, milliseconds=took, **values, **client._asdict())

@@ -75,8 +75,7 @@ def close(token: single_use.Token) -> None:
 def finish(token: single_use.Token, user: Row[Any], recovery_code: str) -> int:
     """Use up an opened token with a recovery code of its user's; return how many codes remain.
 
-    Raises Refusal `already_used`, `account_changed`, and `wrong_recovery_code`, which leaves the token as it was
-    (unless somebody else used the code at the same moment).
+    Raises Refusal `already_used`, `account_changed`, and `wrong_recovery_code`, which leaves the token as it was.
     """
     accounts.hold(user.user_id)
     # Whoever was waited for may have changed the address that the token is for.
