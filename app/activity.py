@@ -72,15 +72,6 @@ OPERATOR = Client("whoever runs this site", "")
 
 _activities: Any = Activity.__table__
 RECORD = insert(_activities)
-SEEN_BEFORE = (
-    select(_activities.c.id)
-    .where(
-        _activities.c.user_id == bindparam("user"),
-        _activities.c.kind == Kind.SIGNED_IN,
-        _activities.c.browser == bindparam("browser"),
-    )
-    .limit(1)
-)
 LATELY = select(func.count()).where(
     _activities.c.user_id == bindparam("user"),
     _activities.c.kind.in_(bindparam("kinds", expanding=True)),
@@ -137,11 +128,6 @@ def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Seq
 def count_lately(user_id: int, kinds: Sequence[Kind], longer: int = -1) -> int:
     """Return how many rows of these kinds the user has from the last hour, with transcripts longer than so much."""
     return run(LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
-
-
-def is_new_browser(user_id: int, browser: str) -> bool:
-    """Whether this user has not signed in with this browser and system, as far as rows reach back."""
-    return run(SEEN_BEFORE, user=user_id, browser=browser).first() is None
 
 
 def sweep() -> int:

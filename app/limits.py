@@ -99,10 +99,16 @@ def watch(name: str) -> None:
 
 def code_typed(id: str) -> int:
     """Count a code typed for this token or request, and return how many there have been."""
+    # Longer than anything that a code belongs to lives.
+    return times("codes", id, window=timedelta(days=1))
+
+
+def times(name: str, *whose: str, window: timedelta) -> int:
+    """Count one more of something, and return how many there have been since the first. After `window`, counting starts
+    anew. It refuses nothing."""
     if not current_app.config["LIMITS_ENABLED"]:
         return 1
-    # Longer than anything that a code belongs to lives.
-    return _count(_key("codes", (id,)), timedelta(days=1))[0]
+    return _count(_key(name, whose), window)[0]
 
 
 def client(address: str) -> str:

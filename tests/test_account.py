@@ -687,15 +687,6 @@ def test_the_owner_is_told_of_passkeys(ada, app):
     ]
 
 
-def test_the_owner_is_told_of_a_new_browser_once(ada, app):
-    for _ in range(2):
-        other = Visitor(app)
-        other.client.environ_base["HTTP_USER_AGENT"] = IPHONE
-        other.sign_in_by_link(ADA)
-    subjects = [subject for _, subject in mails.notices(app)]
-    assert subjects.count("Your account was signed in to from a new browser") == 1
-
-
 def test_a_notice_that_cannot_be_sent_is_logged_and_stops_nothing(make_app, site_log, phone):
     visitor = Visitor(make_app())
     visitor.sign_in_by_link(ADA)

@@ -3,20 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from flask import session
-
 from app import limits, mailer
 from app.extensions import db
 from app.limits import TooMany
-from app.views import flow
+from app.views import flow, known_accounts
 
 
 @contextmanager
 def mail_allowance(email: str) -> Iterator[None]:
     """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
     is sent with raises Unsent: then it has not been counted, unless the server refuses it for good."""
-    known = flow.known_as(email) in session.get("known", ())
-    counted = _take_mail(email, limits.client(flow.client().address), known)
+    counted = _take_mail(email, limits.client(flow.client().address), known_accounts.has_address(email))
     limits.watch("alarm")
     db.session.commit()
     try:

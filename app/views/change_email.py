@@ -11,7 +11,7 @@ from app.activity import Kind
 from app.email_addresses import canonical
 from app.models import now
 from app.refusals import Refusal
-from app.views import allowances, confirm, flow
+from app.views import allowances, confirm, flow, known_accounts
 
 blueprint = Blueprint("change_email", __name__, url_prefix="/account/email")
 
@@ -67,7 +67,7 @@ def finish() -> ResponseReturnValue:
     # What the old mailbox has opened ends with it.
     flow.record_ended(sessions.revoke(current_user))
     session.pop("email_change")
-    flow.know(new)
+    known_accounts.remember(current_user.user_handle, new)
     flow.record(current_user.id, Kind.EMAIL_CHANGED, new)
     flow.tell(old, "email_changed", detail=new)
     flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))

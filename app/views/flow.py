@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial, wraps
-from hashlib import sha256
 from typing import Any, ParamSpec
 
 from flask import abort, flash, g, make_response, redirect, render_template, request, session, url_for
@@ -14,7 +13,7 @@ from sqlalchemy import Row
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
-from app import accounts, activity, log, mailer, second_step, sessions, signals, single_use
+from app import accounts, activity, limits, log, mailer, second_step, sessions, signals, single_use
 from app.activity import Kind
 from app.attempts import Attempt, CeremonyError
 from app.extensions import db
@@ -24,9 +23,13 @@ from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
+from app.views import known_accounts
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
+
+# Of one account, in an hour.
+NEW_BROWSERS_TOLD = 10
 
 
 def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
@@ -151,12 +154,12 @@ def sign_in(
             accounts.hold(current_user.id)
         end_session()
     browser = client().browser
-    if not is_new and activity.is_new_browser(user.user_id, browser):
-        tell(user.email, "new_browser")
+    if not is_new and not known_accounts.has_account(user.user_handle):
+        new_browser(user)
     # By passkey, `user` is a row of passkeys.FIND: its `id` is the passkey's, its `user_id` the owner's.
     login_user(sessions.start(user, method, browser, user.id if attempt else None))
     session.pop("request", None)
-    know(user.email)
+    known_accounts.remember(user.user_handle, user.email)
     record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
@@ -167,6 +170,13 @@ def end_session() -> None:
     """End the visitor's session, of an account that is held: its cookie is worth nothing from now on."""
     if sessions.end(current_user.session_id):
         record(current_user.id, Kind.SESSION_ENDED)
+
+
+def new_browser(user: Row[Any]) -> None:
+    """Tell the owner of a sign-in from a browser that is new to the account, at most NEW_BROWSERS_TOLD times an hour:
+    somebody who can sign in could flood the inbox with more."""
+    if limits.times("new_browsers", str(user.user_id), window=timedelta(hours=1)) <= NEW_BROWSERS_TOLD:
+        tell(user.email, "new_browser")
 
 
 def counter_went_back(user_id: int, email: str, passkey: str) -> None:
@@ -196,17 +206,6 @@ def tick(step: str) -> None:
     done = session.get("tour", [])
     if step not in done:
         session["tour"] = [*done, step]
-
-
-def know(email: str) -> None:
-    """Remember in this browser that it has signed in with this address, and with up to four others before."""
-    others = [known for known in session.get("known", ()) if known != known_as(email)]
-    session["known"] = [*others[-4:], known_as(email)]
-
-
-def known_as(email: str) -> str:
-    """What this browser's cookie keeps of the addresses that it has signed in with: it isn't secret."""
-    return sha256(email.encode()).hexdigest()[:16]
 
 
 def page(template: str, refusal: Refusal | None = None, status: int = 400, **values: Any) -> Response:
