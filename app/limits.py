@@ -126,6 +126,12 @@ def client(address: str) -> str:
     return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
 
 
+def client_id(address: str) -> str:
+    """Return 12 hexadecimal digits that stand for a client in the log. Without the secret key, nobody can find out the
+    IP address by trying all of them; with another key, the digits are others."""
+    return _key("log", (client(address),))[:12]
+
+
 def inbox(email: str) -> str:
     """Return what an address is counted as: as the most generous provider reads it, because one inbox may have many
     addresses. Who shares that with another shares a count."""
