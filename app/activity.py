@@ -29,6 +29,7 @@ class Kind(StrEnum):
 
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
+    ASKED_TO_CONFIRM = "asked_to_confirm"
     CONFIRMED = "confirmed"
     CONFIRMATION_REFUSED = "confirmation_refused"
     PASSKEY_ADDED = "passkey_added"

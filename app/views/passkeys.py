@@ -23,6 +23,7 @@ def create() -> ResponseReturnValue:
         # The button of a page without options.
         if len(passkeys.of(current_user)) >= passkeys.MOST:
             return account.page(Refusal("enough_passkeys"))
+        confirm.record_attempt()
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),), proofs=allowances.who(current_user.id))
