@@ -73,13 +73,19 @@ def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, st
     if not user.was_proven(redeemed.made_at):
         raise Refusal("not_proven")
     email = redeemed.claims["email"]
+    move(user.id, email)
+    return user.email, email
+
+
+def move(user_id: int, email: str) -> None:
+    """Give the account this address, and use up the address's invitation. The caller holds the account. Raises Refusal
+    `address_taken`."""
     invitations.withdraw(email)
     try:
         with db.session.begin_nested():
-            run(update(User).where(User.id == user.id).values(email=email))
+            run(update(User).where(User.id == user_id).values(email=email))
     except IntegrityError as error:
         raise Refusal("address_taken") from error
-    return user.email, email
 
 
 def delete(user_id: int) -> None:

@@ -23,6 +23,13 @@ TRANSCRIPTS = 20
 WITHIN = timedelta(hours=1)
 USUAL_TRANSCRIPT = 4096
 
+# Notices about ways in go to each address that the account had in this time. So ACTIVITY_DAYS is no less (config.py).
+FORMER_ADDRESS_DAYS = 7
+
+# The oldest addresses of that time: a thief who changes the address often neither pushes out the owner's nor has each
+# notice sent a hundred times.
+MOST_FORMER_ADDRESSES = 5
+
 
 class Kind(StrEnum):
     """What can happen. Each has a sentence and an icon in `templates/account/kinds.html`."""
@@ -79,6 +86,17 @@ LATELY = select(func.count()).where(
     func.length(_activities.c.transcript) > bindparam("longer"),
     _activities.c.at > bindparam("since"),
 )
+FORMER_ADDRESSES = (
+    select(_activities.c.detail)
+    .where(
+        _activities.c.user_id == bindparam("user"),
+        _activities.c.kind == Kind.EMAIL_CHANGED,
+        _activities.c.at > bindparam("since"),
+    )
+    .group_by(_activities.c.detail)
+    .order_by(func.min(_activities.c.id))
+    .limit(MOST_FORMER_ADDRESSES)
+)
 # By their numbers, and not as `deletion_of_some` does it: that would take an index on `at`.
 _oldest = (
     select(_activities.c.id, _activities.c.at)
@@ -129,6 +147,12 @@ def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Seq
 def count_lately(user_id: int, kinds: Sequence[Kind], longer: int = -1) -> int:
     """Return how many rows of these kinds the user has from the last hour, with transcripts longer than so much."""
     return run(LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
+
+
+def former_addresses(user_id: int) -> Sequence[str]:
+    """Return the addresses that the user has changed from in the last FORMER_ADDRESS_DAYS, the oldest first, at most
+    MOST_FORMER_ADDRESSES. The current one is among them if it was changed away and back."""
+    return run(FORMER_ADDRESSES, user=user_id, since=now() - timedelta(days=FORMER_ADDRESS_DAYS)).scalars().all()
 
 
 def sweep() -> int:

@@ -55,7 +55,7 @@ def begin() -> ResponseReturnValue:
 
 
 def finish() -> ResponseReturnValue:
-    """Move the account to the new address, and tell the old one."""
+    """Move the account to the new address, and notify both."""
     try:
         old, new = accounts.finish_email_change(
             flow.hold_account(), session.get("email_change", ""), request.form.get("code", "")
@@ -68,7 +68,7 @@ def finish() -> ResponseReturnValue:
     flow.record_ended(sessions.revoke(current_user))
     session.pop("email_change")
     known_accounts.remember(current_user.user_handle, new)
-    flow.record(current_user.id, Kind.EMAIL_CHANGED, new)
+    flow.record(current_user.id, Kind.EMAIL_CHANGED, old)
     flow.tell(old, "email_changed", detail=new)
     flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))
     return redirect(url_for("account.show"), 303)
