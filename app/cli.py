@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app import accounts, activity, invitations, log, mailer, second_step, sessions
+from app import accounts, activity, invitations, log, mailer, notices, second_step, sessions
 from app.activity import OPERATOR, Kind
 from app.email_addresses import canonical
 from app.extensions import db, run
@@ -74,16 +74,25 @@ def find(email: str) -> Row[Any]:
 
 
 def done(user: Row[Any], kind: Kind | None = None) -> None:
-    """End the user's sessions, write down that it was the operator's doing, commit, and mail the owner."""
+    """End the user's sessions, write down that it was the operator's doing, commit, and notify the owner."""
     accounts.hold(user.user_id)
     kinds = [Kind.SESSION_ENDED] * len(sessions.revoke_of(user.user_id)) + ([kind] if kind else [])
     for each in kinds:
         activity.record(user.user_id, each, OPERATOR)
+    if kind:
+        notices.add(user.user_id, user.email, kind.value, OPERATOR)
     db.session.commit()
     for each in kinds:
         log.event(each.value, user=user.user_id, by="operator")
-    if kind:
-        mailer.notify(user.email, kind.value, client=OPERATOR, time=now())
+    send_notices(user.user_id)
+
+
+def send_notices(user_id: int) -> None:
+    """Send the notices of this user that are due, and say so where one can't be sent."""
+    for failure in notices.send_due(user_id):
+        click.echo(SENTENCES[failure.reason])
+        if not failure.is_for_good:
+            click.echo("The notice to the owner waits. The site sends it as soon as it can.")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -156,9 +165,10 @@ def delete(email: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Delete {user.email} with all passkeys, sessions and activity, for good?", abort=True)
     accounts.delete(user.user_id)
+    notices.add(user.user_id, user.email, "account_deleted", OPERATOR)
     db.session.commit()
     log.event("account_deleted", user=user.user_id, by="operator")
-    mailer.notify(user.email, "account_deleted", client=OPERATOR, time=now())
+    send_notices(user.user_id)
     click.echo(f"{user.email} is deleted.")
 
 

@@ -94,4 +94,4 @@ def test_ten_new_browsers_an_hour_are_told(app, visitor, phone):
     assert count(app) == 10
     with time_machine.travel(now().timestamp() + 3601):
         Visitor(app).sign_in_by_passkey(phone)
-    assert count(app) == 11
+        assert count(app) == 11

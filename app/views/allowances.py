@@ -20,7 +20,7 @@ def mail_allowance(email: str) -> Iterator[None]:
         yield
     except mailer.Unsent as refusal:
         # For good, it counts: or nothing would keep a client from trying addresses out on the mail server.
-        if refusal.reason not in ("recipient_refused", "message_refused"):
+        if not refusal.is_for_good:
             limits.give_back(**counted)
             db.session.commit()
         raise
