@@ -164,8 +164,9 @@ def delete(email: str, yes: bool) -> None:
     user = find(email)
     if not yes:
         click.confirm(f"Delete {user.email} with all passkeys, sessions and activity, for good?", abort=True)
-    accounts.delete(user.user_id)
+    # First, because the account's former addresses are deleted with it.
     notices.add(user.user_id, user.email, "account_deleted", OPERATOR)
+    accounts.delete(user.user_id)
     db.session.commit()
     log.event("account_deleted", user=user.user_id, by="operator")
     send_notices(user.user_id)

@@ -14,7 +14,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import ColumnElement, Update, bindparam, delete, insert, select, update
 
-from app import log, mailer
+from app import activity, log, mailer
 from app.activity import Client
 from app.extensions import db, run
 from app.models import Notice, now
@@ -33,6 +33,9 @@ DELAY = timedelta(minutes=5)
 
 # The thread looks for notices at least this often: for those of other processes, and for those to try again.
 SECONDS_BETWEEN_LOOKS = 30
+
+# These go to the current address only. All others are about ways in, or about the account as a whole.
+ABOUT_SIGNING_IN = ("new_browser", "counter_went_back")
 
 _notices: Any = Notice.__table__
 _is_due = _notices.c.next_try <= bindparam("now")
@@ -70,19 +73,29 @@ DELAYED = (
 _has_news = threading.Event()
 
 
-def add(user_id: int, recipient: str, kind: str, client: Client, **values: Any) -> None:
-    """Write a notice in the caller's transaction. Call `wake` or `send_due` after the commit.
+def add(user_id: int, email: str, kind: str, client: Client, **values: Any) -> None:
+    """Write a notice to the owner in the caller's transaction. Call `wake` or `send_due` after the commit.
 
-    `kind` chooses the sentences in `templates/mail/notices.html`, `client` is who did it, and `values` are what else
-    the text needs (JSON). The row doesn't belong to the account: it outlives it.
+    It goes to the account's address, `email`, and about a way in also to each address that the account had lately: a
+    thief may have changed the address. `kind` chooses the sentences in `templates/mail/notices.html`, `client` is who
+    did it, and `values` are what else the text needs (JSON). The rows don't belong to the account: they outlive it.
     """
+    _add(user_id, email, kind, client=client._asdict(), **values)
+    if kind not in ABOUT_SIGNING_IN:
+        for former in activity.former_addresses(user_id):
+            if former != email:
+                # No details, not even in the row: the owner may have changed the address because others read that mail.
+                _add(user_id, former, kind, is_former=True)
+
+
+def _add(user_id: int, recipient: str, kind: str, **context: Any) -> None:
     at = now()
     run(
         ADD,
         user_id=user_id,
         recipient=recipient,
         kind=kind,
-        context=json.dumps({"client": client._asdict(), **values}),
+        context=json.dumps(context),
         message_id=mailer.new_message_id(),
         created_at=at,
         next_try=at,

@@ -35,6 +35,13 @@ def outbox(app: Flask) -> list[EmailMessage]:
     return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
 
 
+def clear(app: Flask) -> None:
+    """Empty the outbox, once the notices that are due are in it."""
+    deliver_notices(app)
+    for file in mailer.outbox(app).glob("*.eml"):
+        file.unlink()
+
+
 def text_of(message: EmailMessage) -> str:
     """The message as those read it who see no HTML."""
     return message.get_body(("plain",)).get_content()  # type: ignore[union-attr]

@@ -69,7 +69,7 @@ def finish() -> ResponseReturnValue:
     session.pop("email_change")
     known_accounts.remember(current_user.user_handle, new)
     flow.record(current_user.id, Kind.EMAIL_CHANGED, old)
-    flow.notify_owner(current_user.id, old, "email_changed", detail=new)
+    flow.notify_owner(current_user.id, new, "email_changed")
     flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))
     return redirect(url_for("account.show"), 303)
 
