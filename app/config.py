@@ -21,6 +21,7 @@ from flask import Config
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app.activity import FORMER_ADDRESS_DAYS
 from app.limits import Limit
 
 DEFAULTS = {
@@ -93,7 +94,6 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     config["SESSION_COOKIE_SECURE"] = secure
     # Cookies ignore ports: without the port in its name, two local copies would sign each other out.
     config["SESSION_COOKIE_NAME"] = "__Host-latchkey" if secure else f"latchkey-{site.port or 80}"
-
     if config["LOCAL"]:
         Path(instance_path).mkdir(parents=True, exist_ok=True)
         config["SECRET_KEY"] = config["SECRET_KEY"] or _local_secret_key(Path(instance_path) / "secret-key")
@@ -135,15 +135,15 @@ def canonical_site_url(text: str) -> str:
 
 def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
     """Take FLASK_* as text, and give each the type of its default: `FLASK_SECRET_KEY=12345` stays text."""
+    least = {"PROXIES": 0, "ACTIVITY_DAYS": FORMER_ADDRESS_DAYS}
     for key, default in {**DEFAULTS, "DEBUG": False}.items():
         name = f"FLASK_{key}"
-        text = environ.get(name)
-        if text is None:
+        if (text := environ.get(name)) is None:
             continue
         if isinstance(default, bool):
             config[key] = _boolean(name, text)
         elif isinstance(default, int):
-            config[key] = _number(name, text, least=0 if key == "PROXIES" else 1)
+            config[key] = _number(name, text, least.get(key, 1))
         else:
             config[key] = text
 

@@ -1,5 +1,5 @@
 """The log: one JSON object per line, on standard output. It names reasons exactly, and holds no secret: routes by
-their pattern, never by their path, because paths hold tokens."""
+their pattern, never by their path, because paths hold tokens; clients by a keyed hash, never by their IP address."""
 
 import json
 import logging
@@ -14,6 +14,9 @@ logger = logging.getLogger("latchkey")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """By which the lines of one request are known to belong together."""
 
+client: ContextVar[str] = ContextVar("client", default="")
+"""By which the requests of one client are known to belong together: see `limits.client_id`."""
+
 
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time, level, event, then its fields."""
@@ -23,7 +26,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **({"request": request_id.get()} if request_id.get() else {}),
+            **({"request": request_id.get(), "client": client.get()} if request_id.get() else {}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:

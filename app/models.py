@@ -145,3 +145,23 @@ class SpentToken(db.Model):
 
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class Notice(db.Model):
+    """A mail to an owner that has not been sent yet: see notices.py."""
+
+    __tablename__ = "notices"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(index=True)
+    """No foreign key: the notice that an account was deleted outlives it, and no number is ever given twice."""
+    recipient: Mapped[str] = mapped_column(String(254))
+    kind: Mapped[str] = mapped_column(String(30))
+    context: Mapped[str]
+    """JSON text of what else the mail's template needs."""
+    message_id: Mapped[str] = mapped_column(String(300))
+    """Of the mail, however often it is sent: after a crash, that may be twice."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_try: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    tries: Mapped[int]

@@ -199,7 +199,7 @@ def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_k
     assert mails.notices(app).count(copied) == 1
     with time_machine.travel(now() + timedelta(hours=2)):
         visitor.sign_in_by_passkey(security_key, sign_count=1)
-    assert mails.notices(app).count(copied) == 2
+        assert mails.notices(app).count(copied) == 2
 
 
 def test_the_backup_state_is_followed(ada, phone, app):

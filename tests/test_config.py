@@ -118,6 +118,8 @@ def test_booleans_are_said_in_words_or_digits(configured, text, value):
         ("FLASK_MAIL_PORT", ""),
         ("FLASK_MAIL_PORT", "0"),
         ("FLASK_MAIL_PORT", "65536"),
+        # Notices go to the addresses of the last seven days, and the activity has these.
+        ("FLASK_ACTIVITY_DAYS", "6"),
         ("FLASK_PROXIES", "-1"),
         ("FLASK_PROXIES", "1.5"),
         ("FLASK_PROXIES", "²"),

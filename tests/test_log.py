@@ -114,6 +114,7 @@ def test_a_refusal_is_logged_with_its_reason(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [refused] = [line for line in read(lines) if line["event"] == "refused"]
     assert len(refused.pop("request")) == 16
+    assert re.fullmatch("[0-9a-f]{12}", refused.pop("client"))
     assert refused | {"time": ""} == {
         "time": "",
         "level": "info",
@@ -197,3 +198,26 @@ def test_the_lines_of_one_request_belong_together(visitor, lines):
     visitor.get("/")
     first, second, third = [line["request"] for line in read(lines)]
     assert first == second != third
+
+
+def client_at(app, lines: io.StringIO, address: str) -> str:
+    """Have somebody at this IP address sign in and be refused; return what every line of that calls the client."""
+    earlier, visitor = len(read(lines)), Visitor(app)
+    visitor.client.environ_base["REMOTE_ADDR"] = address
+    visitor.sign_in_by_link(ADDRESS)
+    visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    [name] = {line["client"] for line in read(lines)[earlier:]}
+    return name
+
+
+def test_the_log_tells_clients_apart_and_holds_no_ip_address(app, make_app, lines):
+    name = client_at(app, lines, "192.0.2.77")
+    assert client_at(app, lines, "192.0.2.77") == name
+    assert client_at(app, lines, "192.0.2.78") != name
+    # A customer has a /64 of IPv6 at least.
+    six = client_at(app, lines, "2001:db8::77")
+    assert client_at(app, lines, "2001:db8::ffff:78") == six != name
+    assert client_at(app, lines, "2001:db8:0:1::77") != six
+    # Without the key, the name tells nothing: another site has another one.
+    assert client_at(make_app(FLASK_SECRET_KEY="k" * 32), lines, "192.0.2.77") != name
+    assert not re.search("192.0.2.7|2001:db8", lines.getvalue())

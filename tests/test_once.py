@@ -86,7 +86,7 @@ def test_one_registration_adds_one_passkey(ada, crowd, snapshot, reasons):
     credential = Authenticator().create(ada.creation_options())
     assert len(crowd("/account/passkeys", [form_with(credential)] * CROWD)) == 1
     assert reasons == ["already_used"] * (CROWD - 1)
-    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, spent_tokens=1)
+    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, notices=1, spent_tokens=1)
 
 
 def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapshot, reasons):
@@ -95,7 +95,7 @@ def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapsho
     forms = [form_with(Authenticator().create(ada.creation_options(), credential_id=bytes(32))) for _ in range(CROWD)]
     assert len(crowd("/account/passkeys", forms)) == 1
     assert reasons == ["duplicate_credential"] * (CROWD - 1)
-    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, spent_tokens=CROWD)
+    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, notices=1, spent_tokens=CROWD)
 
 
 def test_one_mailed_code_proves_once(ada, crowd, snapshot, reasons):

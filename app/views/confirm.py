@@ -25,6 +25,9 @@ CODE = single_use.Purpose("confirmation-code", timedelta(minutes=10))
 # What the page's own forms add to the form that was interrupted.
 PROOF = ("credential", "code", "proof", "mail", "recovery_code")
 
+# One attempt without proof is recorded in this time, so that nobody can bury other activity under their attempts.
+ATTEMPTS_RECORDED = timedelta(minutes=10)
+
 blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
 
 
@@ -42,7 +45,10 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
             flow.record_refused(refusal, Kind.CONFIRMATION_REFUSED, current_user.id)
             may_retype = isinstance(refusal, TooMany) or refusal.reason == "wrong_code"
             return page(refusal, proof=request.form.get("proof", "") if may_retype else "")
-        return view(*args, **kwargs) if proven else page(Refusal("not_proven"))
+        if not proven:
+            record_attempt()
+            return page(Refusal("not_proven"))
+        return view(*args, **kwargs)
 
     return guarded
 
@@ -96,6 +102,8 @@ def mail_code() -> ResponseReturnValue:
             mailer.send("code", current_user.email, purpose="confirm", **values)
     except Refusal as refusal:
         return page(refusal)
+    if not current_user.is_proven:
+        record_attempt()
     return page(proof=proof)
 
 
@@ -115,6 +123,12 @@ def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue
         "asked_for": request.endpoint,
     }
     return flow.page("account/confirm.html", refusal, 403, **values)
+
+
+def record_attempt() -> None:
+    """Record that this session tried to change something without fresh proof, at most once in ATTEMPTS_RECORDED."""
+    if limits.times("attempts_without_proof", current_user.session_id, window=ATTEMPTS_RECORDED) == 1:
+        flow.record(current_user.id, Kind.ASKED_TO_CONFIRM, request.endpoint or "")
 
 
 @blueprint.get("")

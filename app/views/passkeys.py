@@ -23,6 +23,7 @@ def create() -> ResponseReturnValue:
         # The button of a page without options.
         if len(passkeys.of(current_user)) >= passkeys.MOST:
             return account.page(Refusal("enough_passkeys"))
+        confirm.record_attempt()
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),), proofs=allowances.who(current_user.id))
@@ -33,7 +34,7 @@ def create() -> ResponseReturnValue:
         flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
-    flow.tell(current_user.email, "passkey_added", detail=added)
+    flow.notify_owner(current_user.id, current_user.email, "passkey_added", detail=added)
     flow.tick("create")
     flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
@@ -82,6 +83,6 @@ def remove(passkey_id: int) -> ResponseReturnValue:
     if request.form.get("sessions"):
         flow.record_ended(sessions.revoke(current_user, passkey_id=passkey_id))
     flow.record(current_user.id, Kind.PASSKEY_REMOVED, passkey.name)
-    flow.tell(current_user.email, "passkey_removed", detail=passkey.name)
+    flow.notify_owner(current_user.id, current_user.email, "passkey_removed", detail=passkey.name)
     flow.say("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))
     return redirect(url_for("account.show"), 303)

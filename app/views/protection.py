@@ -11,7 +11,7 @@ from flask_login import current_user
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from app import doctor, log, sessions
+from app import doctor, limits, log, sessions
 from app.extensions import db
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
@@ -66,6 +66,7 @@ def route_pattern() -> str:
 def _begin() -> None:
     g.started = time.perf_counter()
     log.request_id.set(secrets.token_hex(8))
+    log.client.set(limits.client_id(request.remote_addr or ""))
     if "latchkey.examined" not in current_app.extensions and request.endpoint != "home.healthz":
         # The first visitor shows whether the proxies in front are the ones that the settings tell of.
         current_app.extensions["latchkey.examined"] = True
