@@ -59,7 +59,7 @@ def pending_email_change(user: SignedIn, token: str) -> str:
 
 def _bound_to(user: SignedIn) -> dict[str, str]:
     # The address, too: what was begun before a change is not to follow it.
-    return {"session": user.session_id, "from": user.email}
+    return {"session": str(user.session_id), "from": user.email}
 
 
 def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, str]:

@@ -143,10 +143,11 @@ def fill(path: Path, accounts: int) -> None:
     at = time.strftime("%Y-%m-%d %H:%M:%S.000000", time.gmtime())
     numbers = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i <= ?)"
     handle = "CAST(printf('%064d', i) AS BLOB)"
+    moments = f"'{at}', '{at}', '{at}'"
     rows = {
         "users": f"i, 'user' || i || '@example.org', {handle}, 1, '{at}', 0, 0",
         "passkeys": f"i, i, CAST(printf('%032d', i) AS BLOB), x'', 0, '', 0, 0, '', 'key', '{at}', NULL",
-        "sessions": f"printf('s%021d', i), i, 'passkey', '{at}', i, 'Chrome on Linux', '{at}', '{at}'",
+        "sessions": f"i + 1000, printf('s%021d', i), i, 'passkey', i, 'Chrome on Linux', {moments}, x'', NULL",
         "activities": f"i + 1000, i, 'signed_in', '{at}', 'Chrome on Linux', '192.0.2.1', 'passkey', '', NULL",
         "spent_tokens": f"printf('t%021d', i), '{at}'",
     }

@@ -121,7 +121,7 @@ def full(app) -> Iterator[None]:
         else:
             pages = db.session.execute(text("PRAGMA page_count")).scalar_one()
             # Of this connection: it is the only one, and goes back to the pool.
-            limit, lift = (f"PRAGMA max_page_count = {value}" for value in (pages + 1, 2**30))
+            limit, lift = (f"PRAGMA max_page_count = {value}" for value in (pages + 2, 2**30))
         db.session.execute(text(limit))
         db.session.commit()
         if databases.SERVER:
@@ -159,6 +159,13 @@ def test_a_full_disk_changes_nothing(visitor, app, snapshot):
             assert visitor.is_signed_in()
             expect(visitor.get("/healthz"), 200)
     expect(visitor.register(response), 303)
+
+
+def test_an_expired_session_is_refused_where_the_database_takes_no_writes(visitor, app):
+    """Deleting it has to wait (a read-only PostgreSQL), and must not become a 503."""
+    visitor.sign_in_by_link(ADA)
+    with full(app), time_machine.travel(now() + timedelta(days=20)):
+        expect(visitor.get("/account"), 303)
 
 
 def test_what_was_committed_survives_a_power_cut(tmp_path):

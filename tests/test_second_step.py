@@ -189,6 +189,22 @@ def test_a_recovery_code_works_once(ada, app, unchanged, reasons):
     assert "sign_in_refused" in kinds(app)
 
 
+def test_a_second_step_ends_after_ten_wrong_codes_whatever_the_ip_addresses(ada, app, reasons, clock):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    for number in range(10):
+        other.client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        last = expect(other.post("/sign-in/second-step", {"token": token, "code": "CDFG-HJKM-CDFG-HJKM"}), 400)
+    assert Visitor.alert(last) == "That was the tenth wrong recovery code. Begin again with a new link by email."
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert reasons == ["wrong_recovery_code"] * 9 + ["too_many_wrong_recovery_codes", "already_used"]
+    assert not other.is_signed_in()
+    # The code has not been used up, and a new second step has ten tries.
+    clock.shift(31)
+    token = other.open_second_step(ADA)
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
+
+
 def test_new_codes_end_the_old(ada, app, reasons):
     old, new = ada.codes, ada.make_recovery_codes()
     assert len({*old, *new}) == 20
@@ -295,7 +311,7 @@ def test_without_a_token_it_begins_anew(visitor):
 def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, app):
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
-    with time_machine.travel(now() + timedelta(hours=5)):
+    with time_machine.travel(now() + timedelta(minutes=59)):
         other.make_passkey(Authenticator())
         # One, and no other.
         assert "passkey-registration" not in {each.tag for each in parse(other.get("/account")).iter()}
@@ -306,10 +322,10 @@ def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, 
 
 @pytest.fixture
 def recovering(ada, app):
-    """Ada at another browser, where a recovery code let her in five hours ago; and a thief with its cookie."""
+    """Ada at another browser, where a recovery code let her in half an hour ago; and a thief with its cookie."""
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
-    with time_machine.travel(now() + timedelta(hours=5)):
+    with time_machine.travel(now() + timedelta(minutes=30)):
         ada.get("/account")
         yield other, other.twin()
 
@@ -346,6 +362,33 @@ def test_it_may_not_with_options_fetched_before(recovering, reasons):
     for options in begun:
         expect(thief.register(Authenticator().create(options)), 400)
     assert reasons == ["not_proven"] * 3
+
+
+def test_recovery_session_cannot_add_a_passkey_after_an_hour(ada, app):
+    other = Visitor(app)
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
+    with time_machine.travel(now() + timedelta(hours=1)):
+        expect(other.post("/account/passkeys/options"), 403)
+        # It is still signed in, and another recovery code is proof.
+        expect(other.post("/account/confirm", {"recovery_code": ada.codes[1]}), 303)
+        other.make_passkey(Authenticator())
+
+
+def test_recovery_session_cannot_add_a_passkey_once_one_has_signed_in(app, phone, recovering, reasons):
+    """Not with options that it has fetched before, either."""
+    owner, _ = recovering
+    begun = owner.post("/account/passkeys/options").json
+    Visitor(app).sign_in_by_passkey(phone)
+    expect(owner.post("/account/passkeys/options"), 403)
+    expect(owner.register(Authenticator().create(begun)), 400)
+    assert reasons == ["not_proven"] * 2
+
+
+def test_recovery_session_cannot_add_a_passkey_once_one_has_proven_elsewhere(ada, phone, recovering):
+    owner, _ = recovering
+    options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
+    expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    expect(owner.post("/account/passkeys/options"), 403)
 
 
 # Proof.

@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -55,10 +55,15 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
 
 def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether there is fresh proof. Raises Refusal."""
+    # Count only proofs, right or wrong, and changes made on fresh proof. Other forms change nothing: if they counted,
+    # an old cookie could use up the owner's limit.
+    if not current_user.is_proven and not carries_proof():
+        return False
     transcript = ""
+    # Count before looking, so that many guesses at once are no more than one after another.
     limits.take(proofs=allowances.who(current_user.id))
-    # Or a session that changes its network address would be many.
-    limits.take(proofs=(current_user.session_id,))
+    # Count per session too, so that changing the IP address doesn't evade the limit.
+    limits.take(proofs=(str(current_user.session_id),))
     user = flow.hold_account()
     if "credential" in request.form:
         method = "passkey"
@@ -76,9 +81,15 @@ def prove() -> bool:
         codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
     else:
         return user.is_proven
-    sessions.prove(user)
+    session["proof"] = sessions.prove(user)
     flow.record(user.id, Kind.CONFIRMED, method, transcript)
     return True
+
+
+def carries_proof() -> bool:
+    """Whether the form carries a proof of a kind that this account takes."""
+    form = request.form
+    return "credential" in form or "proof" in form or ("recovery_code" in form and current_user.requires_passkey)
 
 
 def refuse_mail(user: SignedIn) -> None:
@@ -109,7 +120,7 @@ def mail_code() -> ResponseReturnValue:
 
 def mailbox() -> dict[str, str]:
     """What a mailed code is bound to: should the address change meanwhile, the old mailbox proves nothing any more."""
-    return {"session": current_user.session_id, "email": current_user.email}
+    return {"session": str(current_user.session_id), "email": current_user.email}
 
 
 def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue:

@@ -1,6 +1,7 @@
 """What the views share: one transaction, one browser, one way to refuse, one way to be signed in."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial, wraps
@@ -70,11 +71,13 @@ def this_browser() -> str:
 
 
 def pending_request() -> SignInRequest | None:
-    """Return what this browser last asked for, if it is waiting for a mail."""
-    try:
-        return SignInRequest(**session["request"])
-    except (KeyError, TypeError):  # none, or a cookie of an earlier release, with other fields
-        return None
+    """Return what this browser last asked for, if it is waiting for a mail. Forget it if that is long ago."""
+    with suppress(KeyError, TypeError):  # none, or a cookie of an earlier release, with other fields
+        waiting = SignInRequest(**session["request"])
+        if not waiting.is_forgotten:
+            return waiting
+    session.pop("request", None)
+    return None
 
 
 def keep_request(wanted: SignInRequest) -> None:
@@ -125,9 +128,9 @@ def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool
     """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
     tick("open")
     if not user.requires_passkey:
-        return sign_in(user, method, asked.next, is_new, began=asked.began_at)
+        return sign_in(user, method, asked.next, is_new, began=asked.sent_at)
     session.pop("request", None)
-    record(user.user_id, Kind.SECOND_STEP, method, began=asked.began_at)
+    record(user.user_id, Kind.SECOND_STEP, method, began=asked.sent_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), asked.next)), 303)
 
 
@@ -149,7 +152,8 @@ def sign_in(
     if not is_new and not known_accounts.has_account(user.user_handle):
         new_browser(user)
     # By passkey, `user` is a row of passkeys.FIND: its `id` is the passkey's, its `user_id` the owner's.
-    login_user(sessions.start(user, method, browser, user.id if attempt else None))
+    visitor, session["proof"] = sessions.start(user, method, browser, user.id if attempt else None)
+    login_user(visitor)
     session.pop("request", None)
     known_accounts.remember(user.user_handle, user.email)
     record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
@@ -190,7 +194,12 @@ def hold_account() -> SignedIn:
     """Keep whoever else changes the visitor's ways in waiting until the transaction ends, and return what is true of
     the visitor by now. Aborts with 401 where the session was ended in the meantime."""
     accounts.hold(current_user.id)
-    return sessions.find(current_user.session_id) or abort(401, "session_ended")
+    return find_visitor(current_user.token) or abort(401, "session_ended")
+
+
+def find_visitor(token: str) -> SignedIn | None:
+    """Return who is signed in by this token of the cookie, if its session lives."""
+    return sessions.find(token, session.get("proof", ""))
 
 
 def tick(step: str) -> None:

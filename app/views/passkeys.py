@@ -6,6 +6,8 @@ from flask_login import current_user, login_required
 
 from app import limits, passkeys, sessions, signals
 from app.activity import Kind
+from app.ceremonies import CHALLENGE_LIFETIME
+from app.models import now
 from app.refusals import Refusal
 from app.views import account, allowances, confirm, flow
 from app.views.next_page import next_page
@@ -26,7 +28,10 @@ def create() -> ResponseReturnValue:
         confirm.record_attempt()
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
-        limits.take(passkey_answers=(limits.client(flow.client().address),), proofs=allowances.who(current_user.id))
+        limits.take(passkey_answers=(limits.client(flow.client().address),))
+        # Who had no proof when any live challenge was made changes nothing, and uses up nobody's limit.
+        if current_user.could_add_passkey(now() - CHALLENGE_LIFETIME):
+            limits.take(proofs=allowances.who(current_user.id))
         added, attempt = passkeys.finish_registration(
             flow.hold_account(), request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
@@ -58,11 +63,12 @@ def creation_options() -> str:
 def rename(passkey_id: int) -> ResponseReturnValue:
     """Call one of the visitor's passkeys something else."""
     try:
+        name = passkeys.clean_name(request.form.get("name", ""))
         limits.take(proofs=allowances.who(current_user.id))
-        name = passkeys.rename(flow.hold_account(), passkey_id, request.form.get("name", ""))
     except Refusal as refusal:
         return account.page(refusal)
-    if not name:
+    if not passkeys.rename(flow.hold_account(), passkey_id, name):
+        limits.give_back(proofs=allowances.who(current_user.id))
         abort(404)
     flow.record(current_user.id, Kind.PASSKEY_RENAMED, name)
     return redirect(url_for("account.show"), 303)

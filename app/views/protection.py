@@ -3,6 +3,8 @@
 import re
 import secrets
 import time
+from collections.abc import Callable
+from typing import ParamSpec
 from urllib.parse import quote
 
 from flask import Flask, Response, abort, current_app, g, redirect, request
@@ -13,6 +15,8 @@ from werkzeug.exceptions import HTTPException
 
 from app import doctor, limits, log, sessions
 from app.extensions import db
+
+P = ParamSpec("P")
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
 
@@ -113,11 +117,17 @@ def _read_form() -> None:
 def _see_visitor() -> None:
     """Before the view, because writing that somebody was here is a transaction of its own."""
     if request.endpoint != "static" and current_user.is_authenticated:
-        try:
-            if sessions.see(current_user):
-                db.session.commit()
-        except DBAPIError:  # a database that takes no writes just now may still be read
-            db.session.rollback()
+        commit_if_possible(sessions.see, current_user)
+
+
+def commit_if_possible(write: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Commit what this writes, if it does. Go on without it where the database takes no writes just now: it may still
+    be read."""
+    try:
+        if write(*args, **kwargs):
+            db.session.commit()
+    except DBAPIError:
+        db.session.rollback()
 
 
 def _refuse_another_accounts_page() -> None:

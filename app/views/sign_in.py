@@ -50,11 +50,12 @@ def ask() -> ResponseReturnValue:
         return check_email_page(earlier, TooMany("too_soon", wait))
     wanted = sign_in_links.ask(email, next, earlier)
     client = flow.client()
-    token = sign_in_links.link_token(wanted, client.browser)
+    token = sign_in_links.link_token(wanted, flow.this_browser(), client.browser)
     values = {
         # Of SITE_URL, whatever a proxy makes of the request.
         "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),
         "code": sign_in_links.code_for(wanted.id),
+        "waiting": wanted,
         "kind": "by_invitation",
         "client": client,
         "time": now(),
