@@ -56,6 +56,9 @@ DEFAULTS = {
 
 # What no environment changes.
 FIXED = {
+    # Flask-Login's second cookie is never issued: a session lasts as long as its row. No cookie can have this name, so
+    # Flask-Login reads none either. (It raises TypeError on a value that isn't ASCII.)
+    "REMEMBER_COOKIE_NAME": ";",
     "SESSION_COOKIE_HTTPONLY": True,
     "SESSION_COOKIE_SAMESITE": "Lax",
     # As long as browsers keep any cookie. It knows the browser; sessions end by their row (see sessions.py).

@@ -29,22 +29,9 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 
 
-class _LoginManager(LoginManager):  # type: ignore[misc]
-    """Without the cookie that remembers: a session lasts by its row, and that is the only way to be signed in."""
-
-    def _load_user_from_remember_cookie(self, cookie: str) -> None:
-        return None
-
-    def _update_remember_cookie(self, response: Any) -> Any:
-        # Asking the session for it would have every answer vary by cookie, the static files' too.
-        return response
-
-
-login_manager = _LoginManager()
-# It would sign people out when their address or browser version changes.
+login_manager = LoginManager()
+# Session protection signs people out when their IP address or browser version changes.
 login_manager.session_protection = None
-# It hashes both on every request even so.
-login_manager._session_identifier_generator = str
 
 
 @event.listens_for(Engine, "connect")

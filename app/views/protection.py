@@ -35,9 +35,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-# Of every answer. The first two unless the view has set its own: for a page that may be kept, for a mail in its frame.
-DEFAULTS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
+# For every response, static files too, unless a view has set its own: for a link's page, for a mail in its frame.
 HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
     # A link's token must not travel to another site. Not `no-referrer`: that makes the browser send `Origin: null`.
@@ -116,8 +116,10 @@ def _read_form() -> None:
 
 def _see_visitor() -> None:
     """Before the view, because writing that somebody was here is a transaction of its own."""
-    if request.endpoint != "static" and current_user.is_authenticated:
+    if current_user.is_authenticated:
         commit_if_possible(sessions.see, current_user)
+    # Error pages look at this: they must not ask a database that is down.
+    g.visitor_is_known = True
 
 
 def commit_if_possible(write: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> None:
@@ -138,8 +140,8 @@ def _refuse_another_accounts_page() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    response.headers.extend(current_app.config["HEADERS"])
-    for name, value in DEFAULTS.items():
+    # A view's own header wins. Static files have a Cache-Control of their own.
+    for name, value in {"Cache-Control": "no-store", **current_app.config["HEADERS"]}.items():
         response.headers.setdefault(name, value)
     return response
 

@@ -1,9 +1,7 @@
 """What templates can say that Jinja can't: times, icons, and names for what is stored."""
 
 from datetime import datetime, timedelta
-from functools import lru_cache
 
-import flask
 from flask import Flask
 from flask_login import current_user
 
@@ -17,9 +15,6 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(in_words)
     app.add_template_filter(user_agents.authenticator, "authenticator")
     app.jinja_env.globals.update(
-        # A page's addresses are always the same, and making them is a good part of making it. They are named in full:
-        # what is remembered doesn't know which page has asked.
-        url_for=lru_cache(maxsize=256)(flask.url_for),
         current_user=current_user,
         link_minutes=sign_in_links.LINK_LIFETIME // timedelta(minutes=1),
         proof_minutes=sessions.PROOF_LIFETIME // timedelta(minutes=1),
