@@ -24,6 +24,7 @@ from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
+from app.views import tour
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
@@ -128,7 +129,9 @@ def say(kind: str, **values: Any) -> None:
 
 def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool) -> Response:
     """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
-    tick("open")
+    tour.tick("open")
+    # Shown after signing in by passkey, to compare.
+    session["mail_took"] = {known_as(user.email): max(1, round((now() - asked.began_at).total_seconds()))}
     if not user.requires_passkey:
         return sign_in(user, method, asked.next, is_new, began=asked.began_at)
     session.pop("request", None)
@@ -163,6 +166,12 @@ def sign_in(
     return redirect(next or url_for("account.show"), 303)
 
 
+def mail_took(email: str) -> int:
+    """Return how many seconds passed when this address last signed in by mail in this browser, from sending the mail to
+    confirming it; 0 where that is unknown."""
+    return session.get("mail_took", {}).get(known_as(email), 0)
+
+
 def end_session() -> None:
     """End the visitor's session, of an account that is held: its cookie is worth nothing from now on."""
     if sessions.end(current_user.session_id):
@@ -189,13 +198,6 @@ def hold_account() -> SignedIn:
     the visitor by now. Aborts with 401 where the session was ended in the meantime."""
     accounts.hold(current_user.id)
     return sessions.find(current_user.session_id) or abort(401, "session_ended")
-
-
-def tick(step: str) -> None:
-    """Tick a step of the guided tour on `/`."""
-    done = session.get("tour", [])
-    if step not in done:
-        session["tour"] = [*done, step]
 
 
 def know(email: str) -> None:

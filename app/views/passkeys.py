@@ -7,7 +7,7 @@ from flask_login import current_user, login_required
 from app import limits, passkeys, sessions, signals
 from app.activity import Kind
 from app.refusals import Refusal
-from app.views import account, allowances, confirm, flow
+from app.views import account, allowances, confirm, flow, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
@@ -34,7 +34,7 @@ def create() -> ResponseReturnValue:
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
     flow.tell(current_user.email, "passkey_added", detail=added)
-    flow.tick("create")
+    tour.tick("create")
     flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
 
@@ -60,7 +60,7 @@ def rename(passkey_id: int) -> ResponseReturnValue:
         limits.take(proofs=allowances.who(current_user.id))
         name = passkeys.rename(flow.hold_account(), passkey_id, request.form.get("name", ""))
     except Refusal as refusal:
-        return account.page(refusal)
+        return account.page(refusal, renamed=passkey_id, typed=request.form.get("name", "")[:60])
     if not name:
         abort(404)
     flow.record(current_user.id, Kind.PASSKEY_RENAMED, name)

@@ -87,6 +87,7 @@ def test_a_second_device_adds_a_second_passkey(member):
 
 
 def test_a_device_that_has_a_passkey_already_is_told_so(member):
+    member.open_offer()
     member.device.present = True
     member.button(BUTTON).click()
     expect(member.alert).to_contain_text("This device has a passkey for this account already")
@@ -196,7 +197,7 @@ def test_removing_a_passkey_offers_to_end_what_it_opened(member, new_visitor):
     other.is_at("/account")
     member.goto("/account")
     open_choice(member, "Remove")
-    expect(member.page.get_by_role("checkbox", name="Sign out wherever it signed in")).to_be_checked()
+    expect(member.page.get_by_role("checkbox", name="Also sign out browsers that used it")).to_be_checked()
     member.button("Remove").click()
     expect(member.page.get_by_role("status")).to_contain_text("The passkey was removed")
     member.is_signed_in()
@@ -245,12 +246,13 @@ def stale(member):
 
 
 def test_making_a_passkey_leads_to_proof_and_back(stale):
+    stale.open_offer()
     stale.button(BUTTON).click()
     stale.is_at("/account/confirm?next=/account")
     stale.device.present = True
     stale.button("Confirm with a passkey").click()
     stale.is_at("/account")
-    expect(stale.page.locator("passkey-registration")).to_be_visible()
+    expect(stale.page.locator("passkey-registration")).to_be_attached()
 
 
 def test_removing_a_passkey_asks_for_proof_and_goes_on(stale):
@@ -285,7 +287,7 @@ def test_another_session_is_ended(member, new_visitor):
     rows = member.page.get_by_role("region", name="Where you’re signed in").get_by_role("listitem")
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="this one")).to_contain_text("by passkey")
-    rows.filter(has_text="Safari on iOS").get_by_role("button", name="End").click()
+    rows.filter(has_text="Safari on iOS").get_by_role("button", name="Sign out of Safari on iOS").click()
     expect(member.page.get_by_role("status")).to_contain_text("Signed out there")
     expect(rows).to_have_count(1)
     phone.goto("/account")
