@@ -131,7 +131,7 @@ def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool
     """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
     tour.tick("open")
     # Shown after signing in by passkey, to compare.
-    session["mail_took"] = {known_as(user.email): max(1, round((now() - asked.began_at).total_seconds()))}
+    session["mail_took"] = {known_as(user.email): max(1, int(now().timestamp()) - asked.sent_at)}
     if not user.requires_passkey:
         return sign_in(user, method, asked.next, is_new, began=asked.began_at)
     session.pop("request", None)
