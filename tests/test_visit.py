@@ -1,9 +1,11 @@
 """What the visit shows: how long each way in took, the tour's times and buttons, and which field is wrong."""
 
 import secrets
+from uuid import UUID
 
 import pytest
 
+from tests import mails
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, parse, text_of
 
@@ -239,3 +241,24 @@ def settings(visitor: Visitor) -> list[str]:
     """The settings of the account page, each with its state."""
     section = parse(visitor.get("/account")).find(".//section[@aria-labelledby='settings']")
     return [text_of(each) for each in section.iter("a")]
+
+
+# The mails.
+
+
+def test_mails_call_a_passkey_by_its_own_name_and_its_providers(visitor, app):
+    visitor.sign_in_by_link(ADA)
+    onepassword = Authenticator(aaguid=UUID("bada5566-a7aa-401f-bd96-45619a55120d").bytes)
+    expect(visitor.register(onepassword.create(visitor.creation_options()), name="Work"), 303)
+    assert "Work (1Password)" in mails.text_of(mails.outbox(app)[0])
+    expect(visitor.post("/account/passkeys/1/remove"), 303)
+    assert "Work (1Password)" in mails.text_of(mails.outbox(app)[0])
+
+
+def test_mails_do_not_say_one_name_twice(visitor, app):
+    visitor.sign_in_by_link(ADA)
+    onepassword = Authenticator(aaguid=UUID("bada5566-a7aa-401f-bd96-45619a55120d").bytes)
+    visitor.make_passkey(onepassword)
+    text = mails.text_of(mails.outbox(app)[0])
+    assert "1Password" in text
+    assert "(1Password)" not in text

@@ -24,7 +24,7 @@ from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
-from app.views import tour
+from app.views import timing, tour
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
@@ -130,8 +130,7 @@ def say(kind: str, **values: Any) -> None:
 def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool) -> Response:
     """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
     tour.tick("open")
-    # Shown after signing in by passkey, to compare.
-    session["mail_took"] = {known_as(user.email): max(1, int(now().timestamp()) - asked.sent_at)}
+    timing.remember_mail(user, asked)
     if not user.requires_passkey:
         return sign_in(user, method, asked.next, is_new, began=asked.began_at)
     session.pop("request", None)
@@ -164,12 +163,6 @@ def sign_in(
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
     return redirect(next or url_for("account.show"), 303)
-
-
-def mail_took(email: str) -> int:
-    """Return how many seconds passed when this address last signed in by mail in this browser, from sending the mail to
-    confirming it; 0 where that is unknown."""
-    return session.get("mail_took", {}).get(known_as(email), 0)
 
 
 def end_session() -> None:

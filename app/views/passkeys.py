@@ -7,6 +7,7 @@ from flask_login import current_user, login_required
 from app import limits, passkeys, sessions, signals
 from app.activity import Kind
 from app.refusals import Refusal
+from app.user_agents import passkey_name
 from app.views import account, allowances, confirm, flow, tour
 from app.views.next_page import next_page
 
@@ -33,7 +34,7 @@ def create() -> ResponseReturnValue:
         flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
-    flow.tell(current_user.email, "passkey_added", detail=added)
+    flow.tell(current_user.email, "passkey_added", detail=passkey_name(added, attempt.found["aaguid"]))
     tour.tick("create")
     flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
@@ -82,6 +83,6 @@ def remove(passkey_id: int) -> ResponseReturnValue:
     if request.form.get("sessions"):
         flow.record_ended(sessions.revoke(current_user, passkey_id=passkey_id))
     flow.record(current_user.id, Kind.PASSKEY_REMOVED, passkey.name)
-    flow.tell(current_user.email, "passkey_removed", detail=passkey.name)
+    flow.tell(current_user.email, "passkey_removed", detail=passkey_name(passkey.name, passkey.aaguid))
     flow.say("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))
     return redirect(url_for("account.show"), 303)

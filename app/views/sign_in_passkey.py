@@ -1,7 +1,6 @@
 """Signing in with a passkey: one form, one POST."""
 
 from contextlib import suppress
-from datetime import timedelta
 
 from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
@@ -10,13 +9,11 @@ from app import limits, passkeys
 from app.activity import Kind
 from app.email_addresses import canonical
 from app.refusals import Refusal
-from app.views import flow, second_step, sign_in, tour
+from app.user_agents import passkey_name
+from app.views import flow, second_step, sign_in, timing, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
-
-# Longer than a browser waits for an answer.
-LONGEST_CEREMONY = timedelta(minutes=10)
 
 
 @blueprint.post("")
@@ -39,25 +36,14 @@ def use() -> ResponseReturnValue:
         return sign_in.page(refusal, email=email[:254], next=next)
     second_step.close()
     if attempt.counter_went_back:
-        flow.counter_went_back(passkey.user_id, passkey.email, passkey.name)
+        flow.counter_went_back(passkey.user_id, passkey.email, passkey_name(passkey.name, passkey.aaguid))
     tour.tick("return")
     # Not after the second of two steps, which took longer; and only if the account page, which shows it, comes next.
     if "token" not in request.form and next.partition("?")[0] in ("", url_for("account.show")):
-        flow.say("signed_in", seconds=seconds_taken(), mail_seconds=flow.mail_took(passkey.email))
+        flow.say("signed_in", seconds=timing.passkey_seconds(), mail_seconds=timing.mail_seconds(passkey))
     # Autofill waits for as long as the visitor likes: that is no effort, and tells nothing.
     began = attempt.began if request.form.get("by") == "button" else None
     return flow.sign_in(passkey, "passkey", next, attempt=attempt, began=began)
-
-
-def seconds_taken() -> int:
-    """Return how many seconds the visitor needed, as the page's script measured it; 0 where that is unknown.
-
-    It runs from pressing the button, or from the last click or key in the email field (a passkey may wait there for
-    hours before), until the authenticator's answer. Nothing vouches for it: it is shown to the same visitor, and
-    counts for nothing else.
-    """
-    took = timedelta(milliseconds=min(request.form.get("took", 0, int), 10**9))
-    return max(1, round(took.total_seconds())) if timedelta(0) < took <= LONGEST_CEREMONY else 0
 
 
 @blueprint.post("/options")

@@ -378,6 +378,46 @@ def test_the_tour_ticks_each_step_as_it_is_done(visitor):
     has_ticked(5)
 
 
+def test_the_tours_buttons_lead_through_all_of_it(visitor):
+    def go_on(role, name):
+        visitor.goto("/")
+        visitor.page.get_by_role("region", name="Try it in five steps").get_by_role(role, name=name).click()
+
+    go_on("link", "Ask for a link")
+    visitor.is_at("/sign-in")
+    visitor.ask()
+    go_on("link", "Open the mail")
+    expect(visitor.page.get_by_text("Step 2 of 5")).to_be_visible()
+    visitor.button("Sign in with this code").click()
+    visitor.is_at("/account/welcome")
+    go_on("link", "Make your passkey")
+    visitor.make_passkey()
+    go_on("button", "Sign out and try it")
+    visitor.is_at("/")
+    go_on("link", "Try autofill")
+    visitor.is_at("/sign-in")
+    expect(visitor.page.get_by_text("Step 5 of 5")).to_be_visible()
+    visitor.pick_from_autofill()
+    visitor.is_at("/account")
+    visitor.goto("/")
+    expect(visitor.page.get_by_role("region", name="That’s the whole flow")).to_contain_text("You did it in")
+
+
+def test_after_the_first_passkey_one_click_signs_out_to_try_it(visitor):
+    visitor.sign_in_by_link()
+    visitor.make_passkey()
+    visitor.button("Sign out and try it").click()
+    visitor.is_at("/")
+    expect(visitor.page.get_by_role("status")).to_have_text("You’re signed out.")
+
+
+def test_the_name_is_asked_for_only_when_a_passkey_is_added(member):
+    expect(member.field("Name")).to_have_count(0)
+    member.page.get_by_text("Add a passkey", exact=True).click()
+    expect(member.field("Name")).to_be_visible()
+    expect(member.button(BUTTON)).to_be_enabled()
+
+
 def test_the_whole_flow_works_with_the_keyboard_alone(visitor):
     page = visitor.page
 
