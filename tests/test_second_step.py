@@ -62,7 +62,7 @@ def said(visitor) -> str:
 
 
 def test_from_then_on_email_alone_signs_nobody_in(ada, app, unchanged):
-    assert "email alone signs nobody in" in said(ada)
+    assert "Email alone is no longer enough" in said(ada)
     other = Visitor(app)
     token = other.open_second_step(ADA)
     assert token
@@ -169,7 +169,7 @@ def test_link_and_recovery_code_sign_in(ada, app, typed):
     token = other.open_second_step(ADA)
     response = expect(other.post("/sign-in/second-step", {"token": token, "code": typed(ada.codes[3])}), 303)
     assert response.location == "/account"
-    assert "used up: 9 are left. Lost your passkey? Make a new one below." in said(other)
+    assert "used up: 9 are left. Lost your passkey? Create a new one below." in said(other)
     assert kinds(app)[-3:] == ["second_step", "recovery_code_used", "signed_in"]
     assert (ADA, "A recovery code of your account was used") in mails.notices(app)
     with app.app_context():

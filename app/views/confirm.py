@@ -15,6 +15,7 @@ from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE, SignedIn
+from app.user_agents import passkey_name
 from app.views import allowances, flow
 from app.views.next_page import next_page
 
@@ -70,7 +71,7 @@ def prove() -> bool:
         attempt = passkeys.finish_confirmation(user, request.form["credential"])
         transcript = attempt.transcript()
         if attempt.counter_went_back:
-            flow.counter_went_back(user.id, user.email, attempt.found["name"])
+            flow.counter_went_back(user.id, user.email, passkey_name(attempt.found["name"], attempt.found["aaguid"]))
     elif "recovery_code" in request.form and user.requires_passkey:
         method = RECOVERY_CODE
         left = recovery_codes.spend(user.id, request.form["recovery_code"])

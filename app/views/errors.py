@@ -108,4 +108,4 @@ def problem(status: int) -> tuple[Response | str, int]:
         response = jsonify(title=HTTPStatus(status).phrase, status=status)
         response.mimetype = "application/problem+json"
         return response, status
-    return render_template("error.html", status=status, phrase=HTTPStatus(status).phrase), status
+    return render_template("error.html", status=status), status

@@ -23,7 +23,7 @@ from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
-from app.views import known_accounts
+from app.views import known_accounts, timing, tour
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
@@ -126,7 +126,8 @@ def say(kind: str, **values: Any) -> None:
 
 def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool) -> Response:
     """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
-    tick("open")
+    tour.tick("open")
+    timing.remember_mail(user, asked)
     if not user.requires_passkey:
         return sign_in(user, method, asked.next, is_new, began=asked.sent_at)
     session.pop("request", None)
@@ -200,13 +201,6 @@ def hold_account() -> SignedIn:
 def find_visitor(token: str) -> SignedIn | None:
     """Return who is signed in by this token of the cookie, if its session lives."""
     return sessions.find(token, session.get("proof", ""))
-
-
-def tick(step: str) -> None:
-    """Tick a step of the guided tour on `/`."""
-    done = session.get("tour", [])
-    if step not in done:
-        session["tour"] = [*done, step]
 
 
 def page(template: str, refusal: Refusal | None = None, status: int = 400, **values: Any) -> Response:

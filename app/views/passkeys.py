@@ -9,7 +9,8 @@ from app.activity import Kind
 from app.ceremonies import CHALLENGE_LIFETIME
 from app.models import now
 from app.refusals import Refusal
-from app.views import account, allowances, confirm, flow
+from app.user_agents import passkey_name
+from app.views import account, allowances, confirm, flow, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
@@ -39,8 +40,9 @@ def create() -> ResponseReturnValue:
         flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
-    flow.notify_owner(current_user.id, current_user.email, "passkey_added", detail=added)
-    flow.tick("create")
+    details = passkey_name(added, attempt.found["aaguid"])
+    flow.notify_owner(current_user.id, current_user.email, "passkey_added", detail=details)
+    tour.tick("create")
     flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
 
@@ -66,7 +68,7 @@ def rename(passkey_id: int) -> ResponseReturnValue:
         name = passkeys.clean_name(request.form.get("name", ""))
         limits.take(proofs=allowances.who(current_user.id))
     except Refusal as refusal:
-        return account.page(refusal)
+        return account.page(refusal, renamed=passkey_id, typed=request.form.get("name", "")[:60])
     if not passkeys.rename(flow.hold_account(), passkey_id, name):
         limits.give_back(proofs=allowances.who(current_user.id))
         abort(404)
@@ -89,6 +91,7 @@ def remove(passkey_id: int) -> ResponseReturnValue:
     if request.form.get("sessions"):
         flow.record_ended(sessions.revoke(current_user, passkey_id=passkey_id))
     flow.record(current_user.id, Kind.PASSKEY_REMOVED, passkey.name)
-    flow.notify_owner(current_user.id, current_user.email, "passkey_removed", detail=passkey.name)
+    details = passkey_name(passkey.name, passkey.aaguid)
+    flow.notify_owner(current_user.id, current_user.email, "passkey_removed", detail=details)
     flow.say("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))
     return redirect(url_for("account.show"), 303)

@@ -12,7 +12,7 @@ from app.limits import TooMany
 from app.models import now
 from app.passkeys import begin_authentication
 from app.refusals import Refusal
-from app.views import allowances, flow
+from app.views import allowances, flow, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in", __name__)
@@ -67,7 +67,7 @@ def ask() -> ResponseReturnValue:
     except Refusal as refusal:
         return page(refusal, email=email, next=next)
     flow.keep_request(wanted)
-    flow.tick("ask")
+    tour.tick("ask")
     return redirect(url_for("sign_in.check_email"), 303)
 
 

@@ -240,6 +240,20 @@ def test_nothing_is_wider_than_the_smallest_screen(new_visitor):
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= NARROW, visitor.page.url
 
 
+def test_nothing_scrolls_sideways_with_text_twice_as_large(new_visitor):
+    for visitor in every_page(new_visitor, viewport={"width": NARROW, "height": 800}):
+        visitor.page.evaluate("document.documentElement.style.fontSize = '200%'")
+        assert visitor.page.evaluate("document.documentElement.scrollWidth") <= NARROW, visitor.page.url
+
+
+def test_the_header_is_one_row_however_long_the_address(visitor):
+    visitor.page.set_viewport_size({"width": NARROW, "height": 800})
+    visitor.sign_in_by_link(LONGEST)
+    boxes = [each.bounding_box() for each in visitor.page.get_by_role("banner").locator("a, button").all()]
+    middles = [box["y"] + box["height"] / 2 for box in boxes]
+    assert max(middles) - min(middles) < 2
+
+
 def test_the_mail_is_accessible_and_valid(visitor):
     visitor.ask()
     mail = visitor.fetch(f"/dev/mail/{newest_mail(visitor)}/html").text
