@@ -139,7 +139,7 @@ def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue
 
 def record_attempt() -> None:
     """Record that this session tried to change something without fresh proof, at most once in ATTEMPTS_RECORDED."""
-    if limits.times("attempts_without_proof", current_user.session_id, window=ATTEMPTS_RECORDED) == 1:
+    if limits.times("attempts_without_proof", str(current_user.session_id), window=ATTEMPTS_RECORDED) == 1:
         flow.record(current_user.id, Kind.ASKED_TO_CONFIRM, request.endpoint or "")
 
 
