@@ -56,7 +56,7 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
         instance_path=instance_path or str(ROOT / "instance"),
     )
     configure(app.config, app.instance_path, environ)
-    log.set_up()
+    log.set_up(for_a_person=app.config["LOCAL"])
     db.init_app(app)
     # Its context processor would ask the database who it is for every page, error pages and mails included.
     login_manager.init_app(app, add_context_processor=False)

@@ -61,3 +61,12 @@ def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
     downgrade(revision="0001")
     with db.engine.connect() as connection:
         assert tuple(connection.execute(text("SELECT id, user_agent FROM sessions")).one()) == ("id", "")
+
+
+def test_newest_migration_is_the_last_by_file_name(empty):
+    """gunicorn.conf.py relies on it: it compares the database with that name."""
+    upgrade()
+    with db.engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    newest = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py"))
+    assert newest.startswith(f"{revision}_")
