@@ -269,8 +269,10 @@ def ordinary_user() -> Iterator[None]:
     user = os.geteuid()
     if not user:
         os.seteuid(pwd.getpwnam("nobody").pw_uid)
-    yield
-    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
 
 
 def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
