@@ -38,7 +38,7 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
         instance_path=instance_path or str(ROOT / "instance"),
     )
     configure(app.config, app.instance_path, environ)
-    log.set_up()
+    log.set_up(for_a_person=app.config["LOCAL"])
     db.init_app(app)
     # Its context processor would look the visitor up for every page. Error pages must not ask a database that is down.
     login_manager.init_app(app, add_context_processor=False)

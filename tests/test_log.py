@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
@@ -17,15 +18,29 @@ from tests.conftest import Visitor, expect
 ADDRESS = "ada@example.org"
 
 
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What the site writes to its log, as it writes it."""
+@contextmanager
+def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
+    """Give what the site writes to its log, as this formatter writes it."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(log.JsonFormatter())
+    handler.setFormatter(formatter)
     log.logger.addHandler(handler)
     yield written
     log.logger.removeHandler(handler)
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the site writes to its log, as it writes it."""
+    with written_by(log.JsonFormatter()) as written:
+        yield written
+
+
+@pytest.fixture
+def plain_lines() -> Iterator[io.StringIO]:
+    """The same, as it is written on localhost."""
+    with written_by(log.PlainFormatter()) as written:
+        yield written
 
 
 def read(lines: io.StringIO) -> list[dict]:
@@ -221,3 +236,38 @@ def test_the_log_tells_clients_apart_and_holds_no_ip_address(app, make_app, line
     # Without the key, the name tells nothing: another site has another one.
     assert client_at(make_app(FLASK_SECRET_KEY="k" * 32), lines, "192.0.2.77") != name
     assert not re.search("192.0.2.7|2001:db8", lines.getvalue())
+
+
+# On localhost.
+
+
+def test_log_on_localhost_has_a_readable_line_per_request_and_event(visitor, plain_lines):
+    visitor.get("/sign-in/link/secret?next=secret")
+    visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    text = re.sub(r"\d+ ms$", "N ms", plain_lines.getvalue(), flags=re.MULTILINE)
+    assert text.splitlines() == [
+        "refused: reason malformed_token, detail sign-in-link: BadSignature, route /sign-in/link/<token>",
+        "GET /sign-in/link/<token> 410 N ms",
+        "refused: reason no_request, route /sign-in/code",
+        "POST /sign-in/code 400 N ms",
+    ]
+
+
+def test_log_on_localhost_escapes_control_characters(plain_lines):
+    log.event("refused", detail="one\nGET /forged 200 3 ms\x1b[2J")
+    [line] = plain_lines.getvalue().splitlines()
+    assert line == r"'refused: detail one\nGET /forged 200 3 ms\x1b[2J'"
+
+
+def test_log_on_localhost_shows_a_traceback_as_it_is(app, plain_lines):
+    @app.get("/broken/<token>")
+    def break_down(token):
+        raise RuntimeError("out of order")
+
+    expect(Visitor(app).get("/broken/secret"), 500)
+    first, second, *_, last, request = plain_lines.getvalue().splitlines()
+    assert first == "unhandled exception: route /broken/<token>"
+    assert second == "Traceback (most recent call last):"
+    assert last == "RuntimeError: out of order"
+    assert request.startswith("GET /broken/<token> 500 ")
+    assert "secret" not in plain_lines.getvalue()

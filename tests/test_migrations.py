@@ -101,3 +101,12 @@ def test_whoever_is_signed_in_stays_so_when_sessions_get_numbers(empty):
     with db.engine.connect() as connection:
         ids = connection.execute(text("SELECT id FROM sessions ORDER BY created_at")).scalars().all()
     assert ids == ["older", "newer", "recovering", "recovered"]
+
+
+def test_newest_migration_is_the_last_by_file_name(empty):
+    """gunicorn.conf.py relies on it: it compares the database with that name."""
+    upgrade()
+    with db.engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    newest = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py"))
+    assert newest.startswith(f"{revision}_")

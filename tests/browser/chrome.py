@@ -22,42 +22,51 @@ PLAYWRIGHTS_OWN = (
 )
 
 
+# Debian's packages, and what to call them in a sentence.
+NEEDED = {"chromium": "Chromium or Chrome", "libatomic1": "the library libatomic1"}
+
+
 def find() -> str:
-    """Return the path of the browser to test with. Exits with a sentence where there is none and none can be had."""
+    """Return the path of the browser to test with, and install what is missing where that is possible.
+
+    Exits with one sentence that names everything that is missing.
+    """
+    chosen, missing = look()
+    if missing and may_use_apt():
+        apt_install(*missing)
+        chosen, missing = look()
+    if missing == ["chromium"]:
+        say("Installing Playwright's Chromium (once) ...")
+        # With its libraries, if the system's package manager can install them.
+        quietly(*PLAYWRIGHT, "install", "--no-shell", *(["--with-deps"] if may_use_apt() else []), "chromium")
+        chosen, missing = look()
+    if missing:
+        sys.exit(
+            f"The tests need {' and '.join(NEEDED[package] for package in missing)}. "
+            f"On Debian: sudo apt install {' '.join(missing)}\n"
+            "(If you have a browser that isn't in the PATH, name it: CHROME_BIN=/path/to/it make test)"
+        )
+    return chosen
+
+
+def look() -> tuple[str, list[str]]:
+    """Return the first browser that starts, or "", and Debian's packages for what is missing."""
+    chosen = next(filter(starts, installed()), "")
+    # Playwright drives it with a Node of its own, which needs a library that a small Debian lacks.
+    return chosen, ["chromium"] * (not chosen) + ["libatomic1"] * (not starts(*PLAYWRIGHT))
+
+
+def installed() -> Iterator[str]:
+    """Yield the browsers that are here. Exits if CHROME_BIN names one that doesn't start."""
     if named := os.environ.get("CHROME_BIN"):
         chosen = shutil.which(named)
         if not chosen or not starts(chosen):
             sys.exit(f"CHROME_BIN={named} is not a browser that starts: give the path of a Chrome or Chromium.")
-    else:
-        chosen = next(filter(starts, installed()), None) or install()
-    if not chosen:
-        sys.exit(
-            "The tests need Chrome or Chromium, and none could be installed: name yours with CHROME_BIN=/path/to/it."
-        )
-    # Playwright drives it with a Node of its own, which needs a library that a small Debian lacks.
-    if not starts(*PLAYWRIGHT) and not (apt_install("libatomic1") and starts(*PLAYWRIGHT)):
-        sys.exit("Playwright's driver doesn't start here: install libatomic1 (or your system's name for it).")
-    return chosen
-
-
-def installed() -> Iterator[str]:
-    """Yield the browsers that are here."""
+        yield chosen
     yield from filter(None, map(shutil.which, NAMES))
     for folder in (Path("/Applications"), Path.home() / "Applications"):
         yield from (str(folder / bundle) for bundle in MAC_BUNDLES if (folder / bundle).exists())
-
-
-def install() -> str | None:
-    """Install Debian's Chromium where we may, else Playwright's, and return its path."""
-    if apt_install("chromium") and (chosen := next(filter(starts, installed()), None)):
-        return chosen
-    if may_use_apt() and not starts(*PLAYWRIGHT):
-        apt_install("libatomic1")
-    say("Installing Playwright's Chromium (once) ...")
-    # With its libraries, where the system's package manager may be asked.
-    quietly(*PLAYWRIGHT, "install", "--no-shell", *(["--with-deps"] if may_use_apt() else []), "chromium")
-    chosen = quietly(sys.executable, "-c", PLAYWRIGHTS_OWN).stdout.strip()
-    return chosen if chosen and starts(chosen) else None
+    yield quietly(sys.executable, "-c", PLAYWRIGHTS_OWN).stdout.strip()
 
 
 def may_use_apt() -> bool:
@@ -65,14 +74,11 @@ def may_use_apt() -> bool:
     return hasattr(os, "geteuid") and os.geteuid() == 0 and bool(shutil.which("apt-get"))
 
 
-def apt_install(package: str) -> bool:
-    """Install a Debian package, and return whether that worked."""
-    if not may_use_apt():
-        return False
-    say(f"Installing Debian's {package} (once) ...")
-    # One source that can't be reached needn't matter: installing tells.
+def apt_install(*packages: str) -> None:
+    """Install Debian packages, if that works."""
+    say(f"Installing Debian's {' and '.join(packages)} with all that they need (once) ...")
     quietly("apt-get", "update")
-    return quietly("apt-get", "install", "--yes", "--no-install-recommends", package).returncode == 0
+    quietly("apt-get", "install", "--yes", "--no-install-recommends", *packages)
 
 
 def starts(*command: str) -> bool:
