@@ -1,6 +1,8 @@
-"""The log, on standard output: one JSON object per line, or on localhost a line for a person. It names reasons exactly,
-and holds no secret. It names routes by their pattern, never by their path, because paths hold tokens. It names clients by a
-keyed hash, never by their IP address."""
+"""The log, on standard output: one JSON object per line, or on localhost a line for a person.
+
+It names reasons exactly, and holds no secret. It names routes by their pattern, never by their path, because paths hold
+tokens. It names clients by a keyed hash, never by their IP address.
+"""
 
 import json
 import logging
