@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run dev test test-postgres check bench load lock clean
+.PHONY: help run dev test test-firefox test-postgres check bench load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -15,8 +15,12 @@ dev: .venv/run ## the same, reloading on changes and showing tracebacks
 	@$(BIN)/python -m flask --app wsgi db upgrade
 	@FLASK_DEBUG=1 $(BIN)/python wsgi.py
 
-test: .venv/dev ## run every test, in real Chromium too
-	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m pytest $(TESTS)
+test: .venv/dev ## run every test, in real Chromium and Firefox too
+	@chrome=$$($(BIN)/python tests/browser/chrome.py) && firefox=$$($(BIN)/python -m tests.firefox.binary) \
+		&& CHROME_BIN="$$chrome" FIREFOX_BIN="$$firefox" $(BIN)/python -m pytest $(TESTS)
+
+test-firefox: .venv/dev ## run the flow in Firefox only
+	@firefox=$$($(BIN)/python -m tests.firefox.binary) && FIREFOX_BIN="$$firefox" $(BIN)/python -m pytest tests/firefox
 
 check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -24,32 +24,37 @@ PLAYWRIGHTS_OWN = (
 
 def find() -> str:
     """Return the path of the browser to test with. Exits with a sentence where there is none and none can be had."""
-    if named := os.environ.get("CHROME_BIN"):
-        chosen = shutil.which(named)
-        if not chosen or not starts(chosen):
-            sys.exit(f"CHROME_BIN={named} is not a browser that starts: give the path of a Chrome or Chromium.")
-    else:
-        chosen = next(filter(starts, installed()), None) or install()
-    if not chosen:
-        sys.exit(
-            "The tests need Chrome or Chromium, and none could be installed: name yours with CHROME_BIN=/path/to/it."
-        )
+    chosen = choose("Chrome or Chromium", "CHROME_BIN", lambda: installed(NAMES, MAC_BUNDLES), install)
     # Playwright drives it with a Node of its own, which needs a library that a small Debian lacks.
     if not starts(*PLAYWRIGHT) and not (apt_install("libatomic1") and starts(*PLAYWRIGHT)):
         sys.exit("Playwright's driver doesn't start here: install libatomic1 (or your system's name for it).")
     return chosen
 
 
-def installed() -> Iterator[str]:
-    """Yield the browsers that are here."""
-    yield from filter(None, map(shutil.which, NAMES))
+def choose(title: str, variable: str, installed: Callable[[], Iterable[str]], install: Callable[[], str | None]) -> str:
+    """Return the path that the variable names, or the first browser that is installed and starts, or a newly
+    installed one. Exits with a sentence where there is none."""
+    if named := os.environ.get(variable):
+        chosen = shutil.which(named)
+        if not chosen or not starts(chosen):
+            sys.exit(f"{variable}={named} is not a browser that starts: give the path of {title}.")
+        return chosen
+    chosen = next(filter(starts, installed()), None) or install()
+    if not chosen:
+        sys.exit(f"The tests need {title}, and none could be installed: name yours with {variable}=/path/to/it.")
+    return chosen
+
+
+def installed(names: Iterable[str], mac_bundles: Iterable[str]) -> Iterator[str]:
+    """Yield the browsers of these names that are here."""
+    yield from filter(None, map(shutil.which, names))
     for folder in (Path("/Applications"), Path.home() / "Applications"):
-        yield from (str(folder / bundle) for bundle in MAC_BUNDLES if (folder / bundle).exists())
+        yield from (str(folder / bundle) for bundle in mac_bundles if (folder / bundle).exists())
 
 
 def install() -> str | None:
     """Install Debian's Chromium where we may, else Playwright's, and return its path."""
-    if apt_install("chromium") and (chosen := next(filter(starts, installed()), None)):
+    if apt_install("chromium") and (chosen := next(filter(starts, installed(NAMES, MAC_BUNDLES)), None)):
         return chosen
     if may_use_apt() and not starts(*PLAYWRIGHT):
         apt_install("libatomic1")
