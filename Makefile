@@ -3,7 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run dev test test-firefox test-postgres check bench load lock clean
+# Each process runs browsers of its own, so more than four would need more memory than most machines have.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
+
+.PHONY: help run dev test test-fast test-firefox test-postgres check bench load lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -17,10 +20,16 @@ dev: .venv/run ## the same, reloading on changes and showing tracebacks
 
 test: .venv/dev ## run every test, in real Chromium and Firefox too
 	@chrome=$$($(BIN)/python tests/browser/chrome.py) && firefox=$$($(BIN)/python -m tests.firefox.binary) \
-		&& CHROME_BIN="$$chrome" FIREFOX_BIN="$$firefox" $(BIN)/python -m pytest $(TESTS)
+		&& echo "Testing on SQLite, in $$chrome and $$firefox ..." \
+		&& CHROME_BIN="$$chrome" FIREFOX_BIN="$$firefox" $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+
+test-fast: .venv/dev ## run the tests that need neither browser nor patience, in less than a minute
+	@echo "Testing on SQLite, without browsers and without the slow tests ..."
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore tests/browser --ignore tests/firefox $(TESTS)
 
 test-firefox: .venv/dev ## run the flow in Firefox only
-	@firefox=$$($(BIN)/python -m tests.firefox.binary) && FIREFOX_BIN="$$firefox" $(BIN)/python -m pytest tests/firefox
+	@firefox=$$($(BIN)/python -m tests.firefox.binary) && echo "Testing in $$firefox ..." \
+		&& FIREFOX_BIN="$$firefox" $(BIN)/python -m pytest tests/firefox
 
 check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
@@ -28,8 +37,9 @@ check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
-test-postgres: .venv/dev ## run every test on PostgreSQL 15 or newer, on a private server
-	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(TESTS)
+test-postgres: .venv/dev ## run what depends on the database on PostgreSQL 15 or newer, on a private server
+	@echo "Testing on PostgreSQL what depends on the database (tests/databases.py says what doesn't) ..."
+	@$(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(PARALLEL) $(or $(TESTS),$$($(BIN)/python -m tests.databases))
 
 bench: .venv/dev ## measure the site against the bare reference
 	@$(BIN)/python -m bench

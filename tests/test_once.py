@@ -15,6 +15,8 @@ import pytest
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect
 
+pytestmark = pytest.mark.slow
+
 CROWD = 32
 
 

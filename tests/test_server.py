@@ -10,6 +10,8 @@ from bench.__main__ import free_port
 from bench.server import Server
 from tests import databases
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def site(empty_database, tmp_path_factory) -> Iterator[Server]:
