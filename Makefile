@@ -3,7 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run dev test test-postgres check bench load lock clean reset
+# Each process runs browsers of its own, so more than four would need more memory than most machines have.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
+
+.PHONY: help run dev test test-fast test-firefox test-postgres check bench load lock clean reset
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -15,8 +18,17 @@ dev: .venv/run ## the same, reloading on changes and showing tracebacks
 	@$(BIN)/python -m flask --app wsgi db upgrade
 	@FLASK_DEBUG=1 $(BIN)/python wsgi.py
 
-test: .venv/dev ## run every test, in real Chromium too
-	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m pytest $(TESTS)
+test: .venv/dev ## run every test, in real Chromium and Firefox too
+	@found=$$($(BIN)/python -m tests.browsers) && eval "$$found" \
+		&& echo "Testing on SQLite, in $$CHROME_BIN and $$FIREFOX_BIN ..." \
+		&& $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+
+test-fast: .venv/dev ## run the tests that need neither browser nor patience, in less than a minute
+	@echo "Testing on SQLite, without browsers and without the slow tests ..."
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore tests/browser --ignore tests/firefox $(TESTS)
+
+test-firefox: .venv/dev ## run the flow in Firefox only
+	@$(BIN)/python -m pytest tests/firefox
 
 check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
@@ -24,8 +36,9 @@ check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/python -m mypy
 	@$(MAKE) --no-print-directory test
 
-test-postgres: .venv/dev ## run every test on PostgreSQL 15 or newer, on a private server
-	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(TESTS)
+test-postgres: .venv/dev ## run what depends on the database on PostgreSQL 15 or newer, on a private server
+	@echo "Testing on PostgreSQL what depends on the database (tests/databases.py says what doesn't) ..."
+	@$(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(PARALLEL) $(or $(TESTS),$$($(BIN)/python -m tests.databases))
 
 bench: .venv/dev ## measure the site against the bare reference
 	@$(BIN)/python -m bench

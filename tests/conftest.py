@@ -29,6 +29,7 @@ from app.extensions import db
 from app.models import SpentToken, now
 from tests import databases, mails
 from tests.authenticator import Authenticator
+from tests.live import Server, serving
 from tests.mails import Mail
 
 ROOT = Path(__file__).parent.parent
@@ -92,6 +93,21 @@ def make_app(empty_database, compiled_templates, tmp_path_factory) -> Iterator[C
 def app(make_app) -> Flask:
     """The site as it is on localhost with no settings."""
     return make_app()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A port of localhost, for browsers."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def live_app(make_app, server) -> Iterator[Flask]:
+    """The site with an empty database, answering at that port."""
+    server.app = make_app(FLASK_SITE_URL=server.url)
+    yield server.app
+    server.app, server.tolerated = None, set()
 
 
 @pytest.fixture

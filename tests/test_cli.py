@@ -102,6 +102,7 @@ def test_wrong_usage_exits_with_two(desk, command):
     assert "Usage:" in desk("users", command, fails=2)
 
 
+@pytest.mark.slow
 def test_ten_thousand_accounts_are_listed(app, desk):
     at = now()
     users = [

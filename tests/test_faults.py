@@ -28,6 +28,8 @@ from tests import databases
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect
 
+pytestmark = pytest.mark.slow
+
 ADA = "ada@example.org"
 AN_HOUR = timedelta(hours=1)
 

@@ -526,6 +526,7 @@ def _take(uri: str, instance: str) -> int:
         return sum(pool.map(take, range(20)))
 
 
+@pytest.mark.slow
 def test_four_processes_of_four_threads_count_exactly(app):
     spawn = multiprocessing.get_context("spawn")
     with app.app_context():

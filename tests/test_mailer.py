@@ -322,6 +322,7 @@ def test_a_server_that_takes_a_mail_and_hangs_up_has_not_taken_it(visitor_of, re
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "mail_server_unreachable", reasons)
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, monkeypatch, events):
     """It has been sent whole: it counts, and whoever asked waits for it."""
     monkeypatch.setattr(mailer, "SECONDS_PER_ANSWER", 2)
@@ -406,6 +407,7 @@ def hang_in_handshake(line: BinaryIO) -> None:
     until_they_hang_up(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("talk", [until_they_hang_up, hang_in_handshake])
 def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk, reasons):
     with strange_server(talk) as port:
@@ -416,6 +418,7 @@ def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk,
         assert_unsent(visitor, "mail_server_unreachable", reasons)
 
 
+@pytest.mark.slow
 def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons):
     """A queue that is full takes no connection: not at 127.0.0.1, nor where "localhost" is ::1 first."""
     with ExitStack() as open_sockets:
@@ -436,6 +439,7 @@ def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reaso
         assert time.monotonic() - started < 2 * (0.5 + 2)
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_a_mail_server_for_more_than_five_seconds(visitor_of, reasons):
     with strange_server(until_they_hang_up) as port:
         visitor = visitor_of(port)

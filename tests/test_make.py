@@ -101,10 +101,10 @@ def test_make_lock_without_uv_says_how_to_get_it(start, tmp_path):
 def test_make_test_names_everything_that_it_lacks_at_once(tmp_path):
     # Neither browser nor package manager, and no library for Playwright's Node.
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PLAYWRIGHT_NODEJS_PATH": str(tmp_path / "node")}
-    chrome = [sys.executable, ROOT / "tests" / "browser" / "chrome.py"]
-    said = subprocess.run(chrome, env=environ, capture_output=True, text=True).stderr
-    assert said.startswith("The tests need Chromium or Chrome and the library libatomic1.")
-    assert "sudo apt install chromium libatomic1\n" in said
+    browsers = [sys.executable, "-m", "tests.browsers"]
+    said = subprocess.run(browsers, cwd=ROOT, env=environ, capture_output=True, text=True).stderr
+    assert said.startswith("The tests need Chromium or Chrome, Firefox and the library libatomic1.")
+    assert "sudo apt install chromium firefox-esr libatomic1\n" in said
 
 
 ACCOUNTS = {"latchkey.db", "latchkey.db-wal", "secret-key", "mail"}

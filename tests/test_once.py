@@ -18,6 +18,8 @@ from app.models import now
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, options_of
 
+pytestmark = pytest.mark.slow
+
 CROWD = 32
 
 

@@ -20,6 +20,8 @@ from tests import databases
 from tests.conftest import ROOT
 from tests.test_config import PUBLIC
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def site(empty_database, tmp_path_factory) -> Iterator[Server]:
