@@ -6,7 +6,7 @@ from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import accounts, passkeys, recovery_codes, sessions
+from app import accounts, notices, passkeys, recovery_codes, sessions
 from app.refusals import Refusal
 from app.views import flow
 from app.views.next_page import next_page
@@ -23,7 +23,10 @@ def show() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the account page, and the refusal if there is one."""
-    values = {"remaining": recovery_codes.remaining(current_user.id) if current_user.requires_passkey else 0}
+    values = {
+        "remaining": recovery_codes.remaining(current_user.id) if current_user.requires_passkey else 0,
+        "mail_is_delayed": notices.are_delayed(current_user.id),
+    }
     return _with_options("account/show.html", refusal, sessions=sessions.of(current_user), **values)
 
 
