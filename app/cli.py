@@ -93,10 +93,11 @@ def done(user: Row[Any], *kinds: Kind, detail: str = "") -> None:
 
 def send_notices(user_id: int) -> None:
     """Send the notices of this user that are due, and say so where one can't be sent."""
-    for failure in notices.send_due(user_id):
-        click.echo(SENTENCES[failure.reason])
-        if not failure.is_for_good:
-            click.echo("The notice to the owner waits. The site sends it as soon as it can.")
+    failures = notices.send_due(user_id)
+    for reason in sorted({failure.reason for failure in failures}):
+        click.echo(SENTENCES[reason])
+    if not all(failure.is_for_good for failure in failures):
+        click.echo("The notice to the owner was kept: the site will try again to send it.")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Update, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, delete, func, insert, select, update
 
 from app import activity, log, mailer
 from app.activity import Client
@@ -186,5 +186,10 @@ def _log(event: str, notice: Any, failure: mailer.Unsent) -> None:
 
 
 def are_delayed(user_id: int) -> bool:
-    """Whether a notice of this user's has waited for more than DELAY."""
+    """Return whether a notice of this user has waited for DELAY."""
     return run(DELAYED, user=user_id, before=now() - DELAY).first() is not None
+
+
+def count_delayed() -> int:
+    """Return how many notices have waited for DELAY."""
+    return run(select(func.count()).where(Notice.created_at <= now() - DELAY)).scalar_one()

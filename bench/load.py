@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy.dialects import sqlite
 
-from app import accounts, activity, limits, passkeys, sessions, single_use
+from app import accounts, activity, limits, notices, passkeys, sessions, single_use
 from bench import server, visitor
 from bench.__main__ import free_port
 from bench.server import Server
@@ -43,6 +43,8 @@ QUESTIONS: dict[str, Any] = {
     "spent token": single_use.IS_SPENT,
     "sweep spent tokens": single_use.SWEEP,
     "sweep counters": limits.SWEEP,
+    "notice to send": notices.CLAIM,
+    "notices that are delayed": notices.DELAYED,
 }
 
 

@@ -10,9 +10,9 @@ import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import insert, select
 
-from app import cli, cli_site, create_app
+from app import cli, cli_site, create_app, mailer
 from app.extensions import db
-from app.models import Activity, Invitation, Passkey, RecoveryCode, Session, SpentToken, User, now
+from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Session, SpentToken, User, now
 from tests import mails
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, options_of
@@ -250,6 +250,29 @@ def test_an_account_is_deleted_once_confirmed(ada, app, desk):
     assert mails.notices(app)[0] == (ADA, "Your account is deleted")
     assert "Who did it: whoever runs this site, on" in mails.text_of(mails.outbox(app)[0])
     assert not ada.is_signed_in()
+
+
+@pytest.mark.parametrize("command", [["disable"], ["enable"], ["reset-passkeys", "--yes"], ["delete", "--yes"]])
+def test_a_command_sends_its_notice_at_once(ada, app, desk, command):
+    mails.deliver_notices(app)
+    sent = len(list(mailer.outbox(app).iterdir()))
+    desk("users", command[0], ADA, *command[1:])
+    assert len(list(mailer.outbox(app).iterdir())) == sent + 1
+    assert count(app, Notice) == 0
+
+
+def test_a_command_says_that_its_notice_waits_for_the_mail_server(ada, app, desk, events, clock):
+    mails.deliver_notices(app)
+    app.config.update(MAIL_SERVER="localhost", MAIL_PORT=1)
+    assert desk("users", "delete", ADA, "--yes").splitlines() == [
+        "The mail server can't be reached: no mail was sent.",
+        "The notice to the owner was kept: the site will try again to send it.",
+        f"{ADA} is deleted.",
+    ]
+    assert count(app, User) == 0
+    app.config.update(MAIL_SERVER="")
+    clock.shift(60)
+    assert mails.notices(app)[0] == (ADA, "Your account is deleted")
 
 
 def test_resetting_passkeys_recovers_an_account(ada, app, desk, phone, reasons):

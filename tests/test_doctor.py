@@ -89,6 +89,16 @@ def test_a_database_that_takes_no_writes_is_found(served):
     assert output.count("BAD") == 1
 
 
+def test_notices_that_have_waited_are_found(served, clock):
+    app = served()
+    visitor = Visitor(app)
+    visitor.sign_in_by_link("ada@example.org")
+    expect(visitor.post("/account/recovery-codes"), 200)
+    assert "BAD" not in make_desk(app)("doctor")
+    clock.shift(300)
+    assert "BAD  Notices that have waited for more than 5 minutes: 1" in make_desk(app)("doctor", fails=1)
+
+
 def test_a_site_that_does_not_answer_is_found(make_app):
     url = f"http://localhost:{free_port()}"
     assert f"BAD  {url} doesn't answer" in make_desk(make_app(FLASK_SITE_URL=url))("doctor", fails=1)

@@ -3,10 +3,8 @@
 Nothing stands in for the network: aiosmtpd is the server that works, and a few lines on a socket are the others.
 """
 
-import asyncio
 import shutil
 import socket
-import ssl
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +15,11 @@ from typing import BinaryIO
 
 import pytest
 import trustme
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from app import mailer
 from tests.conftest import Visitor, expect
+from tests.smtp import Mailbox, free_port, smtp_server
 from tests.test_config import PUBLIC
 
 ADDRESS = "ada@example.org"
@@ -65,29 +63,6 @@ def visitor_of(make_app) -> Callable[..., Visitor]:
     return visit
 
 
-class Mailbox:
-    """What a mail server has taken."""
-
-    def __init__(self):
-        self.envelopes = []
-        self.encrypted = []
-        self.logins = []
-        self.names = []
-
-    async def handle_DATA(self, server, session, envelope) -> str:  # noqa: N802
-        self.envelopes.append(envelope)
-        self.encrypted.append(session.ssl is not None)
-        self.logins.append(session.auth_data)
-        self.names.append(session.host_name)
-        return "250 taken"
-
-
-@pytest.fixture
-def mailbox() -> Mailbox:
-    """An empty one."""
-    return Mailbox()
-
-
 class Choosy(Mailbox):
     """A mailbox that doesn't know the recipient."""
 
@@ -97,38 +72,6 @@ class Choosy(Mailbox):
 
     async def handle_RCPT(self, server, session, envelope, address, options) -> str:  # noqa: N802
         return self.answer
-
-
-def free_port() -> int:
-    """A port that nothing listens on: aiosmtpd can't choose one by itself."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-@contextmanager
-def smtp_server(
-    mailbox: Mailbox, certificate: trustme.LeafCert | None = None, starts_in_the_clear: bool = True, **options
-) -> Iterator[int]:
-    """A mail server, with TLS if it has a certificate. Yields its port."""
-    if certificate:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        certificate.configure_cert(context)
-        options |= (
-            {"tls_context": context, "require_starttls": True} if starts_in_the_clear else {"ssl_context": context}
-        )
-    server = Controller(mailbox, hostname="127.0.0.1", port=free_port(), **options)
-    server.start()
-    try:
-        yield server.port
-    finally:
-        asyncio.run_coroutine_threadsafe(until_all_have_left(), server.loop).result()
-        server.stop()
-
-
-async def until_all_have_left() -> None:
-    """Wait for the server's conversations to end: it would drop them on the floor, which Python warns of."""
-    if conversations := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(conversations, timeout=5)
 
 
 @contextmanager
@@ -229,6 +172,18 @@ def test_mail_is_handed_over_in_the_clear_where_localhost_wants_it_so(visitor_of
     with smtp_server(mailbox) as port:
         expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADDRESS), 303)
     assert mailbox.encrypted == [False]
+    # It would cost 25 ms of CPU.
+    assert mailer.tls_context.cache_info().currsize == 0
+
+
+def test_tls_settings_are_made_once(authority, trusted, visitor_of):
+    mailbox = Mailbox()
+    with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
+        visitor = visitor_of(port)
+        for number in range(2):
+            expect(visitor.ask(f"user{number}@example.org"), 303)
+    assert mailbox.encrypted == [True, True]
+    assert mailer.tls_context.cache_info().misses == 1
 
 
 def test_a_server_that_hangs_once_it_has_the_message_has_the_message(visitor_of, impatient):

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from sqlalchemy import Row
 
-from app import accounts, passkeys, recovery_codes, sessions
+from app import accounts, notices, passkeys, recovery_codes, sessions
 from app.refusals import Refusal
 from app.views import flow
 from app.views.next_page import next_page
@@ -28,6 +28,7 @@ def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
     """Return the account page, and the refusal if there is one. Where a new name for a passkey was refused, `renamed`
     is the passkey's id, and `typed` the name."""
     values["remaining"] = recovery_codes.remaining(current_user.id)
+    values["mail_is_delayed"] = notices.are_delayed(current_user.id)
     # This browser's first; sorting leaves the others as they are.
     values["sessions"] = sorted(sessions.of(current_user), key=lambda each: each.id != current_user.session_id)
     return _with_options("account/show.html", refusal, **values)
