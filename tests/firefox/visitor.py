@@ -17,8 +17,10 @@ AUTOFILL = """
   const [origin, picks] = arguments;
   const tab = gBrowser.selectedBrowser;
   return (async () => {
-    let items = [];
-    while (!items.length) items = await WebAuthnFeature.autocompleteItemsAsync(tab.browsingContext.id, origin);
+    const offered = () => WebAuthnFeature.autocompleteItemsAsync(tab.browsingContext.id, origin);
+    let items;
+    // Nothing tells when the page has asked, so look again and again; and let Firefox work in between.
+    while (!(items = await offered()).length) await new Promise((resolve) => setTimeout(resolve, 20));
     if (picks) await WebAuthnFeature.promptForAuthenticator(tab, items[0].fillMessageData.selection);
     return items.length - 1;
   })();
