@@ -75,7 +75,7 @@ class Client(NamedTuple):
     address: str
 
 
-OPERATOR = Client("whoever runs this site", "")
+OPERATOR = Client("the people who run this site", "")
 
 
 _activities: Any = Activity.__table__

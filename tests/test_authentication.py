@@ -33,8 +33,8 @@ from tests.authenticator import (
 )
 
 REMOVED = (
-    "This passkey was removed from its account, so it signs nobody in any more. Your device has been asked to forget "
-    "it; if it is still offered, delete it there. To sign in, use another passkey or a link by email."
+    "This passkey was removed from its account. You can’t sign in with it any more. We asked your device to forget it; "
+    "if it still offers it, delete it there. Sign in with another passkey or a link by email."
 )
 VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 

@@ -248,7 +248,7 @@ def test_an_account_is_deleted_once_confirmed(ada, app, desk):
     assert desk("users", "delete", ADA, typed="y\n").endswith(f"{ADA} is deleted.\n")
     assert [count(app, table) for table in (User, Passkey, Session, Activity)] == [0] * 4
     assert mails.notices(app)[0] == (ADA, "Your account is deleted")
-    assert "Who did it: whoever runs this site, on" in mails.text_of(mails.outbox(app)[0])
+    assert "Who did it: the people who run this site, on" in mails.text_of(mails.outbox(app)[0])
     assert not ada.is_signed_in()
 
 
@@ -287,7 +287,7 @@ def test_resetting_passkeys_recovers_an_account(ada, app, desk, phone, reasons):
     expect(ada.authenticate(phone.get(ada.request_options())), 400)
     assert reasons == ["removed_passkey"]
     ada.sign_in_by_link(ADA)
-    assert "All passkeys removed by whoever runs this site" in ada.get("/account/activity").text
+    assert "All passkeys removed by the people who run this site" in ada.get("/account/activity").text
 
 
 def test_signing_out_ends_every_session(ada, app, desk, phone):

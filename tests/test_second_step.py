@@ -90,7 +90,7 @@ def test_turning_it_on_ends_what_a_mailbox_opened_elsewhere(visitor, phone, app)
 def test_it_takes_a_passkey(visitor, unchanged, reasons):
     visitor.sign_in_by_link(ADA)
     [code, *_] = visitor.make_recovery_codes()
-    assert "It takes a passkey first." in visitor.get("/account/require-passkey").text
+    assert "Create a passkey first." in visitor.get("/account/require-passkey").text
     with unchanged():
         response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": code}), 400)
     assert reasons == ["no_passkey"]
@@ -101,7 +101,7 @@ def test_it_takes_a_passkey(visitor, unchanged, reasons):
 def test_it_takes_a_code_typed_back(visitor, phone, unchanged, reasons, kept):
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
-    assert "It takes recovery codes first" in visitor.get("/account/require-passkey").text
+    assert "Make recovery codes first" in visitor.get("/account/require-passkey").text
     visitor.make_recovery_codes()
     with unchanged():
         response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": kept}), 400)
@@ -400,7 +400,7 @@ def test_a_mailed_code_is_no_proof(ada, later, unchanged, reasons, path, form):
     sent = len(mails.outbox(ada.app))
     with unchanged():
         response = expect(ada.post(path, form | {"mail": "code"}), 403)
-    assert ada.alert(response).startswith("This account wants more than a mailbox")
+    assert ada.alert(response).startswith("Email is not enough for this account")
     assert "Email me a code" not in response.text
     assert len(mails.outbox(ada.app)) == sent
     assert reasons == ["mail_is_not_enough"]
@@ -467,7 +467,7 @@ def test_codes_are_shown_once_and_stored_as_digests(ada, app, snapshot, site_log
         assert code not in page
         assert code not in stored
         assert code.replace("-", "") not in stored
-    assert "10 of your codes are left." in page
+    assert "10 codes left" in page
 
 
 # The table of docs/security.md.

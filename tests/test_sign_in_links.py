@@ -155,7 +155,9 @@ def test_a_used_link_says_so_to_whom_it_signed_in(visitor, mail, unchanged, reas
     with unchanged():
         for send in (visitor.get, visitor.post):
             response = expect(send(mail.link), 200)
-            assert f"signed in already This link was used before. You’re here as {ADDRESS}" in text_of(parse(response))
+            assert f"signed in already This link was used already. You’re signed in as {ADDRESS}" in text_of(
+                parse(response)
+            )
             assert not visitor.alert(response)
     assert reasons == []
 

@@ -10,7 +10,7 @@ from tests.browser.visitor import EMAIL
 
 BUTTON = "Create a passkey"
 
-CANCELLED = "No passkey was made"
+CANCELLED = "No passkey was created"
 
 AN_HOUR = timedelta(hours=1)
 EIGHT_MINUTES = timedelta(minutes=8)
@@ -122,7 +122,7 @@ def test_a_browser_without_webauthn_is_told(visitor):
     visitor.page.add_init_script("delete window.PublicKeyCredential")
     for page in ("/account", "/account/welcome"):
         visitor.goto(page)
-        expect(visitor.alert).to_contain_text("can’t make passkeys")
+        expect(visitor.alert).to_contain_text("can’t create passkeys")
         expect(visitor.button(BUTTON)).to_be_disabled()
 
 

@@ -17,7 +17,7 @@ from tests.browser.visitor import EMAIL
 BUTTON = "Sign in with a passkey"
 ELSEWHERE = "Use a phone or security key"
 
-CANCELLED = "Nobody was signed in"
+CANCELLED = "You’re not signed in"
 
 AN_HOUR = timedelta(hours=1)
 
