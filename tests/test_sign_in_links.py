@@ -552,7 +552,7 @@ def test_the_mail_says_all_there_is_to_know(clock, app, visitor, subtype):
         "203.0.113.7",
         "3 February 2026 at 04:05 UTC",
         "until 04:15 UTC (10 minutes)",
-        "t it you? Ignore this mail",
+        "Not you? Ignore this mail",
         f"type it only at {visitor.site_url}",
     ):
         assert said in text, f"the {subtype} part doesn't say {said!r}"
