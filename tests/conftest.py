@@ -158,7 +158,7 @@ class Visitor:
 
     def get(self, path: str, **kwargs) -> TestResponse:
         """Open a page."""
-        return self.client.get(path, base_url=self.site_url, **kwargs)
+        return self.client.get(path, base_url=self.site_url, buffered=True, **kwargs)
 
     def post(self, path: str, form: dict | None = None, headers: dict | None = None, **kwargs) -> TestResponse:
         """Send a form, as a page of the site would."""

@@ -14,8 +14,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Respons
 
 from app import create_app
 from app.extensions import db
-from tests import databases
-from tests.browser import chrome
+from tests import browsers, databases
 from tests.browser.visitor import Visitor
 
 CHROMIUM_ARGS = [
@@ -49,7 +48,7 @@ def app(live_app) -> Flask:
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args) -> dict:
     return browser_type_launch_args | {
-        "executable_path": chrome.find(),
+        "executable_path": browsers.find(browsers.CHROME)[0],
         "args": CHROMIUM_ARGS,
         # Playwright turns the cache off that visitors' browsers have: pages come out of it when they go back.
         "ignore_default_args": ["--disable-back-forward-cache"],

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
-from tests.firefox import binary
+from tests import browsers
 from tests.firefox.marionette import Marionette, running
 from tests.firefox.visitor import Visitor
 
@@ -28,7 +28,7 @@ PROBLEMS = """
 @pytest.fixture(scope="session")
 def firefox(tmp_path_factory) -> Iterator[Marionette]:
     """A running Firefox."""
-    with running(binary.find(), tmp_path_factory.mktemp("firefox")) as marionette:
+    with running(browsers.find(browsers.FIREFOX)[0], tmp_path_factory.mktemp("firefox")) as marionette:
         yield marionette
 
 
