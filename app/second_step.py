@@ -79,11 +79,9 @@ def finish(token: single_use.Token, user: Row[Any], recovery_code: str) -> int:
     the tenth wrong code `too_many_wrong_recovery_codes`, which uses it up.
     """
     accounts.hold(user.user_id)
-    # Look again: meanwhile, somebody may have changed the address that the token is for, or typed the tenth wrong code.
+    # Look again: meanwhile, somebody may have changed the address that the token is for.
     if run(select(*USER).where(User.id == user.user_id)).first() != user:
         raise Refusal("account_changed")
-    if single_use.is_spent(token.id):
-        raise Refusal("already_used", SECOND_STEP.name)
     # Count by the token, so that changing the IP address doesn't evade the limit.
     count = limits.code_typed(token.id)
     try:
@@ -91,6 +89,7 @@ def finish(token: single_use.Token, user: Row[Any], recovery_code: str) -> int:
     except Refusal:
         if count < limits.LAST_WRONG_CODE:
             raise
+        # From the eleventh on it is closed already: then right and wrong codes are refused alike.
         close(token)
         raise Refusal("too_many_wrong_recovery_codes") from None
     close(token)

@@ -7,7 +7,7 @@ both: what is spent is the request's id. Both expire together, however often the
 
 import secrets
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -34,22 +34,33 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class SignInRequest:
-    """What a browser asked for: a sign-in link for one address. Its times have whole seconds, as cookies do."""
+    """What a browser asked for: a sign-in link for one address. The times of its first mail and of its last are in
+    seconds since 1970."""
 
     id: str
     email: str
     next: str
-    sent_at: datetime
-    expires_at: datetime
+    asked_at: int
+    sent_at: int
 
     @property
     def send_again_in(self) -> int:
         """Seconds until the mail may be sent again; 0 when it may be."""
         if not current_app.config["LIMITS_ENABLED"]:
             return 0
+        waited = int(now().timestamp()) - self.sent_at
         # A clock that was set back must not make anybody wait for longer.
-        waited = max(timedelta(), now() - self.sent_at)
-        return max(0, -((waited - SEND_AGAIN_AFTER) // timedelta(seconds=1)))
+        return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - max(0, waited))
+
+    @property
+    def began_at(self) -> datetime:
+        """When the last mail was sent."""
+        return datetime.fromtimestamp(self.sent_at, UTC)
+
+    @property
+    def expires_at(self) -> datetime:
+        """When link and code expire, however often they have been sent."""
+        return datetime.fromtimestamp(self.asked_at, UTC) + LINK_LIFETIME
 
     @property
     def minutes_left(self) -> int:
@@ -59,18 +70,19 @@ class SignInRequest:
     @property
     def is_forgotten(self) -> bool:
         """Whether the browser has no more use for it: finished or abandoned, or made by a clock that was ahead."""
-        return not now() - FORGOTTEN_AFTER < self.sent_at <= now() + CLOCK_SKEW
+        return not now() - FORGOTTEN_AFTER < self.began_at <= now() + CLOCK_SKEW
 
 
 def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
     """Return the request to send a mail for: the earlier one again where it is for the same address and lives for long
     enough, else a new one."""
-    at = now().replace(microsecond=0)
-    repeatable = earlier and earlier.email == email and earlier.expires_at - at >= REPEATABLE_WHILE
-    # The answer to a confirmation may have got lost: then the browser still holds a request that is used up.
-    if earlier and repeatable and not single_use.is_spent(earlier.id):
-        return replace(earlier, next=next or earlier.next, sent_at=at)
-    return SignInRequest(single_use.new_id(), email, next, sent_at=at, expires_at=at + LINK_LIFETIME)
+    at = int(now().timestamp())
+    if earlier and earlier.email == email:
+        lives_for_long = earlier.expires_at.timestamp() - at >= REPEATABLE_WHILE.total_seconds()
+        # The answer to a confirmation may have got lost: then the browser still holds a request that is used up.
+        if lives_for_long and not single_use.is_spent(earlier.id):
+            return replace(earlier, next=next or earlier.next, sent_at=at)
+    return SignInRequest(single_use.new_id(), email, next, asked_at=at, sent_at=at)
 
 
 def link_token(request: SignInRequest, browser: str, asked_with: str) -> str:

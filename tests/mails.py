@@ -57,9 +57,14 @@ def sign_in_mail(app: Flask) -> Mail:
     raise AssertionError("there is no sign-in mail")
 
 
+def newest_with_code(app: Flask) -> EmailMessage:
+    """Return the newest message that has a code."""
+    return next(message for message in outbox(app) if CODE.search(text_of(message)))
+
+
 def code_for(app: Flask, to: str) -> str:
     """Return the code of the newest message with a code, which was sent to this address."""
-    newest = next(message for message in outbox(app) if CODE.search(text_of(message)))
+    newest = newest_with_code(app)
     assert newest["To"] == to
     [code] = CODE.findall(text_of(newest))
     return code

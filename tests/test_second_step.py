@@ -94,7 +94,7 @@ def test_it_takes_a_passkey(visitor, unchanged, reasons):
     with unchanged():
         response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": code}), 400)
     assert reasons == ["no_passkey"]
-    assert visitor.alert(response).startswith("Make a passkey first")
+    assert visitor.alert(response).startswith("Create a passkey first")
 
 
 @pytest.mark.parametrize("kept", ["", "CDFG-HJKM-CDFG-HJKM", "é", "\0"])
@@ -121,7 +121,7 @@ def test_a_second_click_changes_nothing(ada, app, unchanged):
 
 
 def test_it_can_be_turned_off_again(ada, app):
-    assert "it takes a passkey or a recovery code, too" in ada.get("/account/require-passkey").text
+    assert "takes a passkey or a recovery code" in ada.get("/account/require-passkey").text
     expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
     assert mails.notices(app)[0] == (ADA, "Your account no longer requires a passkey")
     Visitor(app).sign_in_by_link(ADA)
@@ -131,7 +131,7 @@ def test_the_last_passkey_stays(ada, unchanged, reasons):
     with unchanged():
         response = expect(ada.post("/account/passkeys/1/remove"), 400)
     assert reasons == ["last_passkey"]
-    assert ada.alert(response).startswith("This is the only passkey")
+    assert ada.alert(response).startswith("This is your only passkey")
     ada.make_passkey(Authenticator())
     expect(ada.post("/account/passkeys/1/remove"), 303)
     expect(ada.post("/account/passkeys/2/remove"), 400)

@@ -72,7 +72,7 @@ def this_browser() -> str:
 
 def pending_request() -> SignInRequest | None:
     """Return what this browser last asked for, if it is waiting for a mail. Forget it if that is long ago."""
-    with suppress(KeyError, TypeError):  # none, or a cookie of an earlier release, with other fields
+    with suppress(KeyError, TypeError):  # none, or a cookie of another release, with other fields
         waiting = SignInRequest(**session["request"])
         if not waiting.is_forgotten:
             return waiting
@@ -129,9 +129,9 @@ def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool
     tour.tick("open")
     timing.remember_mail(user, asked)
     if not user.requires_passkey:
-        return sign_in(user, method, asked.next, is_new, began=asked.sent_at)
+        return sign_in(user, method, asked.next, is_new, began=asked.began_at)
     session.pop("request", None)
-    record(user.user_id, Kind.SECOND_STEP, method, began=asked.sent_at)
+    record(user.user_id, Kind.SECOND_STEP, method, began=asked.began_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), asked.next)), 303)
 
 

@@ -88,6 +88,13 @@ class Marionette:
                 if error.args[0] != "no such element" or time.monotonic() > patience:
                     raise
 
+    def wait_until_loaded(self) -> None:
+        """Wait until the page has all that it asks for."""
+        self.run("""
+          if (document.readyState === "complete") return;
+          return new Promise((resolve) => addEventListener("load", () => resolve()));
+        """)
+
     def run(self, script: str, *args: Any) -> Any:
         """Run the body of a function in the page, and return its result: a promise's, once there is one."""
         return self.send("WebDriver:ExecuteScript", script=script, args=args)

@@ -81,7 +81,7 @@ def test_a_cancelled_creation_is_explained_and_can_be_tried_again(cancelling):
     visitor = cancelling
     visitor.sign_in_by_code()
     visitor.button("Create a passkey").click()
-    visitor.is_told("No passkey was made")
+    visitor.is_told("No passkey was created")
     assert visitor.button("Create a passkey").is_enabled
 
     visitor.device.remove()
@@ -93,7 +93,7 @@ def test_a_cancelled_sign_in_is_explained_and_autofill_waits_again(cancelling):
     visitor = cancelling
     visitor.goto("/sign-in")
     visitor.button(BUTTON).click()
-    visitor.is_told("Nobody was signed in")
+    visitor.is_told("You’re not signed in")
 
     assert visitor.button(BUTTON).is_enabled
     visitor.autofill()

@@ -75,16 +75,19 @@ class Visitor:
         self.marionette.goto(self.origin + path)
 
     def is_at(self, heading: str) -> None:
-        """Assert that the browser is at the page with this heading, or gets there."""
+        """Assert that the browser is at the page with this heading, or gets there, and has loaded it."""
         self.marionette.find(f"//h1[normalize-space() = '{heading}']")
+        self.marionette.wait_until_loaded()
 
     def is_told(self, sentence: str, role: str = "alert") -> None:
         """Assert that the page says this, or comes to say it, where it can be seen."""
         self.marionette.find(f"//*[@role = '{role}'][not(@hidden)][contains(., '{sentence}')]")
+        self.marionette.wait_until_loaded()
 
     def is_signed_in(self) -> None:
         """Assert that the page is one of a signed-in visitor, and says as whom."""
         self.marionette.find(f"//header//a[normalize-space() = '{EMAIL}']")
+        self.marionette.wait_until_loaded()
 
     # The mail.
 
