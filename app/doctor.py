@@ -124,6 +124,7 @@ def _open(url: str) -> Exception | None:
     try:
         urllib.request.urlopen(url, timeout=5).close()  # noqa: S310
     except HTTPError as error:
+        error.close()
         return error
     except URLError as error:
         return error.reason if isinstance(error.reason, Exception) else error

@@ -14,6 +14,5 @@ if (api) {
     item.querySelector(`[data-answer=${answer}]`).hidden = false;
     item.hidden = false;
   }
-} else {
-  document.querySelector("[data-without-passkeys]").hidden = false;
+  document.querySelector("[data-without-passkeys]").hidden = true;
 }
