@@ -157,7 +157,7 @@ def test_only_the_sites_user_can_read_the_files_that_it_makes(tmp_path):
 def test_log_is_for_a_person_on_localhost_and_json_elsewhere(site, tmp_path):
     assert re.search(rf"\nLatchkey is ready: {site.url}\n\nGET / 200 \d+ ms\n", site.log.read_text())
     port = free_port()
-    public = servers.site(tmp_path / "site", port, **PUBLIC, FLASK_BIND=f"127.0.0.1:{port}")
+    public = servers.site(tmp_path / "site", port, **PUBLIC, FLASK_MAIL_USE_TLS="true", FLASK_BIND=f"127.0.0.1:{port}")
     with public.running():
         assert '"event": "request", ' in public.log.read_text()
         assert "GET / " not in public.log.read_text()
@@ -204,7 +204,7 @@ def test_development_server_refuses_a_taken_port_alike(taken_port):
 
 
 def test_taken_address_behind_a_proxy_is_refused(tmp_path, taken_port):
-    said = refusal(tmp_path, **PUBLIC, FLASK_BIND=f"127.0.0.1:{taken_port}")
+    said = refusal(tmp_path, **PUBLIC, FLASK_MAIL_USE_TLS="true", FLASK_BIND=f"127.0.0.1:{taken_port}")
     assert "Stop the program that uses it, or set FLASK_BIND to another address." in said
 
 
