@@ -318,7 +318,7 @@ def test_an_older_link_in_another_browser_still_shows_the_code(visitor, stranger
 
 
 @pytest.mark.parametrize("way", ["newer mail", "passkey"])
-def test_an_older_link_says_so_to_whom_is_signed_in_by_now(known, phone, clock, reasons, way):
+def test_a_signed_in_visitor_who_opens_an_older_link_is_told_so(known, phone, clock, reasons, way):
     known.sign_in_by_link(ADDRESS)
     known.make_passkey(phone)
     known.sign_out()
