@@ -5,6 +5,7 @@ that is committed, and for no other. A thread of each serving process sends the 
 crash nor a mail server that is slow or down loses a notice, and no visitor waits for one.
 """
 
+import atexit
 import json
 import sys
 import threading
@@ -33,6 +34,9 @@ DELAY = timedelta(minutes=5)
 
 # The thread looks for notices at least this often: for those of other processes, and for those to try again.
 SECONDS_BETWEEN_LOOKS = 30
+
+# A process that stops waits so long for the notice that is being sent.
+SECONDS_TO_FINISH = 20
 
 _notices: Any = Notice.__table__
 _is_due = _notices.c.next_try <= bindparam("now")
@@ -68,6 +72,7 @@ DELAYED = (
 )
 
 _has_news = threading.Event()
+_is_stopping = threading.Event()
 
 
 def add(user_id: int, recipient: str, kind: str, client: Client, **values: Any) -> None:
@@ -97,11 +102,20 @@ def wake() -> None:
 
 def start_thread(app: Flask) -> None:
     """Send this site's notices from a thread of this process, for as long as it runs. Call it after forking."""
-    threading.Thread(target=_send_for_ever, args=[app], name="notices", daemon=True).start()
+    thread = threading.Thread(target=_send_until_stopped, args=[app], name="notices", daemon=True)
+    thread.start()
+    atexit.register(_stop, thread)
 
 
-def _send_for_ever(app: Flask) -> None:
-    while True:
+def _stop(thread: threading.Thread) -> None:
+    """Let the thread finish the notice in hand, so that a restart sends none twice."""
+    _is_stopping.set()
+    _has_news.set()
+    thread.join(SECONDS_TO_FINISH)
+
+
+def _send_until_stopped(app: Flask) -> None:
+    while not _is_stopping.is_set():
         # Before looking, so that a notice committed meanwhile is looked for again.
         _has_news.clear()
         try:
@@ -119,15 +133,16 @@ def send_due(user_id: int | None = None) -> list[mailer.Unsent]:
     """
     failures: list[mailer.Unsent] = []
     last = 0
-    while True:
+    while not _is_stopping.is_set():
         # The place comes first, because a claim doesn't wait.
         with mailer.place():
             notice = _claim(last, user_id)
             if not notice:
-                return failures
+                break
             last = notice.user_id
             if failure := _send(notice):
                 failures.append(failure)
+    return failures
 
 
 def _claim(last: int, user_id: int | None) -> Any:
