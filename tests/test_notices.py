@@ -392,10 +392,11 @@ def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app,
         make_codes(ada)
         gated.wait_for(1)
         make_codes(ada)
+        ada.close()
         stopping = pool.submit(site.stop)
         # Long enough to stop, for a process that doesn't wait.
         with pytest.raises(TimeoutError):
-            stopping.result(2)
+            stopping.result(3)
         gated.gate.set()
         stopping.result()
     assert len(gated.messages) == 1
