@@ -63,8 +63,8 @@ def on_starting(server) -> None:
 
 
 def post_worker_init(worker) -> None:
-    """Say where to look, once the first worker can answer."""
-    if worker.age == 1:
+    """On localhost, say where to look once the first worker can answer."""
+    if _is_local and worker.age == 1:
         print(f"\nLatchkey is ready: {_site}\n", flush=True)
 
 
