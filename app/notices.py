@@ -23,8 +23,8 @@ from app.models import Notice, now
 # A claimed notice is nobody else's for so long. After a crash, another thread sends it then.
 CLAIM_LIFETIME = timedelta(seconds=60)
 
-# The pause before the next try doubles with each failure, from one minute up to this.
-LONGEST_PAUSE = timedelta(hours=1)
+# The pause before the next try doubles with each failure, from one minute up to so many.
+LONGEST_PAUSE = 60
 
 # A notice that has failed for so long is given up.
 GIVEN_UP_AFTER = timedelta(days=3)
@@ -128,14 +128,14 @@ def _stop(thread: threading.Thread) -> None:
 
 def _send_until_stopped(app: Flask) -> None:
     while not _is_stopping.is_set():
-        # Before looking, so that a notice committed meanwhile is looked for again.
-        _has_news.clear()
         try:
             with app.app_context():
                 send_due()
         except Exception:  # The database may be away: the thread outlives that, and tries again.
             log.failure("notices", sys.exc_info())
         _has_news.wait(SECONDS_BETWEEN_LOOKS)
+        # Now, and not after looking: news that come meanwhile are for the next look.
+        _has_news.clear()
 
 
 def send_due(user_id: int | None = None) -> list[mailer.Unsent]:
@@ -178,8 +178,8 @@ def _send(notice: Any) -> mailer.Unsent | None:
         failure = unsent
     if failure and not failure.is_for_good and now() < notice.created_at + GIVEN_UP_AFTER:
         _log("notice_not_sent", notice, failure)
-        pause = min(timedelta(minutes=2 ** (notice.tries - 1)), LONGEST_PAUSE)
-        run(RETRY, notice=notice.id, later=now() + pause)
+        minutes = min(2 ** (notice.tries - 1), LONGEST_PAUSE)
+        run(RETRY, notice=notice.id, later=now() + timedelta(minutes=minutes))
     else:
         if failure:
             _log("notice_given_up", notice, failure)
