@@ -5,6 +5,7 @@ that is committed, and for no other. A thread of each serving process sends the 
 crash nor a mail server that is slow or down loses a notice, and no visitor waits for one.
 """
 
+import atexit
 import json
 import sys
 import threading
@@ -36,6 +37,8 @@ SECONDS_BETWEEN_LOOKS = 30
 
 # These go to the current address only. All others are about ways in, or about the account as a whole.
 ABOUT_SIGNING_IN = ("new_browser", "counter_went_back")
+# A process that stops waits so long for the notice that is being sent.
+SECONDS_TO_FINISH = 20
 
 _notices: Any = Notice.__table__
 _is_due = _notices.c.next_try <= bindparam("now")
@@ -71,6 +74,7 @@ DELAYED = (
 )
 
 _has_news = threading.Event()
+_is_stopping = threading.Event()
 
 
 def add(user_id: int, email: str, kind: str, client: Client, **values: Any) -> None:
@@ -110,11 +114,20 @@ def wake() -> None:
 
 def start_thread(app: Flask) -> None:
     """Send this site's notices from a thread of this process, for as long as it runs. Call it after forking."""
-    threading.Thread(target=_send_for_ever, args=[app], name="notices", daemon=True).start()
+    thread = threading.Thread(target=_send_until_stopped, args=[app], name="notices", daemon=True)
+    thread.start()
+    atexit.register(_stop, thread)
 
 
-def _send_for_ever(app: Flask) -> None:
-    while True:
+def _stop(thread: threading.Thread) -> None:
+    """Let the thread finish the notice in hand, so that a restart sends none twice."""
+    _is_stopping.set()
+    _has_news.set()
+    thread.join(SECONDS_TO_FINISH)
+
+
+def _send_until_stopped(app: Flask) -> None:
+    while not _is_stopping.is_set():
         # Before looking, so that a notice committed meanwhile is looked for again.
         _has_news.clear()
         try:
@@ -132,15 +145,16 @@ def send_due(user_id: int | None = None) -> list[mailer.Unsent]:
     """
     failures: list[mailer.Unsent] = []
     last = 0
-    while True:
+    while not _is_stopping.is_set():
         # The place comes first, because a claim doesn't wait.
         with mailer.place():
             notice = _claim(last, user_id)
             if not notice:
-                return failures
+                break
             last = notice.user_id
             if failure := _send(notice):
                 failures.append(failure)
+    return failures
 
 
 def _claim(last: int, user_id: int | None) -> Any:

@@ -216,6 +216,18 @@ def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
         ({"FLASK_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz012345"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "qwertyuiopasdfghjklzxcvbnmqwertyuiop"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "correct horse battery staple today"}, "FLASK_SECRET_KEY"),
+        # As the documentation of Flask, Flask-Security and FastAPI prints them.
+        (
+            {"FLASK_SECRET_KEY": "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"},
+            "FLASK_SECRET_KEY",
+        ),
+        ({"FLASK_SECRET_KEY": "pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw"}, "FLASK_SECRET_KEY"),
+        (
+            {"FLASK_SECRET_KEY": "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"},
+            "FLASK_SECRET_KEY",
+        ),
+        # As `django-admin startproject` makes them: random, and committed with the project.
+        ({"FLASK_SECRET_KEY": "django-insecure-7x!q0v$2m1w)k8z@c5r(j3n^b6t9y&p4"}, "FLASK_SECRET_KEY"),
         ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_SERVER": " "}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_USE_TLS": "false"}, "FLASK_MAIL_USE_TLS"),

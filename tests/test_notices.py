@@ -383,6 +383,25 @@ def test_killed_before_and_while_notices_are_sent(app, serve, gated):
     assert not waiting(app)
 
 
+def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app, serve, gated):
+    """SIGTERM while the mail server has taken a mail and not answered."""
+    site = serve(gated)
+    with ThreadPoolExecutor(1) as pool, site.running(), signed_in(site, ADA) as ada:
+        gated.gate.clear()
+        make_codes(ada)
+        gated.wait_for(1)
+        make_codes(ada)
+        ada.close()
+        stopping = pool.submit(site.stop)
+        # Long enough to stop, for a process that doesn't wait.
+        with pytest.raises(TimeoutError):
+            stopping.result(3)
+        gated.gate.set()
+        stopping.result()
+    assert len(gated.messages) == 1
+    assert [notice.tries for notice in waiting(app)] == [0]
+
+
 def test_claim_of_a_killed_process_ends_after_a_minute(app, clock):
     add(app, 1, ADA)
     with app.app_context():
