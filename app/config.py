@@ -193,7 +193,7 @@ def _prepare_folder(config: Config, folder: Path) -> None:
             config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
     except OSError as error:
         raise ConfigurationError(
-            f"{error.filename or folder} can't be used: {error.strerror}. The site's user must own this folder: run "
+            f"The folder {folder} can't be used: {error.strerror}. The site's user must own it and its files: run "
             f"`sudo chown -R {os.geteuid()} {shlex.quote(str(folder))}`."
         ) from error
     if not config["SECRET_KEY"]:

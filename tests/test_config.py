@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from flask import Config, Flask
@@ -302,13 +303,26 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(user)
 
 
-def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
-    (tmp_path / "not ours").mkdir(mode=0o500)
-    folder = tmp_path / "not ours" / "instance"
+def assert_refused_with_the_cure(folder: Path) -> None:
     with ordinary_user():
         cure = re.escape(f"run `sudo chown -R {os.geteuid()} '{folder}'`.")
         with pytest.raises(ConfigurationError, match=f"can't be used: Permission denied.*{cure}$"):
             create_app({}, str(folder))
+
+
+def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "not ours").mkdir(mode=0o500)
+    assert_refused_with_the_cure(tmp_path / "not ours" / "instance")
+
+
+def test_folder_with_a_file_of_another_user_is_refused_with_the_cure():
+    """Somebody has started the site with sudo, once."""
+    with TemporaryDirectory(prefix="instance of ") as folder:
+        Path(folder, "latchkey.db").touch(mode=0o400)
+        with ordinary_user():
+            user = os.geteuid()
+        os.chown(folder, user, -1)
+        assert_refused_with_the_cure(Path(folder))
 
 
 def test_folder_of_an_earlier_version_is_closed_to_others(configured, tmp_path):

@@ -217,6 +217,10 @@ def test_wrong_site_url_is_said_before_a_taken_port(tmp_path, taken_port, site_u
     assert "can't serve" not in said
 
 
-def test_site_is_called_ready_once_its_settings_are_found_good(tmp_path):
+def test_wrong_setting_is_said_in_one_line(tmp_path):
+    """A worker finds it, after the start: not all settings are looked at before."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
-    assert "is ready" not in refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
+    said = refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
+    assert said.strip().splitlines()[1:] == [
+        "Latchkey can't start: FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it."
+    ]
