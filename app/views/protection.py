@@ -31,12 +31,13 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-# Of every answer. The first two unless the view has set its own: for a page that may be kept, for a mail in its frame.
-DEFAULTS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
+# Of every answer, unless the view has set its own: for a page that may be kept, a mail in its frame, a link's page.
 HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-    # A link's token must not travel to another site. Not `no-referrer`: that makes the browser send `Origin: null`.
+    # Not `no-referrer`: that makes the browser send `Origin: null`.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -127,8 +128,7 @@ def _refuse_another_accounts_page() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    response.headers.extend(current_app.config["HEADERS"])
-    for name, value in DEFAULTS.items():
+    for name, value in current_app.config["HEADERS"].items():
         response.headers.setdefault(name, value)
     return response
 
