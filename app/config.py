@@ -152,7 +152,7 @@ def is_random(key: str) -> bool:
     """Whether a secret key may have come out of a generator, and out of no page: it is long, has many characters and
     no repetition, no word that examples have, and is none of the keys that documentation prints."""
     words = ("secret", "example", "change", "replace", "password", "latchkey", "insecure", "123456789", "abcdefgh")
-    # In the documentation of Flask, Flask-Security and FastAPI; thousands of sites have copied them.
+    # The documentation of Flask, Flask-Security and FastAPI prints these, and many sites have copied them.
     published = ("192b9bdd22ab9ed4", "pf9wkove4ikeaxvy", "09d25e094faa6ca2")
     is_varied = len(set(key)) >= 10 and (key + key).find(key, 1) == len(key)
     is_known = any(part in key.lower() for part in (*words, "qwerty", " ", *published))

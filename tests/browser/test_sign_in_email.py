@@ -41,6 +41,18 @@ def test_a_link_opened_in_another_browser_shows_the_code_to_type_where_it_was_as
     stranger.is_at("/sign-in?next=/account")
 
 
+def test_a_link_is_in_no_referer(visitor, stranger, base_url):
+    """The static files of its page are asked for with the site's name alone: a proxy may log what is asked for."""
+    link = visitor.ask().link
+    for who in (visitor, stranger):
+        requests = []
+        who.page.on("request", lambda request, seen=requests: seen.append(request))
+        who.goto(link)
+        referers = [request.all_headers().get("referer") for request in requests if "/static/" in request.url]
+        assert f"{base_url}/" in referers
+        assert not [referer for referer in referers if referer and "/sign-in/link/" in referer]
+
+
 def test_another_browser_can_ask_for_a_link_of_its_own(visitor, stranger):
     stranger.goto(visitor.ask().link)
     stranger.page.get_by_role("link", name="Ask for a new link in this browser", exact=True).click()
