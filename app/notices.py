@@ -23,7 +23,7 @@ from app.models import Notice, now
 CLAIM_LIFETIME = timedelta(seconds=60)
 
 # The pause before the next try doubles with each failure, from one minute up to this.
-LONGEST_PAUSE = timedelta(hours=1)
+LONGEST_PAUSE_MINUTES = 60
 
 # A notice that has failed for so long is given up.
 GIVEN_UP_AFTER = timedelta(days=3)
@@ -164,8 +164,8 @@ def _send(notice: Any) -> mailer.Unsent | None:
         failure = unsent
     if failure and not failure.is_for_good and now() < notice.created_at + GIVEN_UP_AFTER:
         _log("notice_not_sent", notice, failure)
-        pause = min(timedelta(minutes=2 ** (notice.tries - 1)), LONGEST_PAUSE)
-        run(RETRY, notice=notice.id, later=now() + pause)
+        pause = min(2 ** (notice.tries - 1), LONGEST_PAUSE_MINUTES)
+        run(RETRY, notice=notice.id, later=now() + timedelta(minutes=pause))
     else:
         if failure:
             _log("notice_given_up", notice, failure)
