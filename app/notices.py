@@ -23,8 +23,8 @@ from app.models import Notice, now
 # A claimed notice is nobody else's for so long. After a crash, another thread sends it then.
 CLAIM_LIFETIME = timedelta(seconds=60)
 
-# The pause before the next try doubles with each failure, from one minute up to so many.
-LONGEST_PAUSE = 60
+# The pause before the next try doubles with each failure, from one minute up to this.
+LONGEST_PAUSE_MINUTES = 60
 
 # A notice that has failed for so long is given up.
 GIVEN_UP_AFTER = timedelta(days=3)
@@ -178,8 +178,8 @@ def _send(notice: Any) -> mailer.Unsent | None:
         failure = unsent
     if failure and not failure.is_for_good and now() < notice.created_at + GIVEN_UP_AFTER:
         _log("notice_not_sent", notice, failure)
-        minutes = min(2 ** (notice.tries - 1), LONGEST_PAUSE)
-        run(RETRY, notice=notice.id, later=now() + timedelta(minutes=minutes))
+        pause = min(2 ** (notice.tries - 1), LONGEST_PAUSE_MINUTES)
+        run(RETRY, notice=notice.id, later=now() + timedelta(minutes=pause))
     else:
         if failure:
             _log("notice_given_up", notice, failure)

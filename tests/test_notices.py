@@ -141,6 +141,15 @@ def test_pauses_between_tries_grow_up_to_an_hour(app, events, clock):
             assert len(named(events, "notice_not_sent")) == tries + 1
 
 
+def test_notice_is_tried_every_hour_of_the_three_days(app, events, clock):
+    add(app, 1, ADA)
+    with mail_server(app, free_port()):
+        for _ in range(3 * 24):
+            mails.deliver_notices(app)
+            clock.shift(timedelta(hours=1))
+    assert len(named(events, "notice_not_sent")) == 3 * 24
+
+
 def test_notice_is_given_up_after_three_days_and_logged_without_its_address(app, events, clock):
     add(app, 1, ADA)
     with mail_server(app, free_port()):
