@@ -341,7 +341,7 @@ def test_another_users_passkey_is_no_proof(ada, eve, later, unchanged, reasons):
     with unchanged(spent=1):
         response = expect(ada.post("/account/confirm", {"credential": json.dumps(eve.key.get(options))}), 403)
     assert reasons == ["other_account"]
-    assert ada.alert(response) == "That passkey belongs to another account. Pick one of this account’s."
+    assert ada.alert(response) == "That passkey belongs to another account. Pick a passkey of this account."
     # Nothing about it may be read here.
     assert rows(ada.app, Activity)[-1].user_id == 1
     assert json.loads(rows(ada.app, Activity)[-1].transcript)["found"] == {}

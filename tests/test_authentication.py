@@ -36,8 +36,8 @@ from tests.authenticator import (
 from tests.conftest import NOT_CANONICAL
 
 REMOVED = (
-    "This passkey was removed from its account. You can’t sign in with it any more. We asked your device to forget it; "
-    "if it still offers it, delete it there. Sign in with another passkey or a link by email."
+    "This passkey was removed from its account. You can’t sign in with it any more. We asked your device to forget it. "
+    "If your device still offers it, delete it there. Sign in with another passkey or a link by email."
 )
 VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 
@@ -262,7 +262,7 @@ def test_a_browser_without_cookies_is_refused(ada, phone, stranger, reasons, unc
 def test_an_expired_challenge_is_refused(ada, phone, refuses):
     credential = phone.get(ada.request_options())
     with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
-        refuses(credential, "expired", spent=0, sentence="That took too long and has expired. Please try again.")
+        refuses(credential, "expired", spent=0, sentence="You took too long, so this has expired. Please try again.")
 
 
 def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
@@ -276,7 +276,7 @@ def test_the_same_response_again_is_refused(ada, phone, refuses):
     credential = phone.get(ada.request_options())
     ada.authenticate(credential)
     ada.sign_out()
-    sentence = "That was used already, and works only once. Please try again."
+    sentence = "This works only once, and it was used already. Please try again."
     refuses(credential, "already_used", spent=0, sentence=sentence)
 
 
@@ -284,7 +284,7 @@ def test_a_challenge_works_once(ada, phone, bobs_phone, refuses):
     options = ada.request_options()
     ada.authenticate(phone.get(options))
     ada.sign_out()
-    sentence = "That was used already, and works only once. Please try again."
+    sentence = "This works only once, and it was used already. Please try again."
     refuses(bobs_phone.get(options), "already_used", spent=0, sentence=sentence)
 
 

@@ -311,7 +311,7 @@ def test_the_mail_names_the_form_and_says_what_its_code_can_do(ada, app, later, 
         text = " ".join(text.split())
         assert f"wants to {deed}." in text
         assert "Anyone who has it can change anything in this account for 10 minutes." in text
-        assert "Never pass it on" in text
+        assert "Never give it to anyone" in text
     assert f"You’re about to {deed}," in text_of(parse(page))
 
 

@@ -39,7 +39,7 @@ from tests.conftest import NOT_CANONICAL, Visitor, expect
 
 # On localhost, it ends with help for developers.
 VAGUE = (
-    "The passkey could not be added. Nothing has changed; please try again. No fingerprint reader or screen lock? "
+    "The passkey could not be added. Nothing has changed. Please try again. No fingerprint reader or screen lock? "
     "Chrome’s developer tools have a virtual one. The doctor says how to turn it on, and what this browser can do."
 )
 
@@ -263,7 +263,7 @@ def test_an_expired_challenge_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
         ada.get("/account")  # which writes down that she was seen
-        refuses(credential, "expired", spent=0, sentence="That took too long and has expired. Please try again.")
+        refuses(credential, "expired", spent=0, sentence="You took too long, so this has expired. Please try again.")
 
 
 def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
@@ -275,14 +275,14 @@ def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
 def test_a_challenge_works_once(ada, phone, refuses):
     options = ada.creation_options()
     ada.register(phone.create(options))
-    sentence = "That was used already, and works only once. Please try again."
+    sentence = "This works only once, and it was used already. Please try again."
     refuses(Authenticator().create(options), "already_used", spent=0, sentence=sentence)
 
 
 def test_the_same_response_again_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     ada.register(credential)
-    sentence = "That was used already, and works only once. Please try again."
+    sentence = "This works only once, and it was used already. Please try again."
     refuses(credential, "already_used", spent=0, sentence=sentence)
 
 

@@ -553,7 +553,7 @@ def test_the_mail_says_all_there_is_to_know(clock, app, visitor, subtype):
         "3 February 2026 at 04:05 UTC",
         "until 04:15 UTC (10 minutes)",
         "Not you? Ignore this mail",
-        f"type it only at {visitor.site_url}",
+        f"Type it only at {visitor.site_url}",
     ):
         assert said in text, f"the {subtype} part doesn't say {said!r}"
     assert mail.message["To"] == ADDRESS
@@ -567,7 +567,7 @@ def test_a_mail_that_is_sent_again_says_how_long_it_still_works(clock, visitor, 
     visitor.ask(ADDRESS)
     assert "until 04:15 UTC (7 minutes)" in body(visitor.read_mail().message, subtype)
     clock.shift(6 * 60)
-    assert "They work until 04:15 UTC (1 minute)" in visitor.get("/sign-in/check-email").text
+    assert "The code and the link work until 04:15 UTC (1 minute)." in visitor.get("/sign-in/check-email").text
     clock.shift(60)
     assert "They have expired" in visitor.get("/sign-in/check-email").text
 

@@ -200,7 +200,7 @@ def test_a_sign_in_page_that_was_open_before_signing_in_leads_to_another_account
     early.is_at("/sign-in/check-email")
     early.goto(early.read_mail().link)
     main = early.page.get_by_role("main")
-    expect(main).to_contain_text("You’re signed in as ada@example.com now. That session ends here.")
+    expect(main).to_contain_text("You’re signed in as ada@example.com now. We’ll sign that account out in this browser.")
     early.button("Sign in").click()
     early.is_signed_in("grace@example.com")
 
@@ -266,7 +266,7 @@ def test_the_mails_page_leads_back_to_where_its_code_is_typed(visitor):
     code = visitor.ask().code
     visitor.page.get_by_role("link", name="Open the mail", exact=True).click()
     expect(visitor.page.get_by_role("main")).to_contain_text(code)
-    visitor.page.get_by_role("link", name="Back to where you type it", exact=True).click()
+    visitor.page.get_by_role("link", name="Go back and type the code", exact=True).click()
     visitor.is_at("/sign-in/check-email")
 
 
