@@ -3,11 +3,13 @@
 import sys
 from urllib.parse import urlsplit
 
+import learn
 from app import create_app
 from app.config import ConfigurationError
 
 try:
     app = create_app()
+    learn.init_app(app)
 except (ConfigurationError, OSError) as error:
     print(f"Latchkey can't start: {error}", file=sys.stderr)
     # Of all codes, gunicorn takes this one for "don't try again".

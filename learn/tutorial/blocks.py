@@ -94,6 +94,8 @@ def blocks_of(chapter: int, folder: Path = CHAPTERS) -> Iterator[Block]:
 def build(last: int, folder: Path = CHAPTERS) -> Program:
     """Return the program as it stands after chapter `last`. Raises BlockError where a block doesn't fit."""
     program: Program = {}
+    if last > last_chapter(folder):
+        chapter_file(last, folder)
     for chapter in range(1, last + 1):
         for block in blocks_of(chapter, folder):
             if block.operation != "breaks":

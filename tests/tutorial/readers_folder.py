@@ -63,7 +63,8 @@ def serving(folder: Path, url: str, *command: str) -> Iterator[None]:
     try:
         patience = time.monotonic() + PATIENCE_SECONDS
         while not _answers(url):
-            assert process.poll() is None and time.monotonic() < patience, (folder / "server.log").read_text()
+            assert process.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < patience, (folder / "server.log").read_text()
             time.sleep(0.1)
         yield
     finally:

@@ -140,7 +140,7 @@ def only_from_our_own_pages(reader: Reader) -> None:
     reader.sign_in("you@example.com")
     page = reader.folder / "evil/index.html"
     page.write_text(page.read_text().replace("http://localhost:8000", reader.url))
-    with readers_folder.serving(reader.folder, EVIL, *"python -m http.server 9000 --directory evil".split()):
+    with readers_folder.serving(reader.folder, EVIL, *["python", "-m", "http.server", "9000", "--directory", "evil"]):
         reader.page.goto(EVIL)
         reader.press("Show me the prize")
         reader.sees("Forbidden")

@@ -44,7 +44,9 @@ def test_replace_takes_the_decorators_along(chapters):
 
 
 def test_replace_finds_constants_and_classes(chapters):
-    program = chapters("python replace app/a.py LIMIT\nLIMIT = 2", "python replace app/a.py Second\nclass Second(int):\n    pass")
+    program = chapters(
+        "python replace app/a.py LIMIT\nLIMIT = 2", "python replace app/a.py Second\nclass Second(int):\n    pass"
+    )
     assert "LIMIT = 2" in program["app/a.py"]
     assert "class Second(int):" in program["app/a.py"]
 
@@ -65,7 +67,9 @@ def test_after_append_imports_rewrite_and_diff(chapters):
 
 
 def test_prose_and_breaks_change_nothing(chapters):
-    program = chapters("sh run\npython wsgi.py", "text\nAll is well", "diff breaks app/a.py t.py::t\n-LIMIT = 1\n+LIMIT = 2")
+    program = chapters(
+        "sh run\npython wsgi.py", "text\nAll is well", "diff breaks app/a.py t.py::t\n-LIMIT = 1\n+LIMIT = 2"
+    )
     assert program == chapters()
 
 
@@ -84,12 +88,16 @@ def test_prose_and_breaks_change_nothing(chapters):
     ],
 )
 def test_block_that_does_not_fit_stops_the_build(chapters, block, why):
-    with pytest.raises(BlockError, match=rf"^Chapter 2, block `{block.partition(chr(10))[0].partition(' ')[2]}.*` in line 3: .*{why}"):
+    with pytest.raises(
+        BlockError, match=rf"^Chapter 2, block `{block.partition(chr(10))[0].partition(' ')[2]}.*` in line 3: .*{why}"
+    ):
         chapters(block)
 
 
 def test_file_without_imports_stops_the_build(chapters):
-    with pytest.raises(BlockError, match=r"^Chapter 2, block `imports notes\.txt` in line 7: the file has no imports\.$"):
+    with pytest.raises(
+        BlockError, match=r"^Chapter 2, block `imports notes\.txt` in line 7: the file has no imports\.$"
+    ):
         chapters("text new notes.txt\nLIMIT = 1", "text imports notes.txt\nimport re")
 
 

@@ -43,7 +43,9 @@ def test_broken_line_makes_the_named_test_fail(block, tmp_path):
     readers_folder.write(apply(program, block), tmp_path / "my-site")
     result = readers_folder.run_tests(tmp_path / "my-site", block.name)
     # 1: a test has failed. More would be a name that doesn't exist, or a program that doesn't start.
-    assert result.returncode == 1, str(block.fail(f"`{block.name}` doesn't fail with it:\n{result.stdout}{result.stderr}"))
+    assert result.returncode == 1, str(
+        block.fail(f"`{block.name}` doesn't fail with it:\n{result.stdout}{result.stderr}")
+    )
     assert "failed" in result.stdout
     assert "error" not in result.stdout.splitlines()[-1], result.stdout
 
@@ -56,7 +58,9 @@ def test_every_chapter_breaks_something(chapter):
 def test_test_that_cannot_fail_would_be_found(tmp_path):
     [block] = [block for block in BREAKS if block.chapter == 1]
     harmless = Block(1, 5, "diff", "breaks", "app/views/home.py", block.name, '-"""The front page."""\n+"""Page."""\n')
-    with pytest.raises(AssertionError, match=r"Chapter 1, block `breaks app/views/home.py .*` in line 5: .* doesn't fail"):
+    with pytest.raises(
+        AssertionError, match=r"Chapter 1, block `breaks app/views/home.py .*` in line 5: .* doesn't fail"
+    ):
         test_broken_line_makes_the_named_test_fail(harmless, tmp_path)
 
 
@@ -132,7 +136,9 @@ def test_places_in_the_real_site_are_there(chapter):
         assert path.exists(), f"Chapter {chapter} names {file}, which is gone"
         if name:
             known = {
-                node.name for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef | ast.ClassDef)
+                node.name
+                for node in ast.walk(ast.parse(path.read_text()))
+                if isinstance(node, ast.FunctionDef | ast.ClassDef)
             }
             assert name in known, f"Chapter {chapter} names `{name}` in {file}, which is gone"
 

@@ -44,7 +44,9 @@ def test_stage_that_does_not_show_its_promise_is_named(browser, base_url, tmp_pa
     with readers_folder.serving(tmp_path / "my-site", base_url, *COMMAND):
         reader = Reader(browser, base_url, tmp_path / "my-site")
         reader.page.set_default_timeout(1000)
-        with pytest.raises(AssertionError, match=r"^Chapter 1 doesn't show what it promises, at http://localhost:\d+/, which"):
+        with pytest.raises(
+            AssertionError, match=r"^Chapter 1 doesn't show what it promises, at http://localhost:\d+/, which"
+        ):
             stages.show(1, reader)
         for context in browser.contexts:
             context.close()
@@ -77,7 +79,9 @@ def test_commands_of_the_text_lead_from_an_empty_folder_to_the_tests(tmp_path):
     import sys
 
     text = chapter_file(1).read_text()
-    commands = [line for block in re.findall(r"^```sh run\n(.*?)^```$", text, flags=re.M | re.S) for line in block.splitlines()]
+    commands = [
+        line for block in re.findall(r"^```sh run\n(.*?)^```$", text, flags=re.M | re.S) for line in block.splitlines()
+    ]
     assert "python -m pip install -r requirements.txt" in commands
     packages = next(path for path in sys.path if path.endswith("site-packages"))
     script = ["set -e", "python3() { " + sys.executable + ' "$@"; }']
@@ -98,7 +102,11 @@ def test_commands_of_the_text_lead_from_an_empty_folder_to_the_tests(tmp_path):
                 path.write_text(content)
             script.append("cp -r ../typed/. .")
     result = subprocess.run(
-        ["bash", "-c", "\n".join(script)], cwd=tmp_path, env=readers_folder.environment(), capture_output=True, text=True
+        ["bash", "-c", "\n".join(script)],
+        cwd=tmp_path,
+        env=readers_folder.environment(),
+        capture_output=True,
+        text=True,
     )
     assert result.returncode == 0, result.stderr
     assert "200 OK" in result.stdout
