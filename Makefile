@@ -3,7 +3,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run dev test test-postgres check bench load lock clean
+# Each process runs browsers of its own, so more than four would need more memory than most machines have.
+PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
+
+.PHONY: help run dev test test-fast test-firefox test-postgres check bench load lock clean reset
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -15,17 +18,27 @@ dev: .venv/run ## the same, reloading on changes and showing tracebacks
 	@$(BIN)/python -m flask --app wsgi db upgrade
 	@FLASK_DEBUG=1 $(BIN)/python wsgi.py
 
-test: .venv/dev ## run every test, in real Chromium too
-	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m pytest $(TESTS)
+test: .venv/dev ## run every test, in real Chromium and Firefox too
+	@found=$$($(BIN)/python -m tests.browsers) && eval "$$found" \
+		&& echo "Testing on SQLite, in $$CHROME_BIN and $$FIREFOX_BIN ..." \
+		&& $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+
+test-fast: .venv/dev ## run the tests that need neither browser nor patience, in less than a minute
+	@echo "Testing on SQLite, without browsers and without the slow tests ..."
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore tests/browser --ignore tests/firefox $(TESTS)
+
+test-firefox: .venv/dev ## run the flow in Firefox only
+	@$(BIN)/python -m pytest tests/firefox
 
 check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
 	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
+	@$(BIN)/python -m mypy
 	@$(MAKE) --no-print-directory test
 
-test-postgres: .venv/dev ## run every test on PostgreSQL 15 or newer, on a private server
-	@chrome=$$($(BIN)/python tests/browser/chrome.py) && CHROME_BIN="$$chrome" $(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(TESTS)
+test-postgres: .venv/dev ## run what depends on the database on PostgreSQL 15 or newer, on a private server
+	@echo "Testing on PostgreSQL what depends on the database (tests/databases.py says what doesn't) ..."
+	@$(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(PARALLEL) $(or $(TESTS),$$($(BIN)/python -m tests.databases))
 
 bench: .venv/dev ## measure the site against the bare reference
 	@$(BIN)/python -m bench
@@ -34,27 +47,28 @@ load: .venv/dev ## measure many sign-ins at once, on SQLite and, where it is ins
 	@$(BIN)/python -m tests.postgres $(BIN)/python -m bench.load
 
 lock: ## lock the dependencies again, with hashes (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv. Install it (pipx install uv, or see https://docs.astral.sh/uv/) and run it again." >&2; exit 1; }
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements-dev.txt --group dev pyproject.toml
 
-clean: ## remove the environment and what a run left behind
-	rm -rf .venv instance/latchkey.db* instance/secret-key instance/mail instance/static
+clean: ## remove what can be made again: the environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis instance/static
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# The environment is made without its own pip, and filled by the pip that is there: that works where Debian's
-# python3-venv is missing too. The stamp files make a second run cost nothing.
-.venv/run: requirements.txt
-	@$(MAKE) --no-print-directory .venv/bin/python
-	@echo "Installing what the site needs into .venv (once) ..." >&2
-	@$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet --require-hashes --root-user-action=ignore -r $<
+reset: ## remove the accounts, mails and secret key of the site on this machine; asks first
+	@printf 'Stop the site first. Remove all its accounts, mails and its secret key? You cannot undo this. [y/N] '; \
+	read answer; if [ "$$answer" = y ]; then rm -rf instance/latchkey.db* instance/secret-key* instance/mail && echo "Removed."; \
+	else echo "Nothing was removed."; fi
+
+# The stamp files make a second run cost nothing. An environment whose Python is gone is made again.
+.venv/run: requirements.txt .venv/bin/python
+	$(INSTALL) $<
 	@touch $@
 
-.venv/dev: requirements-dev.txt
-	@$(MAKE) --no-print-directory .venv/bin/python
-	@echo "Installing what the tests need into .venv (once) ..." >&2
-	@$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet --require-hashes --root-user-action=ignore -r $<
+.venv/dev: requirements-dev.txt .venv/bin/python
+	$(INSTALL) $<
 	@touch $@ .venv/run
 
 .venv/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Latchkey needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another with make PYTHON=python3.12 ...")'
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { echo "Latchkey needs pip: install it (Debian: apt install python3-pip) and run make again." >&2; exit 1; }
-	@$(PYTHON) -m venv --without-pip .venv
+
+INSTALL = @command -v $(PYTHON) >/dev/null || { echo "Latchkey needs Python 3.11 or newer with pip. Install it (Debian: sudo apt install python3-pip) and run make again." >&2; exit 1; }; $(PYTHON) install.py

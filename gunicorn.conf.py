@@ -1,17 +1,20 @@
 """How gunicorn serves the site: on localhost at the port of SITE_URL, elsewhere behind a proxy.
 
-This runs in gunicorn's master process, which does without the app and its memory.
+This runs in gunicorn's master process, which stays small because it doesn't load the app.
 """
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 
 def _loopback(port: int) -> list[str]:
-    """Return every address of this machine's that "localhost" may mean: browsers try the IPv6 one first."""
+    """Return every address of this machine that "localhost" may mean: browsers try the IPv6 one first."""
     addresses = []
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:
@@ -30,12 +33,12 @@ try:
 except ValueError as error:
     sys.exit(f"Latchkey can't start: FLASK_SITE_URL={_site!r} is not usable: {error}.")
 _is_local = (_url.hostname or "").rstrip(".") == "localhost"
-# Elsewhere than on localhost, a proxy ends TLS and comes to port 8000; in a container, from another address.
+# A public site has a proxy in front, which ends TLS and connects to port 8000; in a container, from another address.
 bind = _loopback(_port) if _is_local else [os.environ.get("FLASK_BIND") or "127.0.0.1:8000"]
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or "1")
 threads = 8
-# What was begun is finished before a worker stops.
+# A worker finishes the requests that it has begun before it stops.
 graceful_timeout = 30
 # Gunicorn would put that socket into the home directory.
 control_socket_disable = True
@@ -46,33 +49,51 @@ forwarder_headers = ""
 
 
 def on_starting(server) -> None:
-    """Bring an SQLite database up to date, in a process of its own: Alembic would stay in memory."""
+    """Refuse a port that is taken, and bring an SQLite database up to date."""
+    if not (_is_local or _url.scheme == "https"):
+        import wsgi  # noqa: F401 - it exits, and says why this isn't a SITE_URL
     if "GUNICORN_PID" not in os.environ:  # or the port is handed on by an earlier gunicorn (SIGUSR2)
         _refuse_taken_port()
-    if (os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI") or "sqlite").startswith("sqlite"):
+    uri = os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI") or "sqlite:///latchkey.db"
+    if uri.startswith("sqlite") and not _is_up_to_date(uri):
+        # In a process of its own: Alembic would stay in memory.
         upgrade = subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
         if upgrade.returncode:
             sys.exit(upgrade.returncode)
 
 
+def post_worker_init(worker) -> None:
+    """Say where to look, once the first worker can answer."""
+    if worker.age == 1:
+        print(f"\nLatchkey is ready: {_site}\n", flush=True)
+
+
 def _refuse_taken_port() -> None:
-    """Say it in a sentence, not in five rounds of errors."""
+    """Exit with one sentence if a port can't be used. Gunicorn would try five times, and log each."""
     for address in bind:
         host, _, port = address.rpartition(":")
         if not (port.isdecimal() and int(port) < 65536):
-            continue  # a Unix socket, or what gunicorn will say something about
+            continue  # a Unix socket, or an address that gunicorn refuses itself
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host.strip("[]"), int(port)))
             except OSError as error:
-                sys.exit(
-                    f"Latchkey can't serve at {address}: {error.strerror}. "
-                    "Try FLASK_SITE_URL=http://localhost:9123 make run."
-                )
+                import wsgi  # It exits if a setting is wrong: that may be why it is this port.
+
+                sys.exit(wsgi.cannot_serve(address, error))
 
 
-def when_ready(server) -> None:
-    """Say where to look."""
-    print(f"Latchkey is ready: {_site}", flush=True)
+def _is_up_to_date(uri: str) -> bool:
+    """Return whether the SQLite database has seen the newest migration. Alembic would take most of a second to say."""
+    newest = max(path.name for path in Path("migrations/versions").glob("*.py"))
+    file = Path("instance", uri.removeprefix("sqlite:///"))
+    if not file.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(file)) as connection:
+            [(revision,)] = connection.execute("SELECT version_num FROM alembic_version")
+    except (sqlite3.Error, ValueError):  # Alembic makes the tables, or says what is wrong
+        return False
+    return newest.startswith(f"{revision}_")

@@ -1,20 +1,55 @@
-"""What gunicorn and the `flask` command serve. `python wsgi.py` is the reloading, debugging variant."""
+"""The site, for gunicorn and the `flask` command. `python wsgi.py` serves it for development: it reloads on changes."""
 
+import os
+import socket
 import sys
+from contextlib import suppress
 from urllib.parse import urlsplit
 
+from werkzeug.serving import is_running_from_reloader, run_simple
+
 import learn
-from app import create_app
+from app import create_app, notices
 from app.config import ConfigurationError
+
+# Files that the site makes are for its own user only: mails, the database, the secret key.
+os.umask(0o077)
 
 try:
     app = create_app()
     learn.init_app(app)
 except (ConfigurationError, OSError) as error:
     print(f"Latchkey can't start: {error}", file=sys.stderr)
-    # Of all codes, gunicorn takes this one for "don't try again".
+    # Gunicorn doesn't retry after this exit code.
     sys.exit(4)
 
+# Only a process that serves sends notices in the background. `flask` commands don't, nor does the reloader's watcher.
+is_watcher = __name__ == "__main__" and app.debug and not is_running_from_reloader()
+if not os.environ.get("FLASK_RUN_FROM_CLI") and not is_watcher:
+    notices.start_thread(app)
+
+
+def cannot_serve(address: str, error: OSError) -> str:
+    """Return a sentence about an address that can't be listened at, and how to get another."""
+    cure = "Stop the program that uses it, or set FLASK_BIND to another address."
+    if app.config["LOCAL"]:
+        port = next(port for port in range(8000, 65536) if not _answers(port))
+        cure = f"Try FLASK_SITE_URL=http://localhost:{port} make {'dev' if app.debug else 'run'}."
+    return f"Latchkey can't serve at {address}: {os.strerror(error.errno or 0)}. {cure}"
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
+        return True
+    return False
+
+
 if __name__ == "__main__":
-    print(f"Latchkey, reloading and debugging, on {app.config['SITE_URL']}", flush=True)
-    app.run(host="localhost", port=urlsplit(app.config["SITE_URL"]).port or 80, debug=app.debug)
+    port = urlsplit(app.config["SITE_URL"]).port or 80
+    if not is_running_from_reloader():
+        try:
+            socket.create_server(("localhost", port)).close()
+        except OSError as error:
+            sys.exit(cannot_serve(f"localhost:{port}", error))
+        print(f"\nLatchkey is ready, and reloads on changes: {app.config['SITE_URL']}\n", flush=True)
+    run_simple("localhost", port, app, use_reloader=app.debug, use_debugger=app.debug, threaded=True)

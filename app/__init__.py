@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, g
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import log, mailer, views
@@ -15,30 +14,13 @@ from app.extensions import db, login_manager
 ROOT = Path(__file__).parent.parent
 
 
-class _Cookies(SecureCookieSessionInterface):
-    """Flask's own signed cookie, by a signer that is made once instead of twice per request."""
-
-    def get_signing_serializer(self, app: Flask) -> Any:
-        if "latchkey.cookies" not in app.extensions:
-            app.extensions["latchkey.cookies"] = super().get_signing_serializer(app)
-        return app.extensions["latchkey.cookies"]
-
-
 class Site(Flask):
     """Flask at the root of an origin, with an error log that names the route and not the path: paths hold tokens."""
-
-    session_interface = _Cookies()
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         """The site is an origin, and no part of one, whatever a server takes a request's headers to say."""
         environ["SCRIPT_NAME"] = ""
         return super().__call__(environ, start_response)
-
-    def update_template_context(self, context: dict[str, Any]) -> None:
-        """Give a page `g` and, once it's known, who it is for: looking that up again for each word costs."""
-        context["g"] = g._get_current_object()
-        if user := g.get("_login_user"):
-            context["current_user"] = user
 
     def log_exception(self, exc_info: Any) -> None:
         log.failure(views.route_pattern(), exc_info)
@@ -56,9 +38,9 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
         instance_path=instance_path or str(ROOT / "instance"),
     )
     configure(app.config, app.instance_path, environ)
-    log.set_up()
+    log.set_up(for_a_person=app.config["LOCAL"])
     db.init_app(app)
-    # Its context processor would ask the database who it is for every page, error pages and mails included.
+    # Its context processor would look the visitor up for every page. Error pages must not ask a database that is down.
     login_manager.init_app(app, add_context_processor=False)
     mailer.init_app(app)
     views.init_app(app)

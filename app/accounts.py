@@ -59,7 +59,7 @@ def pending_email_change(user: SignedIn, token: str) -> str:
 
 def _bound_to(user: SignedIn) -> dict[str, str]:
     # The address, too: what was begun before a change is not to follow it.
-    return {"session": user.session_id, "from": user.email}
+    return {"session": str(user.session_id), "from": user.email}
 
 
 def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, str]:
@@ -73,13 +73,24 @@ def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, st
     if not user.was_proven(redeemed.made_at):
         raise Refusal("not_proven")
     email = redeemed.claims["email"]
+    return move(user.id, email), email
+
+
+def move(user_id: int, email: str) -> str:
+    """Give the account this address, use up the address's invitation, and return the former address.
+
+    The caller holds the account. Raises Refusal `account_gone` and `address_taken`.
+    """
+    former = run(select(User.email).where(User.id == user_id)).scalar()
+    if not former:
+        raise Refusal("account_gone")
     invitations.withdraw(email)
     try:
         with db.session.begin_nested():
-            run(update(User).where(User.id == user.id).values(email=email))
+            run(update(User).where(User.id == user_id).values(email=email))
     except IntegrityError as error:
         raise Refusal("address_taken") from error
-    return user.email, email
+    return former
 
 
 def delete(user_id: int) -> None:

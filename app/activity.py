@@ -23,12 +23,20 @@ TRANSCRIPTS = 20
 WITHIN = timedelta(hours=1)
 USUAL_TRANSCRIPT = 4096
 
+# Notices about ways in go to each address that the account had in this time. So ACTIVITY_DAYS is no less (config.py).
+FORMER_ADDRESS_DAYS = 7
+
+# The oldest addresses of that time: a thief who changes the address often neither pushes out the owner's nor has each
+# notice sent a hundred times.
+MOST_FORMER_ADDRESSES = 5
+
 
 class Kind(StrEnum):
     """What can happen. Each has a sentence and an icon in `templates/account/kinds.html`."""
 
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
+    ASKED_TO_CONFIRM = "asked_to_confirm"
     CONFIRMED = "confirmed"
     CONFIRMATION_REFUSED = "confirmation_refused"
     PASSKEY_ADDED = "passkey_added"
@@ -67,25 +75,27 @@ class Client(NamedTuple):
     address: str
 
 
-OPERATOR = Client("whoever runs this site", "")
+OPERATOR = Client("the people who run this site", "")
 
 
 _activities: Any = Activity.__table__
 RECORD = insert(_activities)
-SEEN_BEFORE = (
-    select(_activities.c.id)
-    .where(
-        _activities.c.user_id == bindparam("user"),
-        _activities.c.kind == Kind.SIGNED_IN,
-        _activities.c.browser == bindparam("browser"),
-    )
-    .limit(1)
-)
 LATELY = select(func.count()).where(
     _activities.c.user_id == bindparam("user"),
     _activities.c.kind.in_(bindparam("kinds", expanding=True)),
     func.length(_activities.c.transcript) > bindparam("longer"),
     _activities.c.at > bindparam("since"),
+)
+FORMER_ADDRESSES = (
+    select(_activities.c.detail)
+    .where(
+        _activities.c.user_id == bindparam("user"),
+        _activities.c.kind == Kind.EMAIL_CHANGED,
+        _activities.c.at > bindparam("since"),
+    )
+    .group_by(_activities.c.detail)
+    .order_by(func.min(_activities.c.id))
+    .limit(MOST_FORMER_ADDRESSES)
 )
 # By their numbers, and not as `deletion_of_some` does it: that would take an index on `at`.
 _oldest = (
@@ -139,9 +149,10 @@ def count_lately(user_id: int, kinds: Sequence[Kind], longer: int = -1) -> int:
     return run(LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
 
 
-def is_new_browser(user_id: int, browser: str) -> bool:
-    """Whether this user has not signed in with this browser and system, as far as rows reach back."""
-    return run(SEEN_BEFORE, user=user_id, browser=browser).first() is None
+def former_addresses(user_id: int) -> Sequence[str]:
+    """Return the addresses that the user has changed from in the last FORMER_ADDRESS_DAYS, the oldest first, at most
+    MOST_FORMER_ADDRESSES. The current one is among them if it was changed away and back."""
+    return run(FORMER_ADDRESSES, user=user_id, since=now() - timedelta(days=FORMER_ADDRESS_DAYS)).scalars().all()
 
 
 def sweep() -> int:

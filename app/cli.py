@@ -11,11 +11,11 @@ from flask.cli import AppGroup
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app import accounts, activity, invitations, log, mailer, second_step, sessions
+from app import accounts, activity, invitations, log, mailer, notices, second_step, sessions
 from app.activity import OPERATOR, Kind
 from app.email_addresses import canonical
 from app.extensions import db, run
-from app.models import Invitation, Passkey, Session, User, now
+from app.models import Activity, Invitation, Passkey, Session, User, now
 from app.refusals import Refusal
 from app.user_agents import authenticator
 
@@ -24,6 +24,8 @@ P = ParamSpec("P")
 SENTENCES = {
     "invalid_email": "That is no email address that mail can be sent to.",
     "has_account": "That address has an account already.",
+    "address_taken": "That address has an account already.",
+    "account_gone": "The account was deleted in the meantime.",
     "mail_server_unreachable": "The mail server can't be reached: no mail was sent.",
     "mail_server_busy": "The mail server is busy: no mail was sent.",
     "recipient_refused": "The mail server takes no mail for that address.",
@@ -73,17 +75,29 @@ def find(email: str) -> Row[Any]:
     return user
 
 
-def done(user: Row[Any], kind: Kind | None = None) -> None:
-    """End the user's sessions, write down that it was the operator's doing, commit, and mail the owner."""
+def done(user: Row[Any], *kinds: Kind, detail: str = "") -> None:
+    """End the user's sessions, record that the operator did this, commit, and notify the owner. The detail is the first
+    kind's."""
     accounts.hold(user.user_id)
-    kinds = [Kind.SESSION_ENDED] * len(sessions.revoke_of(user.user_id)) + ([kind] if kind else [])
-    for each in kinds:
+    ended = [Kind.SESSION_ENDED] * len(sessions.revoke_of(user.user_id))
+    for each in ended:
         activity.record(user.user_id, each, OPERATOR)
-    db.session.commit()
     for each in kinds:
+        activity.record(user.user_id, each, OPERATOR, detail if each is kinds[0] else "")
+        notices.add(user.user_id, user.email, each.value, OPERATOR)
+    db.session.commit()
+    for each in (*ended, *kinds):
         log.event(each.value, user=user.user_id, by="operator")
-    if kind:
-        mailer.notify(user.email, kind.value, client=OPERATOR, time=now())
+    send_notices(user.user_id)
+
+
+def send_notices(user_id: int) -> None:
+    """Send the notices of this user that are due, and say so where one can't be sent."""
+    failures = notices.send_due(user_id)
+    for reason in sorted({failure.reason for failure in failures}):
+        click.echo(SENTENCES[reason])
+    if not all(failure.is_for_good for failure in failures):
+        click.echo("The notice to the owner was kept: the site will try again to send it.")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -105,10 +119,14 @@ def list_users() -> None:
     """List accounts and invitations, by address."""
     keys = select(func.count()).where(Passkey.user_id == User.id).scalar_subquery()
     seen = select(func.max(Session.seen_at)).where(Session.user_id == User.id).scalar_subquery()
-    found = run(select(User, keys.label("keys"), seen.label("seen")).order_by(User.email)).all()
+    changes = (Activity.user_id == User.id, Activity.kind == Kind.EMAIL_CHANGED)
+    former = select(func.aggregate_strings(Activity.detail, ", ")).where(*changes).scalar_subquery()
+    columns = (User, keys.label("keys"), seen.label("seen"), former.label("former"))
     rows = []
-    for user in found:
-        state = " ".join(filter(None, ["disabled" * user.is_disabled, "requires-passkey" * user.requires_passkey]))
+    for user in run(select(*columns).order_by(User.email)):
+        states = ["disabled" * user.is_disabled, "requires-passkey" * user.requires_passkey]
+        states.append(f"formerly {user.former}" if user.former else "")
+        state = " ".join(filter(None, states))
         rows.append((user.email, minute(user.created_at), user.keys, minute(user.seen), state))
     for invitation in run(select(Invitation).order_by(Invitation.email)):
         rows.append((invitation.email, minute(invitation.created_at), 0, "-", "invited"))
@@ -155,10 +173,12 @@ def delete(email: str, yes: bool) -> None:
     user = find(email)
     if not yes:
         click.confirm(f"Delete {user.email} with all passkeys, sessions and activity, for good?", abort=True)
+    # First, because the account's former addresses are deleted with it.
+    notices.add(user.user_id, user.email, "account_deleted", OPERATOR)
     accounts.delete(user.user_id)
     db.session.commit()
     log.event("account_deleted", user=user.user_id, by="operator")
-    mailer.notify(user.email, "account_deleted", client=OPERATOR, time=now())
+    send_notices(user.user_id)
     click.echo(f"{user.email} is deleted.")
 
 
@@ -176,6 +196,35 @@ def reset_passkeys(email: str, yes: bool) -> None:
     second_step.reset(user.user_id)
     done(user, Kind.PASSKEYS_RESET)
     click.echo(f"{user.email} can sign in by link again.")
+
+
+@users.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--keep-passkeys", is_flag=True, help="Keep passkeys, recovery codes, and whether a passkey is required.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+@plainly
+def change_email(old: str, new: str, keep_passkeys: bool, yes: bool) -> None:
+    """Give the account at the address OLD back to its owner, at the address NEW.
+
+    Make sure who is asking (docs/deploy.md): afterwards, whoever reads NEW's mailbox can sign in. Passkeys, recovery
+    codes and sessions are removed, and a passkey is no longer required. All addresses of the last days are told.
+    """
+    user, email = find(old), canonical(new)
+    if accounts.find(email):
+        raise Refusal("has_account")
+    if not yes:
+        removed = "" if keep_passkeys else " remove its passkeys and recovery codes,"
+        click.confirm(f"Move the account of {user.email} to {email},{removed} and sign out everywhere?", abort=True)
+    accounts.hold(user.user_id)
+    # It may have been changed again while the question was asked.
+    former = accounts.move(user.user_id, email)
+    kinds = [Kind.EMAIL_CHANGED]
+    if not keep_passkeys:
+        second_step.reset(user.user_id)
+        kinds.append(Kind.PASSKEYS_RESET)
+    done(find(email), *kinds, detail=former)
+    click.echo(f"{former} is {email} now, and signed out everywhere.")
 
 
 @of_one_account

@@ -7,9 +7,8 @@ says what to change.
 
 import os
 import re
-import secrets
+import shlex
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import timedelta
 from email.utils import getaddresses
 from pathlib import Path
@@ -21,6 +20,8 @@ from flask import Config
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from app import instance
+from app.activity import FORMER_ADDRESS_DAYS
 from app.limits import Limit
 
 DEFAULTS = {
@@ -55,6 +56,9 @@ DEFAULTS = {
 
 # What no environment changes.
 FIXED = {
+    # Flask-Login's second cookie is never issued: a session lasts as long as its row. No cookie can have this name, so
+    # Flask-Login reads none either. (It raises TypeError on a value that isn't ASCII.)
+    "REMEMBER_COOKIE_NAME": ";",
     "SESSION_COOKIE_HTTPONLY": True,
     "SESSION_COOKIE_SAMESITE": "Lax",
     # As long as browsers keep any cookie. It knows the browser; sessions end by their row (see sessions.py).
@@ -93,13 +97,9 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] | N
     config["SESSION_COOKIE_SECURE"] = secure
     # Cookies ignore ports: without the port in its name, two local copies would sign each other out.
     config["SESSION_COOKIE_NAME"] = "__Host-latchkey" if secure else f"latchkey-{site.port or 80}"
-
-    if config["LOCAL"]:
-        Path(instance_path).mkdir(parents=True, exist_ok=True)
-        config["SECRET_KEY"] = config["SECRET_KEY"] or _local_secret_key(Path(instance_path) / "secret-key")
-        config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
-    else:
+    if not config["LOCAL"]:
         _refuse_unsafe(config)
+    _prepare_folder(config, Path(instance_path))
     config["SECRET_KEY_FALLBACKS"] = _words(config["SECRET_KEY_FALLBACKS"])
     # As itsdangerous wants them: the last one signs.
     config["SECRET_KEYS"] = (*config["SECRET_KEY_FALLBACKS"], config["SECRET_KEY"])
@@ -135,15 +135,15 @@ def canonical_site_url(text: str) -> str:
 
 def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
     """Take FLASK_* as text, and give each the type of its default: `FLASK_SECRET_KEY=12345` stays text."""
+    least = {"PROXIES": 0, "ACTIVITY_DAYS": FORMER_ADDRESS_DAYS}
     for key, default in {**DEFAULTS, "DEBUG": False}.items():
         name = f"FLASK_{key}"
-        text = environ.get(name)
-        if text is None:
+        if (text := environ.get(name)) is None:
             continue
         if isinstance(default, bool):
             config[key] = _boolean(name, text)
         elif isinstance(default, int):
-            config[key] = _number(name, text, least=0 if key == "PROXIES" else 1)
+            config[key] = _number(name, text, least.get(key, 1))
         else:
             config[key] = text
 
@@ -186,20 +186,20 @@ def _limit(key: str, text: str) -> Limit:
     return Limit(int(found[1]), int(found[2]))
 
 
-def _local_secret_key(path: Path) -> str:
-    """Return the key kept in `path`, making it on the first start. Raises ConfigurationError where that is empty."""
-    if not path.exists():
-        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        aside.touch(mode=0o600)
-        aside.write_text(secrets.token_hex(32))
-        # Two processes may start at once: a link is made whole, and by one of them only.
-        with suppress(FileExistsError):
-            os.link(aside, path)
-        aside.unlink()
-    key = path.read_text().strip()
-    if not key:
-        raise ConfigurationError(f"The secret key in {path} is empty: remove the file, and start again.")
-    return key
+def _prepare_folder(config: Config, folder: Path) -> None:
+    """Make the folder of the site's own files; on localhost, with the defaults that nobody else has."""
+    try:
+        instance.make_private(folder)
+        if config["LOCAL"]:
+            config["SECRET_KEY"] = config["SECRET_KEY"] or instance.secret_key(folder / "secret-key")
+            config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or folder} can't be used: {error.strerror}. The site's user must own this folder: run "
+            f"`sudo chown -R {os.geteuid()} {shlex.quote(str(folder))}`."
+        ) from error
+    if not config["SECRET_KEY"]:
+        raise ConfigurationError(f"The secret key in {folder}/secret-key is empty: remove the file, and start again.")
 
 
 def _engine_options(uri: str) -> dict[str, Any]:

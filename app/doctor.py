@@ -9,7 +9,7 @@ from flask import current_app
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import accounts, mailer
+from app import accounts, mailer, notices
 from app.config import is_random
 from app.extensions import db, run
 from app.models import now
@@ -124,6 +124,12 @@ def _database() -> Iterator[Finding]:
         yield Finding(f"The database ({dialect}) can't be written: {_in_a_line(error)}", "Nobody can sign in.", change)
         return
     yield Finding(f"The database ({dialect}) answers, is up to date ({head}), and can be written")
+    if delayed := notices.count_delayed():
+        why = "Owners don't learn what happened to their accounts."
+        change = "Is the site running? Then look for notice_not_sent in its log."
+        yield Finding(
+            f"Notices that have waited for more than {notices.DELAY.seconds // 60} minutes: {delayed}", why, change
+        )
 
 
 def _in_a_line(error: SQLAlchemyError) -> str:

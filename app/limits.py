@@ -11,8 +11,9 @@ Who is hurt by each, besides whom it is meant for:
 - `passkey_answers` of one client, good ones too: people who share a network address with somebody who sends nonsense,
   or with more than 300 who sign in within the time. There is no counter per account: it would be a lock for strangers
   to turn, and signatures can't be guessed.
-- `proofs` of one account at one client, and of one session: whoever sits there, and nobody elsewhere.
-- wrong codes of one mail: whoever holds the page that the code is typed on. A new mail has a new code.
+- `proofs` of one account at one client, and of one session: people there. Only proofs and changes count, so a copied
+  cookie hurts its owner only by sending wrong proofs, until the owner signs in again.
+- wrong codes of one mail or second step: whoever has the page that the code is typed on. A new mail has a new code.
 """
 
 import hmac
@@ -99,10 +100,16 @@ def watch(name: str) -> None:
 
 def code_typed(id: str) -> int:
     """Count a code typed for this token or request, and return how many there have been."""
+    # Longer than anything that a code belongs to lives.
+    return times("codes", id, window=timedelta(days=1))
+
+
+def times(name: str, *whose: str, window: timedelta) -> int:
+    """Count one more of something, and return how many there have been since the first. After `window`, counting starts
+    anew. It refuses nothing."""
     if not current_app.config["LIMITS_ENABLED"]:
         return 1
-    # Longer than anything that a code belongs to lives.
-    return _count(_key("codes", (id,)), timedelta(days=1))[0]
+    return _count(_key(name, whose), window)[0]
 
 
 def client(address: str) -> str:
@@ -118,6 +125,12 @@ def client(address: str) -> str:
         return address
     # What a socket for both calls an IPv4 client (RFC 4291 2.5.5.2): one /64 holds all of those.
     return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
+
+
+def client_id(address: str) -> str:
+    """Return 12 hexadecimal digits that stand for a client in the log. Without the secret key, nobody can find out the
+    IP address by trying all of them; with another key, the digits are others."""
+    return _key("log", (client(address),))[:12]
 
 
 def inbox(email: str) -> str:

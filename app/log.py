@@ -1,5 +1,8 @@
-"""The log: one JSON object per line, on standard output. It names reasons exactly, and holds no secret: routes by
-their pattern, never by their path, because paths hold tokens."""
+"""The log, on standard output: one JSON object per line, or on localhost a line for a person.
+
+It names reasons exactly, and holds no secret. It names routes by their pattern, never by their path, because paths hold
+tokens. It names clients by a keyed hash, never by their IP address.
+"""
 
 import json
 import logging
@@ -14,6 +17,9 @@ logger = logging.getLogger("latchkey")
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """By which the lines of one request are known to belong together."""
 
+client: ContextVar[str] = ContextVar("client", default="")
+"""By which the requests of one client are known to belong together: see `limits.client_id`."""
+
 
 class JsonFormatter(logging.Formatter):
     """A record as one line of JSON: time, level, event, then its fields."""
@@ -23,7 +29,7 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **({"request": request_id.get()} if request_id.get() else {}),
+            **({"request": request_id.get(), "client": client.get()} if request_id.get() else {}),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
@@ -31,12 +37,27 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def set_up() -> None:
+class PlainFormatter(logging.Formatter):
+    """A record as one line for a person: `GET /sign-in 200 3 ms`, or an event with its fields. A traceback follows."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        name, fields = record.getMessage(), getattr(record, "fields", {})
+        if name == "request":
+            line = "{method} {route} {status} {ms:.0f} ms".format(**fields)
+        else:
+            details = ", ".join(f"{key} {value}" for key, value in fields.items() if value not in ("", None))
+            line = f"{name.replace('_', ' ')}: {details}"
+        # Some details quote visitors, who could forge lines or control the terminal with it.
+        line = line if line.isprintable() else ascii(line)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def set_up(for_a_person: bool) -> None:
     """Write this site's events to standard output, once per process."""
     if not logger.handlers:
-        # The operator's commands have tables to print there.
+        # The operator's commands print tables there.
         handler = logging.StreamHandler(sys.stderr if os.environ.get("FLASK_RUN_FROM_CLI") else sys.stdout)
-        handler.setFormatter(JsonFormatter())
+        handler.setFormatter(PlainFormatter() if for_a_person else JsonFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
     # The development server's own request lines hold paths.

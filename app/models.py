@@ -91,12 +91,19 @@ class RecoveryCode(db.Model):
 
 
 class Session(db.Model):
-    """One sign-in of one browser. Its random id is what the signed cookie holds; deleting the row ends it."""
+    """One sign-in of one browser. The signed cookie holds its token; deleting the row ends it."""
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_user_id_created_at", "user_id", "created_at"), *BY_PRIMARY_KEY)
+    __table_args__ = (
+        Index("ix_sessions_user_id_created_at", "user_id", "created_at"),
+        # What was begun in one session must not fit a later one: no number is given twice.
+        {"sqlite_autoincrement": True},
+    )
 
-    id: Mapped[str] = mapped_column(String(22), primary_key=True)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    """Its name in pages, addresses and challenges. The number opens nothing."""
+    token: Mapped[str] = mapped_column(String(22), unique=True)
+    """Random, and only in the cookie."""
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     method: Mapped[str] = mapped_column(String(20))
     passkey_id: Mapped[int | None]
@@ -105,6 +112,10 @@ class Session(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     proved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    proof_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """SHA-256 of the mark that the last proof left in the cookie; empty where no proof counts."""
+    recovering_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """Until when the recovery code that opened it allows adding a passkey."""
 
 
 class Activity(db.Model):
@@ -145,3 +156,23 @@ class SpentToken(db.Model):
 
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+
+
+class Notice(db.Model):
+    """A mail to an owner that has not been sent yet: see notices.py."""
+
+    __tablename__ = "notices"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(index=True)
+    """No foreign key: the notice that an account was deleted outlives it, and no number is ever given twice."""
+    recipient: Mapped[str] = mapped_column(String(254))
+    kind: Mapped[str] = mapped_column(String(30))
+    context: Mapped[str]
+    """JSON text of what else the mail's template needs."""
+    message_id: Mapped[str] = mapped_column(String(300))
+    """Of the mail, however often it is sent: after a crash, that may be twice."""
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    next_try: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    tries: Mapped[int]

@@ -55,9 +55,10 @@ def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     proof first, so that none is made on the device and then refused, where MOST are there, or the site has passkeys
     turned off."""
     may_add = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST
-    if not (may_add and (user.is_proven or user.is_recovering)):
+    if not (may_add and user.could_add_passkey(now())):
         return ""
-    return _creation_options(single_use.issue(ceremonies.REGISTRATION, session=user.session_id), user, passkeys)
+    challenge = single_use.issue(ceremonies.REGISTRATION, session=str(user.session_id))
+    return _creation_options(challenge, user, passkeys)
 
 
 def finish_registration(user: SignedIn, response: str, name: str, default_name: str) -> tuple[str, Attempt]:
@@ -69,7 +70,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
     with attempt() as this:
         try:
             credential, expected = ceremonies.open_response(
-                this, response, ceremonies.REGISTRATION, session=user.session_id
+                this, response, ceremonies.REGISTRATION, session=str(user.session_id)
             )
         except Refusal as refusal:
             if refusal.reason in ("expired", "already_used", "bound_to_another_session"):  # of our own, all the same
@@ -81,7 +82,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
         if len(own) >= MOST:
             raise CeremonyError("enough_passkeys")
         # What was true when the options were made may have ended since.
-        if not (this.began and user.was_proven(this.began)) and not user.is_recovering:
+        if not (this.began and user.could_add_passkey(this.began)):
             raise CeremonyError("not_proven")
         verified = ceremonies.verify_registration(credential, expected)
         called = (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]
@@ -103,7 +104,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             this.orphan = b""
             raise CeremonyError("duplicate_credential")
         sessions.doubt_others(user)
-        sessions.stop_recovering(user)
+        sessions.stop_recovering(user.id)
     return called, this
 
 
@@ -123,7 +124,8 @@ def finish_authentication(browser: str, response: str, email: str = "") -> tuple
     with attempt() as this:
         credential, expected = ceremonies.open_response(this, response, ceremonies.AUTHENTICATION, browser=browser)
         this.options = ceremonies.request_options(this.challenge)
-        passkey = _owned(this, credential)
+        # L3 7.2 step 6: nobody is known yet, so the response must tell whose the passkey is.
+        passkey = _owned(this, credential, ceremonies.decode(credential["response"]["userHandle"]))
         _use(this, passkey, credential, expected, email)
     return passkey, this
 
@@ -133,7 +135,7 @@ def begin_confirmation(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     where there is none, or passkeys are turned off."""
     if not passkeys or not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    challenge = single_use.issue(ceremonies.CONFIRMATION, session=user.session_id)
+    challenge = single_use.issue(ceremonies.CONFIRMATION, session=str(user.session_id))
     return ceremonies.request_options(challenge, _descriptors(passkeys))
 
 
@@ -145,10 +147,12 @@ def finish_confirmation(user: SignedIn, response: str) -> Attempt:
     """
     with attempt() as this:
         credential, expected = ceremonies.open_response(
-            this, response, ceremonies.CONFIRMATION, session=user.session_id
+            this, response, ceremonies.CONFIRMATION, session=str(user.session_id)
         )
         this.options = ceremonies.request_options(this.challenge, _descriptors(of(user)))
-        passkey = _owned(this, credential)
+        # L3 7.2 step 6: the user is known, and some security keys leave the user handle out then.
+        handle = credential["response"].get("userHandle")
+        passkey = _owned(this, credential, None if handle in (None, "") else ceremonies.decode(handle))
         if passkey.user_id != user.id:
             # Nothing of it may be read in this user's activity.
             this.found = {}
@@ -157,11 +161,11 @@ def finish_confirmation(user: SignedIn, response: str) -> Attempt:
     return this
 
 
-def rename(user: SignedIn, passkey_id: int, name: str) -> str | None:
-    """Give the user's passkey of this number another name; return it as stored, or None where there is no such
-    passkey. Raises Refusal `invalid_name`."""
+def rename(user: SignedIn, passkey_id: int, name: str) -> bool:
+    """Give the user's passkey of this number another name, one that `clean_name` returned; return whether there was
+    such a passkey."""
     own = update(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
-    return run(own.values(name=clean_name(name)).returning(_passkeys.c.name)).scalar()
+    return bool(run(own, name=name).rowcount)
 
 
 def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
@@ -204,17 +208,18 @@ def _find(credential_id: bytes) -> Row[Any] | None:
     return run(FIND, credential=credential_id).first()
 
 
-def _owned(this: Attempt, credential: dict[str, Any]) -> Row[Any]:
-    """Return the passkey that the response names, with its user's columns: L3 7.2 steps 5 and 6."""
+def _owned(this: Attempt, credential: dict[str, Any], handle: bytes | None) -> Row[Any]:
+    """Return the passkey that the response names, with its user's columns. Where the response has a user handle, it
+    must be that user's: L3 7.2 steps 5 and 6."""
     id = ceremonies.decode(credential["rawId"])
-    passkey, handle = _find(id), ceremonies.decode(credential["response"]["userHandle"])
+    passkey = _find(id)
     if not passkey:
         # Only the authenticator that made it for this account knows the handle: it has been removed here since.
         this.user_id = run(select(_users.c.id).where(_users.c.user_handle == handle)).scalar()
         this.orphan = id if this.user_id else b""
         raise CeremonyError("removed_passkey" if this.user_id else "unknown_passkey")
-    # A discoverable credential always tells its user: what the authenticator thinks and what we know must agree.
-    if handle != passkey.user_handle:
+    # What the authenticator thinks and what we know must agree.
+    if handle is not None and handle != passkey.user_handle:
         raise CeremonyError("wrong_user_handle")
     this.user_id, this.found = passkey.user_id, _record(passkey._mapping)
     return passkey
@@ -244,6 +249,7 @@ def _use(
     if not used.rowcount:
         # Removed while this was under way (PostgreSQL; on SQLite the spent challenge keeps other writers out).
         raise CeremonyError("removed_passkey")
+    sessions.stop_recovering(passkey.user_id)
 
 
 def _record(values: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Row, delete, exists, select, update
 
-from app import accounts, recovery_codes, sessions, single_use
+from app import accounts, limits, recovery_codes, sessions, single_use
 from app.extensions import run
 from app.models import Passkey, RecoveryCode, User
 from app.refusals import Refusal
@@ -75,12 +75,22 @@ def close(token: single_use.Token) -> None:
 def finish(token: single_use.Token, user: Row[Any], recovery_code: str) -> int:
     """Use up an opened token with a recovery code of its user's; return how many codes remain.
 
-    Raises Refusal `already_used`, `account_changed`, and `wrong_recovery_code`, which leaves the token as it was.
+    Raises Refusal `already_used`, `account_changed`, `wrong_recovery_code`, which leaves the token as it was, and with
+    the tenth wrong code `too_many_wrong_recovery_codes`, which uses it up.
     """
     accounts.hold(user.user_id)
-    # Whoever was waited for may have changed the address that the token is for.
+    # Look again: meanwhile, somebody may have changed the address that the token is for.
     if run(select(*USER).where(User.id == user.user_id)).first() != user:
         raise Refusal("account_changed")
-    recovery_codes.check(user.user_id, recovery_code)
+    # Count by the token, so that changing the IP address doesn't evade the limit.
+    count = limits.code_typed(token.id)
+    try:
+        recovery_codes.check(user.user_id, recovery_code)
+    except Refusal:
+        if count < limits.LAST_WRONG_CODE:
+            raise
+        # From the eleventh on it is closed already: then right and wrong codes are refused alike.
+        close(token)
+        raise Refusal("too_many_wrong_recovery_codes") from None
     close(token)
     return recovery_codes.spend(user.user_id, recovery_code)

@@ -2,12 +2,13 @@
 
 A request lives in the browser that asked (its signed cookie). The link carries the request's id and who asked, never
 the address, because links end up in histories. The code is derived from the id with the secret key. Using either ends
-both: what is spent is the request's id.
+both: what is spent is the request's id. Both expire together, however often they are sent.
 """
 
 import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 from flask import current_app
@@ -17,19 +18,24 @@ from app import accounts, codes, invitations, single_use
 from app.extensions import insert_if_absent
 from app.models import User, now
 from app.refusals import Refusal
+from app.single_use import CLOCK_SKEW
 
 LINK_LIFETIME = timedelta(minutes=10)
 LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
 
-# Sending again repeats the request, so that the code of the mail in flight stays good. Not for ever: a spent id is
-# forgotten after a day.
-REPEATABLE_FOR = timedelta(hours=1)
+# Sending again repeats the request, so that the code of the mail in flight stays good; but only while there is at least
+# so much time left to use it.
+REPEATABLE_WHILE = timedelta(minutes=5)
 SEND_AGAIN_AFTER = timedelta(seconds=30)
+
+# A browser keeps a request for so long after its last mail, so that an expired one can be asked for again.
+FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class SignInRequest:
-    """What a browser asked for: a sign-in link for one address."""
+    """What a browser asked for: a sign-in link for one address. The times of its first mail and of its last are in
+    seconds since 1970."""
 
     id: str
     email: str
@@ -48,26 +54,42 @@ class SignInRequest:
 
     @property
     def began_at(self) -> datetime:
+        """When the last mail was sent."""
         return datetime.fromtimestamp(self.sent_at, UTC)
 
     @property
     def expires_at(self) -> datetime:
-        return self.began_at + LINK_LIFETIME
+        """When link and code expire, however often they have been sent."""
+        return datetime.fromtimestamp(self.asked_at, UTC) + LINK_LIFETIME
+
+    @property
+    def minutes_left(self) -> int:
+        """For how many minutes link and code still work, rounded."""
+        return max(0, round((self.expires_at - now()) / timedelta(minutes=1)))
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether the browser has no more use for it: finished or abandoned, or made by a clock that was ahead."""
+        return not now() - FORGOTTEN_AFTER < self.began_at <= now() + CLOCK_SKEW
 
 
 def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
-    """Return the request to send a mail for: the earlier one again where it is for the same address, else a new one."""
+    """Return the request to send a mail for: the earlier one again where it is for the same address and lives for long
+    enough, else a new one."""
     at = int(now().timestamp())
-    repeatable = earlier and earlier.email == email and at - earlier.asked_at < REPEATABLE_FOR.total_seconds()
-    # The answer to a confirmation may have got lost: then the browser still holds a request that is used up.
-    if earlier and repeatable and not single_use.is_spent(earlier.id):
-        return replace(earlier, next=next or earlier.next, sent_at=at)
+    if earlier and earlier.email == email:
+        lives_for_long = earlier.expires_at.timestamp() - at >= REPEATABLE_WHILE.total_seconds()
+        # The answer to a confirmation may have got lost: then the browser still holds a request that is used up.
+        if lives_for_long and not single_use.is_spent(earlier.id):
+            return replace(earlier, next=next or earlier.next, sent_at=at)
     return SignInRequest(single_use.new_id(), email, next, asked_at=at, sent_at=at)
 
 
-def link_token(request: SignInRequest, asked_with: str) -> str:
-    """Return the token of the mailed link; `asked_with` is the browser that asked, in words."""
-    return single_use.issue(LINK, request.id, asked_with=asked_with)
+def link_token(request: SignInRequest, browser: str, asked_with: str) -> str:
+    """Return the token of the mailed link. `browser` is the id of the browser that asked, and `asked_with` what it is,
+    in words."""
+    expires_at = str(int(request.expires_at.timestamp()))
+    return single_use.issue(LINK, request.id, browser=_digest(browser), asked_with=asked_with, expires_at=expires_at)
 
 
 def code_for(request_id: str) -> str:
@@ -84,16 +106,26 @@ def open_link(token: str) -> single_use.Token:
     return link
 
 
-def redeem_link(link: single_use.Token, request: SignInRequest | None) -> tuple[Row[Any], SignInRequest, bool]:
-    """Spend an opened link; return the user it signs in, its request, and whether the account is new.
-    `request` is what this browser last asked for.
+def request_of(link: single_use.Token, latest: SignInRequest | None, browser: str) -> SignInRequest:
+    """Return the request that an opened link belongs to, if it is the latest of this browser, whose id is `browser`.
 
-    Raises Refusal `already_used`, and `other_browser`, which spends nothing: a stranger's link must sign nobody in to
-    the stranger's account, and a mail scanner must not use up the visitor's.
+    Raises Refusal `newer_mail` if this browser asked for the link, but has asked again or signed in since. Raises
+    `other_browser` otherwise: a stranger's link must sign nobody in to the stranger's account, and a mail scanner must
+    not use up the visitor's.
     """
-    if not request or request.id != link.id:
-        raise Refusal("other_browser")
-    return _prove(request)
+    if latest and latest.id == link.id:
+        return latest
+    raise Refusal("newer_mail" if link.claims.get("browser") == _digest(browser) else "other_browser")
+
+
+def redeem_link(
+    link: single_use.Token, latest: SignInRequest | None, browser: str
+) -> tuple[Row[Any], SignInRequest, bool]:
+    """Spend an opened link; return the user it signs in, its request, and whether the account is new.
+
+    Raises Refusal as `request_of` does, which spends nothing, or `already_used`.
+    """
+    return _prove(request_of(link, latest, browser))
 
 
 def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], SignInRequest, bool]:
@@ -107,6 +139,11 @@ def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], Si
         raise Refusal("expired")
     codes.check(LINK, request.id, typed, request.expires_at)
     return _prove(request)
+
+
+def _digest(browser: str) -> str:
+    """Return what a link may hold of a browser's id, which is random: enough to know it again."""
+    return sha256(browser.encode()).hexdigest()[:16]
 
 
 def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:

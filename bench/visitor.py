@@ -3,7 +3,6 @@
 import gzip
 import json
 import re
-from email import message_from_bytes, policy
 from html.parser import HTMLParser
 from http.client import HTTPConnection, HTTPResponse
 from http.cookies import SimpleCookie
@@ -118,6 +117,15 @@ def passkey_sign_in(server: Server, device: Authenticator) -> None:
         answer(browser, device)
 
 
+def notified_sign_in(server: Server, device: Authenticator) -> None:
+    """Sign in with the passkey in a browser that the site doesn't know, and wait for the notice of that."""
+    server.forget("activities")
+    passkey_sign_in(server, device)
+    assert server.mailbox
+    server.mailbox.wait_for(1)
+    assert server.mailbox.take(EMAIL)
+
+
 def answer(browser: Browser, device: Authenticator, email: str = EMAIL) -> None:
     """Sign the browser in with the device's passkey."""
     signed = device.get(Tags(browser.get("/sign-in")).options("passkey-sign-in"))
@@ -142,20 +150,14 @@ def open_mail(browser: Browser, server: Server, email: str = EMAIL) -> None:
 
 
 def ask(browser: Browser, server: Server, email: str) -> str:
-    """Ask for the sign-in mail, throw away what lies in the outbox for this address, and return the link's path."""
+    """Ask for the sign-in mail, throw away all mail to this address, and return the link's path."""
     browser.get("/sign-in")
     browser.post("/sign-in", email=email)
     found = ""
-    for file in server.outbox.glob("*.eml"):
-        try:
-            message = message_from_bytes(file.read_bytes(), policy=policy.default)
-        except FileNotFoundError:  # somebody else's, who has read it by now
-            continue
-        if message["To"] == email:
-            file.unlink()
-            mail = message.get_body(("plain",))
-            link = re.search(re.escape(server.url) + r"(/sign-in/link/\S+)", mail.get_content() if mail else "")
-            found = link[1] if link else found
+    for message in server.take_mails(email):
+        mail = message.get_body(("plain",))
+        link = re.search(re.escape(server.url) + r"(/sign-in/link/\S+)", mail.get_content() if mail else "")
+        found = link[1] if link else found
     assert found
     return found
 

@@ -85,7 +85,9 @@ export class Ceremony extends HTMLElement {
   async perform(call) {
     const response = await ask((signal) => call(fromJSON(this.options), signal));
     this.done = true;
-    this.form.elements.credential.value = response;
+    const { credential, took } = this.form.elements;
+    credential.value = response;
+    if (took && this.began) took.value = Math.round(performance.now() - this.began);
     this.form.submit();
   }
 

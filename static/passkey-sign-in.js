@@ -15,6 +15,10 @@ class PasskeySignIn extends Ceremony {
 
   connectedCallback() {
     this.field = document.querySelector("input[autocomplete~=webauthn]");
+    // What the visitor did last in the field had the browser offer the passkeys: from there on it is their time.
+    for (const sign of ["pointerdown", "keydown"]) {
+      this.field?.addEventListener(sign, () => (this.began = performance.now()));
+    }
     this.elsewhere = this.querySelector("[data-elsewhere]");
     this.elsewhere?.addEventListener("click", () => this.run(this.modal));
     // Asked for now: the click must not have to wait.
@@ -23,6 +27,7 @@ class PasskeySignIn extends Ceremony {
   }
 
   async run(call) {
+    this.began = performance.now();
     // Where an address is typed, the passkey must be that account's.
     if (this.field) this.tell(this.field.value, "button");
     super.run(call ?? ((await this.capabilities)?.immediateGet ? this.immediate : this.modal));
@@ -34,6 +39,7 @@ class PasskeySignIn extends Ceremony {
   }
 
   explain(error, call) {
+    this.began = null;
     if (call !== this.immediate || error.name !== "NotAllowedError") return super.explain(error);
     // Nothing on this device, or the visitor cancelled: the browser doesn't tell.
     this.reveal("nothing_here");
@@ -43,7 +49,9 @@ class PasskeySignIn extends Ceremony {
   /** Arm autofill: the browser offers passkeys in the email field until one is picked. */
   async wait() {
     const available = this.field && (await PublicKeyCredential.isConditionalMediationAvailable?.());
-    if (!available || this.busy || this.done) return;
+    if (!available) return;
+    document.querySelector("[data-autofill]").hidden = false;
+    if (this.busy || this.done) return;
     this.tell("", "autofill");
     try {
       await this.perform(this.autofill);

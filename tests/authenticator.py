@@ -79,7 +79,8 @@ class Credential:
 
 class Authenticator:
     """One device. `synced` is a phone whose passkeys are in a cloud (backed up, counter always 0); without it, a
-    security key that counts its signatures."""
+    security key that counts its signatures. A `terse` device leaves out the user handle where the site has named the
+    credential, as it may (6.3.3)."""
 
     def __init__(
         self,
@@ -88,12 +89,14 @@ class Authenticator:
         algorithm: int = ES256,
         aaguid: bytes = bytes(16),
         synced: bool = True,
+        terse: bool = False,
     ):
         self.origin = origin
         self.rp_id = rp_id
         self.algorithm = algorithm
         self.aaguid = aaguid
         self.synced = synced
+        self.terse = terse
         self.flags = UP | UV | (BE | BS if synced else 0)
         self.credentials: list[Credential] = []
 
@@ -201,13 +204,15 @@ class Authenticator:
         )
         # The assertion signature, 6.3.3: over the authenticator data and the hash of the client data.
         signature = sign(credential.private_key, authenticator_data + hashlib.sha256(client_data_json).digest())
+        user_handle = credential.user_handle if user_handle is None else user_handle
+        is_left_out = self.terse and options.get("allowCredentials")
         return self._to_json(
             credential,
             {},
             clientDataJSON=encode(client_data_json),
             authenticatorData=encode(authenticator_data),
             signature=encode(mangled("signature", signature, mangle)),
-            userHandle=encode(credential.user_handle if user_handle is None else user_handle),
+            **({} if is_left_out else {"userHandle": encode(user_handle)}),
         )
 
     def _find(self, options: dict) -> Credential:

@@ -29,6 +29,7 @@ from app.extensions import db
 from app.models import SpentToken, now
 from tests import databases, mails
 from tests.authenticator import Authenticator
+from tests.live import Server, serving
 from tests.mails import Mail
 
 ROOT = Path(__file__).parent.parent
@@ -94,6 +95,21 @@ def app(make_app) -> Flask:
     return make_app()
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A port of localhost, for browsers."""
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def live_app(make_app, server) -> Iterator[Flask]:
+    """The site with an empty database, answering at that port."""
+    server.app = make_app(FLASK_SITE_URL=server.url)
+    yield server.app
+    server.app, server.tolerated = None, set()
+
+
 @pytest.fixture
 def visitor(app) -> "Visitor":
     """Somebody at a browser."""
@@ -142,7 +158,7 @@ class Visitor:
 
     def get(self, path: str, **kwargs) -> TestResponse:
         """Open a page."""
-        return self.client.get(path, base_url=self.site_url, **kwargs)
+        return self.client.get(path, base_url=self.site_url, buffered=True, **kwargs)
 
     def post(self, path: str, form: dict | None = None, headers: dict | None = None, **kwargs) -> TestResponse:
         """Send a form, as a page of the site would."""

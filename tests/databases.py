@@ -1,6 +1,8 @@
 """The databases that the tests run on: SQLite files, or databases on the PostgreSQL server of TEST_POSTGRES.
 
 Making one by migrations takes a second, so that is done once; every site gets a copy.
+
+`python -m tests.databases` prints the test files that `make test-postgres` runs: all but those of SQLITE_IS_ENOUGH.
 """
 
 import os
@@ -15,6 +17,28 @@ from psycopg import sql
 SERVER = os.environ.get("TEST_POSTGRES", "")
 
 Environ = dict[str, str]
+
+# These would end alike on any database. `test_databases.py` checks that the others ask for every route on PostgreSQL.
+SQLITE_IS_ENOUGH = {
+    "browser": "pages and scripts: the HTTP tests send the same requests",
+    "firefox": "pages and scripts: the HTTP tests send the same requests",
+    "test_authentication.py": "bad responses of authenticators: Python refuses them, whatever the database is",
+    "test_registration.py": "bad responses of authenticators: Python refuses them, whatever the database is",
+    "test_vectors.py": "the specification's test vectors: Python checks them, whatever the database is",
+    "test_config.py": "settings: nothing is connected to",
+    "test_mailer.py": "mail servers",
+    "test_static_files.py": "files",
+    "test_docs.py": "this reads files only",
+    "test_structure.py": "this reads files only",
+}
+
+TESTS = Path(__file__).parent
+
+
+def postgres_files() -> list[Path]:
+    """Return the test files that run on PostgreSQL, too."""
+    files = TESTS.glob("**/test_*.py")
+    return sorted(file for file in files if file.relative_to(TESTS).parts[0] not in SQLITE_IS_ENOUGH)
 
 
 def at(instance: Path) -> Environ:
@@ -62,3 +86,7 @@ def _uri(name: str) -> str:
 def _run(statement: sql.Composed) -> None:
     with psycopg.connect(SERVER, autocommit=True) as connection:
         connection.execute(statement)
+
+
+if __name__ == "__main__":
+    print(*(file.relative_to(TESTS.parent) for file in postgres_files()))

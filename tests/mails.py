@@ -8,6 +8,7 @@ from typing import NamedTuple
 from flask import Flask
 
 from app import mailer
+from app import notices as notices_of_site
 from app.codes import ALPHABET
 
 CODE = re.compile(rf"\b[{ALPHABET}]{{4}}-[{ALPHABET}]{{4}}\b")
@@ -21,10 +22,24 @@ class Mail(NamedTuple):
     message: EmailMessage
 
 
+def deliver_notices(app: Flask) -> None:
+    """Send the notices that are due. A serving process has a thread for this, and an app in a test has none."""
+    with app.app_context():
+        notices_of_site.send_due()
+
+
 def outbox(app: Flask) -> list[EmailMessage]:
-    """Return the messages of the outbox, the newest first."""
+    """Return the messages of the outbox, the newest first, once the notices that are due are in it."""
+    deliver_notices(app)
     files = sorted(mailer.outbox(app).glob("*.eml"), reverse=True)
     return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+
+
+def clear(app: Flask) -> None:
+    """Empty the outbox, once the notices that are due are in it."""
+    deliver_notices(app)
+    for file in mailer.outbox(app).glob("*.eml"):
+        file.unlink()
 
 
 def text_of(message: EmailMessage) -> str:
@@ -42,9 +57,14 @@ def sign_in_mail(app: Flask) -> Mail:
     raise AssertionError("there is no sign-in mail")
 
 
+def newest_with_code(app: Flask) -> EmailMessage:
+    """Return the newest message that has a code."""
+    return next(message for message in outbox(app) if CODE.search(text_of(message)))
+
+
 def code_for(app: Flask, to: str) -> str:
-    """Return the code of the newest message, which was sent to this address."""
-    newest = outbox(app)[0]
+    """Return the code of the newest message with a code, which was sent to this address."""
+    newest = newest_with_code(app)
     assert newest["To"] == to
     [code] = CODE.findall(text_of(newest))
     return code

@@ -33,8 +33,8 @@ from tests.authenticator import (
 )
 
 REMOVED = (
-    "This passkey was removed from its account, so it signs nobody in any more. Your device has been asked to forget "
-    "it; if it is still offered, delete it there. To sign in, use another passkey or a link by email."
+    "This passkey was removed from its account. You can’t sign in with it any more. We asked your device to forget it; "
+    "if it still offers it, delete it there. Sign in with another passkey or a link by email."
 )
 VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 
@@ -199,7 +199,7 @@ def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_k
     assert mails.notices(app).count(copied) == 1
     with time_machine.travel(now() + timedelta(hours=2)):
         visitor.sign_in_by_passkey(security_key, sign_count=1)
-    assert mails.notices(app).count(copied) == 2
+        assert mails.notices(app).count(copied) == 2
 
 
 def test_the_backup_state_is_followed(ada, phone, app):

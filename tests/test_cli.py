@@ -1,20 +1,24 @@
 """The operator's desk: what it prints, what it changes, and what it says where it can't."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 
 import pytest
 import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import insert, select
 
-from app import cli, cli_site, create_app
+from app import cli, cli_site, create_app, mailer
 from app.extensions import db
-from app.models import Activity, Invitation, Passkey, RecoveryCode, Session, SpentToken, User, now
+from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Session, SpentToken, User, now
 from tests import mails
-from tests.conftest import Visitor, expect
+from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect, options_of
 
 ADA = "ada@example.org"
+CROWD = 16
 
 EVERY = [
     ["users", "list"],
@@ -98,6 +102,7 @@ def test_wrong_usage_exits_with_two(desk, command):
     assert "Usage:" in desk("users", command, fails=2)
 
 
+@pytest.mark.slow
 def test_ten_thousand_accounts_are_listed(app, desk):
     at = now()
     users = [
@@ -203,10 +208,10 @@ def test_a_disabled_account_lets_nothing_in(ada, app, desk, phone, reasons):
     assert not ada.is_signed_in()
     response = expect(ada.authenticate(phone.get(ada.request_options())), 400)
     assert ada.alert(response) == "That didn’t sign you in. Try again, or ask for a link by email."
-    assert "can’t be signed in to" in other.alert(expect(other.post(mail.link), 410))
+    assert "You can’t sign in to this account" in other.alert(expect(other.post(mail.link), 410))
     third = Visitor(app)
     third.ask(ADA)
-    assert "can’t be signed in to" in third.alert(
+    assert "You can’t sign in to this account" in third.alert(
         expect(third.post("/sign-in/code", {"code": third.read_mail().code}), 400)
     )
     assert reasons == ["account_disabled"] * 3
@@ -243,8 +248,31 @@ def test_an_account_is_deleted_once_confirmed(ada, app, desk):
     assert desk("users", "delete", ADA, typed="y\n").endswith(f"{ADA} is deleted.\n")
     assert [count(app, table) for table in (User, Passkey, Session, Activity)] == [0] * 4
     assert mails.notices(app)[0] == (ADA, "Your account is deleted")
-    assert "Who did it: whoever runs this site, on" in mails.text_of(mails.outbox(app)[0])
+    assert "Who did it: the people who run this site, on" in mails.text_of(mails.outbox(app)[0])
     assert not ada.is_signed_in()
+
+
+@pytest.mark.parametrize("command", [["disable"], ["enable"], ["reset-passkeys", "--yes"], ["delete", "--yes"]])
+def test_a_command_sends_its_notice_at_once(ada, app, desk, command):
+    mails.deliver_notices(app)
+    sent = len(list(mailer.outbox(app).iterdir()))
+    desk("users", command[0], ADA, *command[1:])
+    assert len(list(mailer.outbox(app).iterdir())) == sent + 1
+    assert count(app, Notice) == 0
+
+
+def test_a_command_says_that_its_notice_waits_for_the_mail_server(ada, app, desk, events, clock):
+    mails.deliver_notices(app)
+    app.config.update(MAIL_SERVER="localhost", MAIL_PORT=1)
+    assert desk("users", "delete", ADA, "--yes").splitlines() == [
+        "The mail server can't be reached: no mail was sent.",
+        "The notice to the owner was kept: the site will try again to send it.",
+        f"{ADA} is deleted.",
+    ]
+    assert count(app, User) == 0
+    app.config.update(MAIL_SERVER="")
+    clock.shift(60)
+    assert mails.notices(app)[0] == (ADA, "Your account is deleted")
 
 
 def test_resetting_passkeys_recovers_an_account(ada, app, desk, phone, reasons):
@@ -259,7 +287,7 @@ def test_resetting_passkeys_recovers_an_account(ada, app, desk, phone, reasons):
     expect(ada.authenticate(phone.get(ada.request_options())), 400)
     assert reasons == ["removed_passkey"]
     ada.sign_in_by_link(ADA)
-    assert "All passkeys removed by whoever runs this site" in ada.get("/account/activity").text
+    assert "All passkeys removed by the people who run this site" in ada.get("/account/activity").text
 
 
 def test_signing_out_ends_every_session(ada, app, desk, phone):
@@ -267,6 +295,181 @@ def test_signing_out_ends_every_session(ada, app, desk, phone):
     assert desk("users", "sign-out", ADA) == f"{ADA} is signed out everywhere.\n"
     assert count(app, Session) == 0
     ada.sign_in_by_passkey(phone)
+
+
+# An account that was taken over.
+
+THIEF, BACK = "thief@evil.example", "back@example.org"
+
+
+@pytest.fixture
+def thief(app, ada, phone) -> Visitor:
+    """Somebody with Ada's phone, who has taken her account over: its address, its passkeys and its codes are theirs."""
+    thief = Visitor(app)
+    thief.sign_in_by_passkey(phone)
+    change_address(thief, THIEF)
+    thief.key = Authenticator()
+    thief.make_passkey(thief.key)
+    thief.codes = thief.require_passkey()
+    return thief
+
+
+def change_address(visitor: Visitor, email: str) -> None:
+    expect(visitor.post("/account/email", {"email": email}), 303)
+    expect(visitor.post("/account/email", {"code": visitor.read_code(email)}), 303)
+
+
+def rows(app, table) -> list:
+    with app.app_context():
+        return list(db.session.scalars(select(table)))
+
+
+def test_an_account_is_given_back(thief, app, desk, phone, reasons):
+    output = desk("users", "change-email", THIEF, BACK, typed="y\n")
+    assert "remove its passkeys and recovery codes, and sign out everywhere?" in output
+    assert output.endswith(f"{THIEF} is {BACK} now, and signed out everywhere.\n")
+    [user] = rows(app, User)
+    assert (user.id, user.email, user.requires_passkey) == (1, BACK, False)
+    assert [count(app, table) for table in (Passkey, Session, RecoveryCode)] == [0] * 3
+    assert not thief.is_signed_in()
+    for device in (phone, thief.key):
+        expect(thief.authenticate(device.get(thief.request_options())), 400)
+    assert reasons == ["removed_passkey"] * 2
+    owner = Visitor(app)
+    owner.sign_in_by_link(BACK)
+    activity = owner.get("/account/activity").text
+    assert f"Address changed from {ADA}" in activity
+    assert f"Address changed from {THIEF}" in activity
+    # The thief's address opens an account of its own.
+    thief.sign_in_by_link(THIEF)
+    assert [user.email for user in rows(app, User)] == [BACK, THIEF]
+
+
+def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_back(thief, app, desk, reasons):
+    # A second step, an address to change to, a code that proves, a passkey to add, a link: each works if used now.
+    waiting = Visitor(app)
+    step = {"token": waiting.open_second_step(THIEF), "code": thief.codes[1]}
+    expect(thief.post("/account/email", {"email": "another@evil.example"}), 303)
+    change = {"code": thief.read_code("another@evil.example")}
+    options = thief.creation_options()
+    proof = thief.key.get(options_of(thief.get("/account/confirm"), "passkey-sign-in"))
+    waiting.ask(THIEF)
+    link = waiting.read_mail().link
+    cookies = thief.twin()
+    desk("users", "change-email", THIEF, BACK, "--yes")
+    expect(waiting.post("/sign-in/second-step", step), 400)
+    expect(cookies.post("/account/email", change), 401)
+    expect(cookies.register(Authenticator().create(options)), 401)
+    expect(cookies.post("/account/confirm", {"credential": json.dumps(proof)}), 401)
+    assert reasons == ["other_email", *["not_signed_in"] * 3]
+    # What the thief's browser holds is no good in a session of the owner's, either.
+    owner = Visitor(app)
+    owner.sign_in_by_link(BACK)
+    with cookies.client.session_transaction(base_url=app.config["SITE_URL"]) as theirs:
+        begun = theirs["email_change"]
+    with owner.client.session_transaction(base_url=app.config["SITE_URL"]) as own:
+        own["email_change"] = begun
+    expect(owner.post("/account/email", change), 400)
+    assert reasons[-1] == "bound_to_another_session"
+    # The link is the thief's mailbox's, and opens an account of its own.
+    expect(waiting.post(link), 303)
+    assert [user.email for user in rows(app, User)] == [BACK, THIEF]
+
+
+def test_the_owners_passkeys_may_be_kept(thief, app, desk):
+    desk("users", "change-email", THIEF, BACK, "--keep-passkeys", "--yes")
+    [user] = rows(app, User)
+    assert (user.email, user.requires_passkey) == (BACK, True)
+    assert [count(app, table) for table in (Passkey, Session, RecoveryCode)] == [2, 0, 10]
+    assert kinds(app)[-1] == "email_changed"
+    Visitor(app).sign_in_by_passkey(thief.key)
+
+
+def test_all_addresses_are_told_that_the_account_was_given_back(thief, app, desk):
+    mails.clear(app)
+    desk("users", "change-email", THIEF, BACK, "--yes")
+    changed, reset = "The address of your account was changed", "The passkeys of your account were reset"
+    assert sorted(mails.notices(app)) == sorted((to, of) for to in (ADA, THIEF, BACK) for of in (changed, reset))
+    [to_thief] = [mail for mail in mails.outbox(app) if (mail["To"], mail["Subject"]) == (THIEF, changed)]
+    assert BACK not in to_thief.as_string()
+
+
+def test_giving_an_account_back_asks_first(thief, desk, unchanged):
+    with unchanged():
+        assert "Aborted!" in desk("users", "change-email", THIEF, BACK, fails=1, typed="n\n")
+    assert thief.is_signed_in()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (ADA, BACK, f"There is no account with the address {ADA}."),
+        ("nonsense", BACK, "That is no email address that mail can be sent to."),
+        (THIEF, "nonsense", "That is no email address that mail can be sent to."),
+        (THIEF, "eve@example.org", "That address has an account already."),
+        (THIEF, THIEF, "That address has an account already."),
+    ],
+)
+def test_an_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, unchanged, old, new, sentence):
+    Visitor(app).sign_in_by_link("eve@example.org")
+    mails.clear(app)
+    with unchanged():
+        assert f"Error: {sentence}" in desk("users", "change-email", old, new, "--yes", fails=1)
+    assert mails.outbox(app) == []
+
+
+def test_giving_an_account_back_uses_the_invitation_of_the_new_address_up(thief, app, desk):
+    desk("users", "invite", BACK)
+    desk("users", "change-email", THIEF, BACK, "--yes")
+    assert count(app, Invitation) == 0
+
+
+def test_an_account_is_found_by_the_address_that_it_had(thief, desk):
+    assert desk("users", "list").splitlines()[1].endswith(f"requires-passkey formerly {ADA}")
+
+
+def test_a_new_address_that_gets_an_account_meanwhile_is_in_one_account(app, desk):
+    """The first one has it: the command says so, or the link opens the account that was given back."""
+    runner = FlaskCliRunner(app)
+    for number in range(10):
+        old, new = f"old{number}@example.org", f"new{number}@example.org"
+        Visitor(app).sign_in_by_link(old)
+        other, barrier = Visitor(app), Barrier(2)
+        other.ask(new)
+        form = {"code": other.read_mail().code}
+
+        def sign_in(other=other, form=form, barrier=barrier):
+            barrier.wait(timeout=30)
+            return other.post("/sign-in/code", form)
+
+        with ThreadPoolExecutor(1) as pool:
+            signing_in = pool.submit(sign_in)
+            barrier.wait(timeout=30)
+            result = runner.invoke(args=["users", "change-email", old, new, "--yes"])
+            expect(signing_in.result(), 303)
+        moved = result.exit_code == 0
+        assert moved or "That address has an account already." in result.output
+        emails = [user.email for user in rows(app, User)]
+        assert emails.count(new) == 1
+        assert emails.count(old) == (0 if moved else 1)
+
+
+def test_a_sign_in_that_meets_the_giving_back_of_an_account_opens_nothing(thief, app, desk, phone):
+    tabs = [Visitor(app) for _ in range(CROWD - 1)]
+    forms = [{"credential": json.dumps(phone.get(tab.request_options()))} for tab in tabs]
+    barrier = Barrier(CROWD)
+
+    def sign_in(tab: Visitor, form: dict[str, str]) -> int:
+        barrier.wait(timeout=30)
+        return tab.post("/sign-in/passkey", form).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        signing_in = [pool.submit(sign_in, *each) for each in zip(tabs, forms, strict=True)]
+        barrier.wait(timeout=30)
+        desk("users", "change-email", THIEF, BACK, "--yes")
+        assert {each.result() for each in signing_in} <= {303, 400}
+    assert count(app, Session) == 0
+    assert not any(tab.is_signed_in() for tab in tabs)
 
 
 # Passkeys.

@@ -1,7 +1,12 @@
 """The settings: what each may be, and what a site on the internet can't be without."""
 
+import os
+import pwd
+import re
 import stat
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
 from threading import Barrier
@@ -118,6 +123,8 @@ def test_booleans_are_said_in_words_or_digits(configured, text, value):
         ("FLASK_MAIL_PORT", ""),
         ("FLASK_MAIL_PORT", "0"),
         ("FLASK_MAIL_PORT", "65536"),
+        # Notices go to the addresses of the last seven days, and the activity has these.
+        ("FLASK_ACTIVITY_DAYS", "6"),
         ("FLASK_PROXIES", "-1"),
         ("FLASK_PROXIES", "1.5"),
         ("FLASK_PROXIES", "²"),
@@ -253,6 +260,36 @@ def test_sites_that_start_at_once_make_one_secret_key(configured, tmp_path):
         keys = set(threads.map(start, range(16)))
     assert len(keys) == 1
     assert [file.name for file in Path(tmp_path).glob("secret-key*")] == ["secret-key"]
+
+
+# The folder of the site's own files.
+
+
+@contextmanager
+def ordinary_user() -> Iterator[None]:
+    """Have no more rights than nobody in particular: root may write everywhere."""
+    user = os.geteuid()
+    if not user:
+        os.seteuid(pwd.getpwnam("nobody").pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "not ours").mkdir(mode=0o500)
+    folder = tmp_path / "not ours" / "instance"
+    with ordinary_user():
+        cure = re.escape(f"run `sudo chown -R {os.geteuid()} '{folder}'`.")
+        with pytest.raises(ConfigurationError, match=f"can't be used: Permission denied.*{cure}$"):
+            create_app({}, str(folder))
+
+
+def test_folder_of_an_earlier_version_is_closed_to_others(configured, tmp_path):
+    tmp_path.chmod(0o755)
+    configured()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
 
 
 # Cookies.

@@ -40,7 +40,7 @@ def test_where_all_is_well_it_finds_nothing(served):
     output = make_desk(served())("doctor")
     assert "BAD" not in output
     assert "answers 200" in output
-    assert "up to date (0004)" in output
+    assert "up to date (0005)" in output
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_database_without_tables_is_found(served, tmp_path):
     databases.make(tmp_path)
     bare = create_app({"FLASK_SITE_URL": app.config["SITE_URL"], **databases.at(tmp_path)}, str(tmp_path))
     output = make_desk(bare)("doctor", fails=1)
-    assert "is at None, not at 0004" in output
+    assert "is at None, not at 0005" in output
     assert "flask db upgrade" in output
     with bare.app_context():
         db.engine.dispose()
@@ -87,6 +87,16 @@ def test_a_database_that_takes_no_writes_is_found(served):
     output = make_desk(app)("doctor", fails=1)
     assert "can't be written: " in output
     assert output.count("BAD") == 1
+
+
+def test_notices_that_have_waited_are_found(served, clock):
+    app = served()
+    visitor = Visitor(app)
+    visitor.sign_in_by_link("ada@example.org")
+    expect(visitor.post("/account/recovery-codes"), 200)
+    assert "BAD" not in make_desk(app)("doctor")
+    clock.shift(300)
+    assert "BAD  Notices that have waited for more than 5 minutes: 1" in make_desk(app)("doctor", fails=1)
 
 
 def test_a_site_that_does_not_answer_is_found(make_app):

@@ -15,6 +15,8 @@ from tests.authenticator import Authenticator, changed, decode, encode
 from tests.conftest import Visitor, as_text
 from tests.test_protection import DEMANDING, paths
 
+pytestmark = pytest.mark.slow
+
 ADA = "ada@example.org"
 
 FIELDS = [

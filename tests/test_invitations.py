@@ -96,6 +96,7 @@ def test_a_sites_name_is_no_html_in_a_subject(make_app):
     assert "Tom &amp; Jerry’s is by invitation" in mail.get_body(("html",)).get_content()
 
 
+@pytest.mark.slow
 def test_an_address_that_an_account_is_leaving_gets_none_anew(make_app):
     """The mail asked for before, and the change of the address, both used at the same moment."""
     app = make_app(FLASK_SIGN_UP="invite", FLASK_LIMITS_ENABLED="false")

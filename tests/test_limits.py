@@ -14,9 +14,10 @@ from app.config import ConfigurationError
 from app.extensions import db
 from app.limits import Limit, TooMany
 from app.models import Counter, now
+from app.sessions import PROOF_LIFETIME
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect, parse
+from tests.conftest import Visitor, as_text, expect, options_of, parse
 
 ADA = "ada@example.org"
 
@@ -453,6 +454,41 @@ def test_a_session_is_one_whatever_its_network_address(make_app, reasons):
     assert reasons == ["too_many_proofs"]
 
 
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/account/delete", {}),
+        ("/account/recovery-codes", {"recovery_code": "CDFG-HJKM-CDFG-HJKM"}),  # no proof where email is enough
+        ("/account/passkeys", {}),
+        ("/account/passkeys", {"credential": "x"}),
+        ("/account/passkeys/1/rename", {"name": ""}),
+        ("/account/passkeys/99/rename", {"name": "phone"}),
+    ],
+)
+def test_an_old_cookie_without_proof_uses_up_no_limit_of_the_owners(make_app, phone, path, form):
+    owner = Visitor(make_app(FLASK_LIMIT_PROOFS="3 per 15 minutes"))
+    owner.sign_in_by_link(ADA)
+    owner.make_passkey(phone)
+    with time_machine.travel(now() + 2 * PROOF_LIFETIME):
+        thief = owner.twin()
+        for _ in range(4):
+            assert thief.post(path, form).status_code in (303, 400, 403, 404)
+        options = options_of(owner.get("/account/confirm"), "passkey-sign-in")
+        expect(owner.post("/account/delete", {"credential": as_text(phone.get(options))}), 303)
+
+
+def test_wrong_proofs_count_before_they_are_looked_at(make_app, phone, reasons):
+    owner = Visitor(make_app(FLASK_LIMIT_PROOFS="3 per 15 minutes"))
+    owner.sign_in_by_link(ADA)
+    page = owner.post("/account/confirm", {"mail": "code"})
+    proof, code = re.search(r'name="proof" value="([^"]+)"', page.text)[1], owner.read_code(ADA)
+    with time_machine.travel(now() + timedelta(minutes=9)):
+        for _ in range(3):
+            expect(owner.post("/account/confirm", {"proof": proof, "code": "CDFG-HJKM"}), 403)
+        expect(owner.post("/account/confirm", {"proof": proof, "code": code}), 429)
+    assert reasons == ["wrong_code"] * 3 + ["too_many_proofs"]
+
+
 def test_counters_whose_time_is_over_are_swept(app):
     ask(app, 1)
     with time_machine.travel(now() + timedelta(hours=2)), app.app_context():
@@ -490,6 +526,7 @@ def _take(uri: str, instance: str) -> int:
         return sum(pool.map(take, range(20)))
 
 
+@pytest.mark.slow
 def test_four_processes_of_four_threads_count_exactly(app):
     spawn = multiprocessing.get_context("spawn")
     with app.app_context():

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
@@ -17,15 +18,29 @@ from tests.conftest import Visitor, expect
 ADDRESS = "ada@example.org"
 
 
-@pytest.fixture
-def lines() -> Iterator[io.StringIO]:
-    """What the site writes to its log, as it writes it."""
+@contextmanager
+def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
+    """Give what the site writes to its log, as this formatter writes it."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
-    handler.setFormatter(log.JsonFormatter())
+    handler.setFormatter(formatter)
     log.logger.addHandler(handler)
     yield written
     log.logger.removeHandler(handler)
+
+
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """What the site writes to its log, as it writes it."""
+    with written_by(log.JsonFormatter()) as written:
+        yield written
+
+
+@pytest.fixture
+def plain_lines() -> Iterator[io.StringIO]:
+    """The same, as it is written on localhost."""
+    with written_by(log.PlainFormatter()) as written:
+        yield written
 
 
 def read(lines: io.StringIO) -> list[dict]:
@@ -114,6 +129,7 @@ def test_a_refusal_is_logged_with_its_reason(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [refused] = [line for line in read(lines) if line["event"] == "refused"]
     assert len(refused.pop("request")) == 16
+    assert re.fullmatch("[0-9a-f]{12}", refused.pop("client"))
     assert refused | {"time": ""} == {
         "time": "",
         "level": "info",
@@ -197,3 +213,61 @@ def test_the_lines_of_one_request_belong_together(visitor, lines):
     visitor.get("/")
     first, second, third = [line["request"] for line in read(lines)]
     assert first == second != third
+
+
+def client_at(app, lines: io.StringIO, address: str) -> str:
+    """Have somebody at this IP address sign in and be refused; return what every line of that calls the client."""
+    earlier, visitor = len(read(lines)), Visitor(app)
+    visitor.client.environ_base["REMOTE_ADDR"] = address
+    visitor.sign_in_by_link(ADDRESS)
+    visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    [name] = {line["client"] for line in read(lines)[earlier:]}
+    return name
+
+
+def test_the_log_tells_clients_apart_and_holds_no_ip_address(app, make_app, lines):
+    name = client_at(app, lines, "192.0.2.77")
+    assert client_at(app, lines, "192.0.2.77") == name
+    assert client_at(app, lines, "192.0.2.78") != name
+    # A customer has a /64 of IPv6 at least.
+    six = client_at(app, lines, "2001:db8::77")
+    assert client_at(app, lines, "2001:db8::ffff:78") == six != name
+    assert client_at(app, lines, "2001:db8:0:1::77") != six
+    # Without the key, the name tells nothing: another site has another one.
+    assert client_at(make_app(FLASK_SECRET_KEY="k" * 32), lines, "192.0.2.77") != name
+    assert not re.search("192.0.2.7|2001:db8", lines.getvalue())
+
+
+# On localhost.
+
+
+def test_log_on_localhost_has_a_readable_line_per_request_and_event(visitor, plain_lines):
+    visitor.get("/sign-in/link/secret?next=secret")
+    visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
+    text = re.sub(r"\d+ ms$", "N ms", plain_lines.getvalue(), flags=re.MULTILINE)
+    assert text.splitlines() == [
+        "refused: reason malformed_token, detail sign-in-link: BadSignature, route /sign-in/link/<token>",
+        "GET /sign-in/link/<token> 410 N ms",
+        "refused: reason no_request, route /sign-in/code",
+        "POST /sign-in/code 400 N ms",
+    ]
+
+
+def test_log_on_localhost_escapes_control_characters(plain_lines):
+    log.event("refused", detail="one\nGET /forged 200 3 ms\x1b[2J")
+    [line] = plain_lines.getvalue().splitlines()
+    assert line == r"'refused: detail one\nGET /forged 200 3 ms\x1b[2J'"
+
+
+def test_log_on_localhost_shows_a_traceback_as_it_is(app, plain_lines):
+    @app.get("/broken/<token>")
+    def break_down(token):
+        raise RuntimeError("out of order")
+
+    expect(Visitor(app).get("/broken/secret"), 500)
+    first, second, *_, last, request = plain_lines.getvalue().splitlines()
+    assert first == "unhandled exception: route /broken/<token>"
+    assert second == "Traceback (most recent call last):"
+    assert last == "RuntimeError: out of order"
+    assert request.startswith("GET /broken/<token> 500 ")
+    assert "secret" not in plain_lines.getvalue()

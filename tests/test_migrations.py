@@ -1,14 +1,19 @@
 """The migrations make the database that the models describe, from nothing and back."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from flask import Flask
 from flask_migrate import Migrate, check, downgrade, upgrade
-from sqlalchemy import inspect, text
+from sqlalchemy import bindparam, inspect, select, text
 
 from app import create_app
 from app.extensions import db
+from app.models import Session, UtcDateTime
 from tests import databases
 from tests.conftest import ROOT
+
+AN_HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -50,7 +55,7 @@ def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
         values = {"handle": b"0", "yes": True, "at": at}
         connection.execute(text("INSERT INTO users VALUES (1, 'ada@example.org', :handle, :yes, :at)"), values)
         connection.execute(text("INSERT INTO sessions VALUES ('id', 1, 'link', 'Mozilla/5.0', :at)"), {"at": at})
-    upgrade()
+    upgrade(revision="0002")
     with db.engine.connect() as connection:
         kept = connection.execute(text("SELECT id, browser, seen_at, proved_at FROM sessions")).one()
         assert (kept.id, kept.browser) == ("id", "an unknown browser")
@@ -61,3 +66,47 @@ def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
     downgrade(revision="0001")
     with db.engine.connect() as connection:
         assert tuple(connection.execute(text("SELECT id, user_agent FROM sessions")).one()) == ("id", "")
+
+
+def test_whoever_is_signed_in_stays_so_when_sessions_get_numbers(empty):
+    upgrade(revision="0004")
+    at = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    rows = [
+        ("newer", "link", at + AN_HOUR, at + AN_HOUR),
+        ("older", "link", at, at),
+        ("recovering", "recovery code", at + 2 * AN_HOUR, at + 2 * AN_HOUR),
+        ("recovered", "recovery code", at + 3 * AN_HOUR, at + 4 * AN_HOUR),
+    ]
+    users = (
+        "INSERT INTO users (id, email, user_handle, wants_passkey_offer, created_at) VALUES (1, 'ada', '', :yes, :at)"
+    )
+    sessions = """
+        INSERT INTO sessions (id, user_id, method, passkey_id, browser, created_at, seen_at, proved_at)
+        VALUES (:id, 1, :method, 7, 'Chrome', :at, :at, :proved_at)
+    """
+    moments = [bindparam(name, type_=UtcDateTime) for name in ("at", "proved_at")]
+    with db.engine.begin() as connection:
+        connection.execute(text(users).bindparams(moments[0]), {"yes": True, "at": at})
+        for id, method, created, proved in rows:
+            values = {"id": id, "method": method, "at": created, "proved_at": proved}
+            connection.execute(text(sessions).bindparams(*moments), values)
+    upgrade(revision="0006")
+    with db.engine.connect() as connection:
+        kept = connection.execute(select(Session.__table__).order_by(Session.id)).all()
+    assert [(row.id, row.token) for row in kept] == [(1, "older"), (2, "newer"), (3, "recovering"), (4, "recovered")]
+    assert {(row.user_id, row.passkey_id, row.browser, row.proof_digest) for row in kept} == {(1, 7, "Chrome", b"")}
+    assert [row.recovering_until for row in kept] == [None, None, at + 3 * AN_HOUR, None]
+    assert [row.proved_at for row in kept] == [at, at + AN_HOUR, at + 2 * AN_HOUR, at + 4 * AN_HOUR]
+    downgrade(revision="0004")
+    with db.engine.connect() as connection:
+        ids = connection.execute(text("SELECT id FROM sessions ORDER BY created_at")).scalars().all()
+    assert ids == ["older", "newer", "recovering", "recovered"]
+
+
+def test_newest_migration_is_the_last_by_file_name(empty):
+    """gunicorn.conf.py relies on it: it compares the database with that name."""
+    upgrade()
+    with db.engine.connect() as connection:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+    newest = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py"))
+    assert newest.startswith(f"{revision}_")

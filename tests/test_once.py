@@ -11,9 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+import time_machine
 
+from app import sessions
+from app.models import now
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import Visitor, expect, options_of
+
+pytestmark = pytest.mark.slow
 
 CROWD = 32
 
@@ -86,7 +91,7 @@ def test_one_registration_adds_one_passkey(ada, crowd, snapshot, reasons):
     credential = Authenticator().create(ada.creation_options())
     assert len(crowd("/account/passkeys", [form_with(credential)] * CROWD)) == 1
     assert reasons == ["already_used"] * (CROWD - 1)
-    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, spent_tokens=1)
+    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, notices=1, spent_tokens=1)
 
 
 def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapshot, reasons):
@@ -95,7 +100,7 @@ def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapsho
     forms = [form_with(Authenticator().create(ada.creation_options(), credential_id=bytes(32))) for _ in range(CROWD)]
     assert len(crowd("/account/passkeys", forms)) == 1
     assert reasons == ["duplicate_credential"] * (CROWD - 1)
-    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, spent_tokens=CROWD)
+    assert sizes(snapshot) == grown(before, passkeys=1, activities=1, notices=1, spent_tokens=CROWD)
 
 
 def test_one_mailed_code_proves_once(ada, crowd, snapshot, reasons):
@@ -262,6 +267,96 @@ def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(make, range(8))) == {200}
     assert sizes(snapshot)["recovery_codes"] == 10
+
+
+def test_of_many_tabs_that_prove_at_once_the_last_one_is_proven(ada, phone, app):
+    """Each tab keeps the cookie that it got. The session has the mark of one of them; the others may prove again."""
+    tabs = [ada.twin() for _ in range(CROWD)]
+    for tab in tabs:
+        options = options_of(tab.get("/account/confirm"), "passkey-sign-in")
+        tab.form = form_with(phone.get(options))
+    barrier = Barrier(CROWD)
+
+    def prove(tab) -> int:
+        barrier.wait(timeout=30)
+        return tab.post("/account/confirm", tab.form).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert set(pool.map(prove, tabs)) == {303}
+    answers = Counter(tab.post("/account/passkeys/options").status_code for tab in tabs)
+    assert answers == {200: 1, 403: CROWD - 1}
+    assert all(tab.is_signed_in() for tab in tabs)
+    late = tabs[0]
+    options = options_of(late.get("/account/confirm"), "passkey-sign-in")
+    expect(late.post("/account/confirm", form_with(phone.get(options))), 303)
+    expect(late.post("/account/passkeys/options"), 200)
+
+
+def test_a_proof_that_meets_an_older_copy_of_its_cookie_proves_nothing_for_that(ada, phone, app, snapshot):
+    """The copy knows no proof that is fresh, whether it asks before, during or after the owner's."""
+    with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
+        options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
+        form, thieves, barrier = form_with(phone.get(options)), [ada.twin() for _ in range(CROWD - 1)], Barrier(CROWD)
+
+        def act(who) -> int:
+            barrier.wait(timeout=30)
+            if who is ada:
+                return who.post("/account/confirm", form).status_code
+            return who.post("/account/delete").status_code
+
+        with ThreadPoolExecutor(CROWD) as pool:
+            statuses = list(pool.map(act, [ada, *thieves]))
+        assert statuses == [303] + [403] * (CROWD - 1)
+        assert sizes(snapshot)["users"] == 1
+        expect(ada.post("/account/passkeys/options"), 200)
+
+
+def test_one_session_is_ended_once(ada, app, phone, crowd):
+    other = Visitor(app)
+    other.sign_in_by_passkey(phone)
+    assert len(crowd("/account/sessions/2/revoke", [None] * CROWD)) == 1
+    assert not other.is_signed_in()
+    assert ada.is_signed_in()
+
+
+def test_of_sessions_that_end_all_others_at_once_one_stays(app, ada, phone, snapshot):
+    browsers = [Visitor(app) for _ in range(CROWD - 1)]
+    for browser in browsers:
+        browser.sign_in_by_passkey(phone)
+    browsers.append(ada)
+    barrier = Barrier(CROWD)
+
+    def end_others(browser) -> int:
+        barrier.wait(timeout=30)
+        return browser.post("/account/sessions/revoke-all").status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        statuses = Counter(pool.map(end_others, browsers))
+    assert statuses == {303: 1, 401: CROWD - 1}
+    assert [browser.is_signed_in() for browser in browsers].count(True) == 1
+    assert sizes(snapshot)["sessions"] == 1
+
+
+def test_ten_wrong_recovery_codes_are_looked_at_however_many_come_at_once(make_app, phone, reasons):
+    """Each comes from an IP address of its own. After the tenth, not even a good one is."""
+    app = make_app()
+    owner, thief = Visitor(app), Visitor(app)
+    owner.sign_in_by_link("ada@example.org")
+    owner.make_passkey(phone)
+    codes = owner.require_passkey()
+    token = thief.open_second_step("ada@example.org")
+    tabs, barrier = [thief.twin() for _ in range(CROWD)], Barrier(CROWD)
+
+    def guess(number: int) -> int:
+        tabs[number].client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        barrier.wait(timeout=30)
+        return tabs[number].post("/sign-in/second-step", {"token": token, "code": "CDFG-HJKM"}).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert set(pool.map(guess, range(CROWD))) == {400}
+    looked_at = {"wrong_recovery_code": 9, "too_many_wrong_recovery_codes": 1}
+    assert Counter(reasons) == {**looked_at, "already_used": CROWD - 10}
+    expect(thief.post("/sign-in/second-step", {"token": token, "code": codes[0]}), 400)
 
 
 def sizes(snapshot) -> dict[str, int]:

@@ -13,7 +13,7 @@ from app.models import Passkey
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect
 
-VALUES = {"token": "token", "passkey_id": 1, "id": "message", "filename": "latchkey.css"}
+VALUES = {"token": "token", "passkey_id": 1, "session_id": 1, "id": "message", "filename": "latchkey.css"}
 
 # Forms that are nothing without a value.
 DEMANDING = ["/sign-in", "/sign-in/code", "/sign-in/passkey", "/account/passkeys"]
@@ -166,8 +166,8 @@ def test_there_is_no_cookie_that_remembers(member, visitor, value):
         == 200
     )
     with member.app.test_request_context():
-        session_id = db.session.execute(db.text("SELECT id FROM sessions")).scalar_one()
-        headers = {"Cookie": f"remember_token={encode_cookie(session_id)}"}
+        token = db.session.execute(db.text("SELECT token FROM sessions")).scalar_one()
+        headers = {"Cookie": f"remember_token={encode_cookie(token)}"}
     response = visitor.app.test_client(use_cookies=False).get("/account", base_url=visitor.site_url, headers=headers)
     assert response.status_code == 303
 

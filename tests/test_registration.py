@@ -212,10 +212,7 @@ def test_more_passkeys_than_enough_are_refused(ada, refuses, monkeypatch):
         ada.make_passkey(Authenticator())
     begun = ada.creation_options()
     ada.make_passkey(Authenticator())
-    sentence = (
-        "This account has as many passkeys as an account can have. "
-        "Remove one that you don’t use, and make this one again."
-    )
+    sentence = "This account can’t have more passkeys. Remove one that you don’t use, and try again."
     refuses(Authenticator().create(begun), "enough_passkeys", sentence=sentence)
     # None is made on the device any more.
     expect(ada.post("/account/passkeys/options"), 403)

@@ -6,6 +6,8 @@ import pytest
 
 from tests.conftest import Visitor, expect
 
+pytestmark = pytest.mark.slow
+
 PAIRS = 200
 
 

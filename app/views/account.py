@@ -1,12 +1,15 @@
 """The account, and the offer after the first sign-in."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
+from sqlalchemy import Row
 
-from app import accounts, passkeys, recovery_codes, sessions
+from app import accounts, notices, passkeys, recovery_codes, sessions
 from app.refusals import Refusal
 from app.views import flow
 from app.views.next_page import next_page
@@ -21,10 +24,14 @@ def show() -> ResponseReturnValue:
     return page()
 
 
-def page(refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the account page, and the refusal if there is one."""
-    values = {"remaining": recovery_codes.remaining(current_user.id) if current_user.requires_passkey else 0}
-    return _with_options("account/show.html", refusal, sessions=sessions.of(current_user), **values)
+def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
+    """Return the account page, and the refusal if there is one. Where a new name for a passkey was refused, `renamed`
+    is the passkey's id, and `typed` the name."""
+    values["remaining"] = recovery_codes.remaining(current_user.id)
+    values["mail_is_delayed"] = notices.are_delayed(current_user.id)
+    # This browser's first; sorting leaves the others as they are.
+    values["sessions"] = sorted(sessions.of(current_user), key=lambda each: each.id != current_user.session_id)
+    return _with_options("account/show.html", refusal, **values)
 
 
 @blueprint.get("/welcome")
@@ -53,5 +60,19 @@ def decline() -> ResponseReturnValue:
 
 def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:
     own = passkeys.of(current_user)
-    values |= {"passkeys": own, "options": passkeys.begin_registration(current_user, own)}
+    values |= {
+        "passkeys": own,
+        "names": numbered_names(own),
+        "options": passkeys.begin_registration(current_user, own),
+    }
     return flow.page(template, refusal, **values)
+
+
+def numbered_names(own: Sequence[Row[Any]]) -> dict[int, str]:
+    """Return a name to show for each passkey, by its id. The second of the same name has "(2)" behind it, and so on."""
+    counts: Counter[str] = Counter()
+    names = {}
+    for passkey in own:
+        counts[passkey.name] += 1
+        names[passkey.id] = f"{passkey.name} ({counts[passkey.name]})" if counts[passkey.name] > 1 else passkey.name
+    return names

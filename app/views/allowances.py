@@ -3,27 +3,24 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from flask import session
-
 from app import limits, mailer
 from app.extensions import db
 from app.limits import TooMany
-from app.views import flow
+from app.views import flow, known_accounts
 
 
 @contextmanager
 def mail_allowance(email: str) -> Iterator[None]:
     """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
     is sent with raises Unsent: then it has not been counted, unless the server refuses it for good."""
-    known = flow.known_as(email) in session.get("known", ())
-    counted = _take_mail(email, limits.client(flow.client().address), known)
+    counted = _take_mail(email, limits.client(flow.client().address), known_accounts.has_address(email))
     limits.watch("alarm")
     db.session.commit()
     try:
         yield
     except mailer.Unsent as refusal:
         # For good, it counts: or nothing would keep a client from trying addresses out on the mail server.
-        if refusal.reason not in ("recipient_refused", "message_refused"):
+        if not refusal.is_for_good:
             limits.give_back(**counted)
             db.session.commit()
         raise

@@ -11,7 +11,7 @@ from app.activity import Kind
 from app.email_addresses import canonical
 from app.models import now
 from app.refusals import Refusal
-from app.views import allowances, confirm, flow
+from app.views import allowances, confirm, flow, known_accounts
 
 blueprint = Blueprint("change_email", __name__, url_prefix="/account/email")
 
@@ -55,7 +55,7 @@ def begin() -> ResponseReturnValue:
 
 
 def finish() -> ResponseReturnValue:
-    """Move the account to the new address, and tell the old one."""
+    """Move the account to the new address, and notify both."""
     try:
         old, new = accounts.finish_email_change(
             flow.hold_account(), session.get("email_change", ""), request.form.get("code", "")
@@ -67,9 +67,9 @@ def finish() -> ResponseReturnValue:
     # What the old mailbox has opened ends with it.
     flow.record_ended(sessions.revoke(current_user))
     session.pop("email_change")
-    flow.know(new)
-    flow.record(current_user.id, Kind.EMAIL_CHANGED, new)
-    flow.tell(old, "email_changed", detail=new)
+    known_accounts.remember(current_user.user_handle, new)
+    flow.record(current_user.id, Kind.EMAIL_CHANGED, old)
+    flow.notify_owner(current_user.id, new, "email_changed")
     flow.say("email_changed", signal=signals.user_details(current_user.user_handle, new))
     return redirect(url_for("account.show"), 303)
 

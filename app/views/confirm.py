@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
@@ -15,6 +15,7 @@ from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.sessions import RECOVERY_CODE, SignedIn
+from app.user_agents import passkey_name
 from app.views import allowances, flow
 from app.views.next_page import next_page
 
@@ -24,6 +25,9 @@ CODE = single_use.Purpose("confirmation-code", timedelta(minutes=10))
 
 # What the page's own forms add to the form that was interrupted.
 PROOF = ("credential", "code", "proof", "mail", "recovery_code")
+
+# One attempt without proof is recorded in this time, so that nobody can bury other activity under their attempts.
+ATTEMPTS_RECORDED = timedelta(minutes=10)
 
 blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
 
@@ -42,24 +46,32 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
             flow.record_refused(refusal, Kind.CONFIRMATION_REFUSED, current_user.id)
             may_retype = isinstance(refusal, TooMany) or refusal.reason == "wrong_code"
             return page(refusal, proof=request.form.get("proof", "") if may_retype else "")
-        return view(*args, **kwargs) if proven else page(Refusal("not_proven"))
+        if not proven:
+            record_attempt()
+            return page(Refusal("not_proven"))
+        return view(*args, **kwargs)
 
     return guarded
 
 
 def prove() -> bool:
     """Take the proof that the form carries, if it carries one; return whether there is fresh proof. Raises Refusal."""
+    # Count only proofs, right or wrong, and changes made on fresh proof. Other forms change nothing: if they counted,
+    # an old cookie could use up the owner's limit.
+    if not current_user.is_proven and not carries_proof():
+        return False
     transcript = ""
+    # Count before looking, so that many guesses at once are no more than one after another.
     limits.take(proofs=allowances.who(current_user.id))
-    # Or a session that changes its network address would be many.
-    limits.take(proofs=(current_user.session_id,))
+    # Count per session too, so that changing the IP address doesn't evade the limit.
+    limits.take(proofs=(str(current_user.session_id),))
     user = flow.hold_account()
     if "credential" in request.form:
         method = "passkey"
         attempt = passkeys.finish_confirmation(user, request.form["credential"])
         transcript = attempt.transcript()
         if attempt.counter_went_back:
-            flow.counter_went_back(user.id, user.email, attempt.found["name"])
+            flow.counter_went_back(user.id, user.email, passkey_name(attempt.found["name"], attempt.found["aaguid"]))
     elif "recovery_code" in request.form and user.requires_passkey:
         method = RECOVERY_CODE
         left = recovery_codes.spend(user.id, request.form["recovery_code"])
@@ -70,9 +82,15 @@ def prove() -> bool:
         codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
     else:
         return user.is_proven
-    sessions.prove(user)
+    session["proof"] = sessions.prove(user)
     flow.record(user.id, Kind.CONFIRMED, method, transcript)
     return True
+
+
+def carries_proof() -> bool:
+    """Whether the form carries a proof of a kind that this account takes."""
+    form = request.form
+    return "credential" in form or "proof" in form or ("recovery_code" in form and current_user.requires_passkey)
 
 
 def refuse_mail(user: SignedIn) -> None:
@@ -96,12 +114,14 @@ def mail_code() -> ResponseReturnValue:
             mailer.send("code", current_user.email, purpose="confirm", **values)
     except Refusal as refusal:
         return page(refusal)
+    if not current_user.is_proven:
+        record_attempt()
     return page(proof=proof)
 
 
 def mailbox() -> dict[str, str]:
     """What a mailed code is bound to: should the address change meanwhile, the old mailbox proves nothing any more."""
-    return {"session": current_user.session_id, "email": current_user.email}
+    return {"session": str(current_user.session_id), "email": current_user.email}
 
 
 def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue:
@@ -115,6 +135,12 @@ def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue
         "asked_for": request.endpoint,
     }
     return flow.page("account/confirm.html", refusal, 403, **values)
+
+
+def record_attempt() -> None:
+    """Record that this session tried to change something without fresh proof, at most once in ATTEMPTS_RECORDED."""
+    if limits.times("attempts_without_proof", str(current_user.session_id), window=ATTEMPTS_RECORDED) == 1:
+        flow.record(current_user.id, Kind.ASKED_TO_CONFIRM, request.endpoint or "")
 
 
 @blueprint.get("")

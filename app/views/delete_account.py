@@ -23,9 +23,10 @@ def show() -> ResponseReturnValue:
 @confirm.fresh_proof
 def delete() -> ResponseReturnValue:
     """Delete the account with all that belongs to it."""
+    # First, because the account's former addresses are deleted with it.
+    flow.notify_owner(current_user.id, current_user.email, "account_deleted")
     accounts.delete(current_user.id)
     flow.after_commit(log.event, "account_deleted", user=current_user.id)
-    flow.tell(current_user.email, "account_deleted")
     flow.say("account_deleted", signal=signals.no_credentials(current_user.user_handle))
     logout_user()
     session.pop("email_change", None)

@@ -4,11 +4,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
+from flask_login import current_user
 
-from app import mailer
+from app import accounts, mailer, sign_in_links
 from app.doctor import FORWARDING_HEADERS
+from app.views import flow
 from app.views.errors import problem
 
 blueprint = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
@@ -40,11 +42,29 @@ def index() -> ResponseReturnValue:
     return render_template("dev/mail.html", messages=messages)
 
 
+@blueprint.get("/newest")
+def newest() -> ResponseReturnValue:
+    """Lead to the newest message to the address `to`, or to the outbox where there is none."""
+    wanted = request.args.get("to")
+    for path in sorted(_paths(), reverse=True):
+        if _read(path)["To"] == wanted:
+            return redirect(url_for(".show", id=path.stem), 303)
+    return redirect(url_for(".index"), 303)
+
+
 @blueprint.get("/<id>")
 def show(id: str) -> ResponseReturnValue:
-    """One message: text, HTML, headers."""
+    """One message: HTML, text, headers; and the way back to the page that waits for its code."""
     message = _read(_path(id))
-    return render_template("dev/message.html", id=id, message=message, text=_part(message, "plain"))
+    text = _part(message, "plain")
+    waiting = flow.pending_request()
+    code = sign_in_links.code_for(waiting.id) if waiting else ""
+    values = {
+        "text": text,
+        "code": code if code in text else "",
+        "is_for_change": message["To"] == _new_address(),
+    }
+    return render_template("dev/message.html", id=id, message=message, **values)
 
 
 @blueprint.get("/<id>/html")
@@ -53,6 +73,13 @@ def html(id: str) -> ResponseReturnValue:
     # Its links lead out of the frame: our pages refuse to be framed.
     page = _part(_read(_path(id)), "html").replace("<head>", '<head><base target="_top">', 1)
     return Response(page, headers={"Content-Security-Policy": FRAME_POLICY})
+
+
+def _new_address() -> str | None:
+    """Return the address that this browser's visitor is moving their account to, if they are."""
+    if not current_user.is_authenticated:
+        return None
+    return accounts.pending_email_change(current_user, session.get("email_change", "")) or None
 
 
 def _paths() -> set[Path]:

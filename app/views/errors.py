@@ -7,11 +7,12 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
-from app import log
+from app import log, sessions
 from app.extensions import db, login_manager
-from app.sessions import find
+from app.sessions import SignedIn
+from app.views.flow import find_visitor
 from app.views.next_page import next_page
-from app.views.protection import route_pattern
+from app.views.protection import commit_if_possible, route_pattern
 
 # A reloaded tab must not meet a 405: the page that holds the form, by how the form's address begins.
 PAGES_WITH_FORMS = {
@@ -33,8 +34,16 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(DBAPIError, database_busy)
     app.register_error_handler(IntegrityError, account_gone)
     app.register_error_handler(DataError, bad_data)
-    login_manager.user_loader(find)
+    login_manager.user_loader(load_visitor)
     login_manager.unauthorized_handler(unauthorized)
+
+
+def load_visitor(token: str) -> SignedIn | None:
+    """Return who is signed in by this token of the cookie. A session that has expired is deleted."""
+    visitor = find_visitor(token)
+    if not visitor:
+        commit_if_possible(sessions.end_expired, token)
+    return visitor
 
 
 def unauthorized() -> ResponseReturnValue:
@@ -99,4 +108,4 @@ def problem(status: int) -> tuple[Response | str, int]:
         response = jsonify(title=HTTPStatus(status).phrase, status=status)
         response.mimetype = "application/problem+json"
         return response, status
-    return render_template("error.html", status=status, phrase=HTTPStatus(status).phrase), status
+    return render_template("error.html", status=status), status

@@ -1,10 +1,10 @@
 """What the views share: one transaction, one browser, one way to refuse, one way to be signed in."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial, wraps
-from hashlib import sha256
 from typing import Any, ParamSpec
 
 from flask import abort, flash, g, make_response, redirect, render_template, request, session, url_for
@@ -14,24 +14,27 @@ from sqlalchemy import Row
 from werkzeug import Response
 from werkzeug.exceptions import HTTPException
 
-from app import accounts, activity, log, mailer, second_step, sessions, signals, single_use
+from app import accounts, activity, limits, log, mailer, notices, second_step, sessions, signals, single_use
 from app.activity import Kind
 from app.attempts import Attempt, CeremonyError
 from app.extensions import db
 from app.limits import TooMany
-from app.models import now
 from app.refusals import Refusal
 from app.sessions import SignedIn
 from app.sign_in_links import SignInRequest
 from app.user_agents import describe
+from app.views import known_accounts, timing, tour
 from app.views.protection import route_pattern
 
 P = ParamSpec("P")
 
+# Of one account, in an hour.
+NEW_BROWSERS_TOLD = 10
+
 
 def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
     """Commit when the view returns or aborts, a refusal included (a failed ceremony has spent its challenge), and then
-    log and mail what has happened; when anything else is raised, nothing has."""
+    log what has happened; when anything else is raised, nothing has."""
 
     @wraps(view)
     def run(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
@@ -47,10 +50,10 @@ def one_transaction(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respo
 
 
 def commit() -> None:
-    """Commit, and then log and mail what has happened by that."""
+    """Commit, then log what has happened, and wake the thread that sends notices if there is a new one."""
     db.session.commit()
-    for tell in g.pop("after_commit", ()):
-        tell()
+    for call in g.pop("after_commit", ()):
+        call()
 
 
 def after_commit(call: Callable[..., None], *args: Any, **kwargs: Any) -> None:
@@ -68,11 +71,13 @@ def this_browser() -> str:
 
 
 def pending_request() -> SignInRequest | None:
-    """Return what this browser last asked for, if it is waiting for a mail."""
-    try:
-        return SignInRequest(**session["request"])
-    except (KeyError, TypeError):  # none, or a cookie of an earlier release, with other fields
-        return None
+    """Return what this browser last asked for, if it is waiting for a mail. Forget it if that is long ago."""
+    with suppress(KeyError, TypeError):  # none, or a cookie of another release, with other fields
+        waiting = SignInRequest(**session["request"])
+        if not waiting.is_forgotten:
+            return waiting
+    session.pop("request", None)
+    return None
 
 
 def keep_request(wanted: SignInRequest) -> None:
@@ -108,17 +113,10 @@ def record_ended(browsers: Iterable[str]) -> None:
         record(current_user.id, Kind.SESSION_ENDED, browser)
 
 
-def tell(to: str, kind: str, **values: Any) -> None:
-    """Mail the owner, once what this is about has been committed."""
-    after_commit(_notify, to, kind, client=client(), time=now(), **values)
-
-
-def _notify(to: str, kind: str, **values: Any) -> None:
-    # The visitor waits for a mail server that doesn't answer once, however many notices there are.
-    if g.get("mail_is_down"):
-        log.event("notice_not_sent", kind=kind, reason="gave_up")
-    else:
-        g.mail_is_down = not mailer.notify(to, kind, **values)
+def notify_owner(user_id: int, email: str, kind: str, **values: Any) -> None:
+    """Have the owner told by mail what happened to their account, and by whom, once it has been committed."""
+    notices.add(user_id, email, kind, client(), **values)
+    after_commit(notices.wake)
 
 
 def say(kind: str, **values: Any) -> None:
@@ -128,7 +126,8 @@ def say(kind: str, **values: Any) -> None:
 
 def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool) -> Response:
     """Sign in whose mailbox this is, or go on to the second step where that is not enough."""
-    tick("open")
+    tour.tick("open")
+    timing.remember_mail(user, asked)
     if not user.requires_passkey:
         return sign_in(user, method, asked.next, is_new, began=asked.began_at)
     session.pop("request", None)
@@ -151,12 +150,13 @@ def sign_in(
             accounts.hold(current_user.id)
         end_session()
     browser = client().browser
-    if not is_new and activity.is_new_browser(user.user_id, browser):
-        tell(user.email, "new_browser")
+    if not is_new and not known_accounts.has_account(user.user_handle):
+        new_browser(user)
     # By passkey, `user` is a row of passkeys.FIND: its `id` is the passkey's, its `user_id` the owner's.
-    login_user(sessions.start(user, method, browser, user.id if attempt else None))
+    visitor, session["proof"] = sessions.start(user, method, browser, user.id if attempt else None)
+    login_user(visitor)
     session.pop("request", None)
-    know(user.email)
+    known_accounts.remember(user.user_handle, user.email)
     record(user.user_id, Kind.SIGNED_IN, method, attempt.transcript() if attempt else "", began)
     if is_new:
         return redirect(url_for("account.welcome", next=next or None), 303)
@@ -169,18 +169,25 @@ def end_session() -> None:
         record(current_user.id, Kind.SESSION_ENDED)
 
 
+def new_browser(user: Row[Any]) -> None:
+    """Tell the owner of a sign-in from a browser that is new to the account, at most NEW_BROWSERS_TOLD times an hour:
+    somebody who can sign in could flood the inbox with more."""
+    if limits.times("new_browsers", str(user.user_id), window=timedelta(hours=1)) <= NEW_BROWSERS_TOLD:
+        notify_owner(user.user_id, user.email, "new_browser")
+
+
 def counter_went_back(user_id: int, email: str, passkey: str) -> None:
     """A copy of the key may be in somebody else's hands: note it, and tell the owner, unless they were told lately.
     Each sign-in may be another of these."""
     if not activity.count_lately(user_id, [Kind.COUNTER_WENT_BACK]):
-        tell(email, "counter_went_back", detail=passkey)
+        notify_owner(user_id, email, "counter_went_back", detail=passkey)
     record(user_id, Kind.COUNTER_WENT_BACK, passkey)
 
 
 def recovery_code_used(user_id: int, email: str, left: int) -> None:
     """Note it, tell the owner, and say on the next page how many are left."""
     record(user_id, Kind.RECOVERY_CODE_USED, str(left))
-    tell(email, "recovery_code_used", detail=str(left))
+    notify_owner(user_id, email, "recovery_code_used", detail=str(left))
     say("recovery_code_used", left=left)
 
 
@@ -188,25 +195,12 @@ def hold_account() -> SignedIn:
     """Keep whoever else changes the visitor's ways in waiting until the transaction ends, and return what is true of
     the visitor by now. Aborts with 401 where the session was ended in the meantime."""
     accounts.hold(current_user.id)
-    return sessions.find(current_user.session_id) or abort(401, "session_ended")
+    return find_visitor(current_user.token) or abort(401, "session_ended")
 
 
-def tick(step: str) -> None:
-    """Tick a step of the guided tour on `/`."""
-    done = session.get("tour", [])
-    if step not in done:
-        session["tour"] = [*done, step]
-
-
-def know(email: str) -> None:
-    """Remember in this browser that it has signed in with this address, and with up to four others before."""
-    others = [known for known in session.get("known", ()) if known != known_as(email)]
-    session["known"] = [*others[-4:], known_as(email)]
-
-
-def known_as(email: str) -> str:
-    """What this browser's cookie keeps of the addresses that it has signed in with: it isn't secret."""
-    return sha256(email.encode()).hexdigest()[:16]
+def find_visitor(token: str) -> SignedIn | None:
+    """Return who is signed in by this token of the cookie, if its session lives."""
+    return sessions.find(token, session.get("proof", ""))
 
 
 def page(template: str, refusal: Refusal | None = None, status: int = 400, **values: Any) -> Response:

@@ -1,25 +1,20 @@
 """`/`: what this is, and the guided tour. And whether the site is alive."""
 
-from flask import Blueprint, Response, abort, current_app, jsonify, render_template, session, url_for
+from flask import Blueprint, Response, abort, current_app, jsonify, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
 from app.extensions import run
 from app.models import User
+from app.views import flow
 
 blueprint = Blueprint("home", __name__)
-
-TOUR = ("ask", "open", "create", "leave", "return")
-WITHOUT_PASSKEYS = ("ask", "open", "leave")
 
 
 @blueprint.get("/")
 def show() -> ResponseReturnValue:
     """What this is. No ceremony waits here: after signing out, it would sign the visitor back in."""
-    steps = TOUR if current_app.config["PASSKEYS_ENABLED"] else WITHOUT_PASSKEYS
-    done = session.get("tour", [])
-    upcoming = next((step for step in steps if step not in done), None)
-    return render_template("home.html", steps=steps, done=done, upcoming=upcoming)
+    return render_template("home.html", waiting=flow.pending_request())
 
 
 @blueprint.get("/.well-known/passkey-endpoints")

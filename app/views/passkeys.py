@@ -6,8 +6,11 @@ from flask_login import current_user, login_required
 
 from app import limits, passkeys, sessions, signals
 from app.activity import Kind
+from app.ceremonies import CHALLENGE_LIFETIME
+from app.models import now
 from app.refusals import Refusal
-from app.views import account, allowances, confirm, flow
+from app.user_agents import passkey_name
+from app.views import account, allowances, confirm, flow, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
@@ -23,9 +26,13 @@ def create() -> ResponseReturnValue:
         # The button of a page without options.
         if len(passkeys.of(current_user)) >= passkeys.MOST:
             return account.page(Refusal("enough_passkeys"))
+        confirm.record_attempt()
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
-        limits.take(passkey_answers=(limits.client(flow.client().address),), proofs=allowances.who(current_user.id))
+        limits.take(passkey_answers=(limits.client(flow.client().address),))
+        # Who had no proof when any live challenge was made changes nothing, and uses up nobody's limit.
+        if current_user.could_add_passkey(now() - CHALLENGE_LIFETIME):
+            limits.take(proofs=allowances.who(current_user.id))
         added, attempt = passkeys.finish_registration(
             flow.hold_account(), request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
@@ -33,8 +40,9 @@ def create() -> ResponseReturnValue:
         flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
-    flow.tell(current_user.email, "passkey_added", detail=added)
-    flow.tick("create")
+    details = passkey_name(added, attempt.found["aaguid"])
+    flow.notify_owner(current_user.id, current_user.email, "passkey_added", detail=details)
+    tour.tick("create")
     flow.say("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
     return redirect(next or url_for("account.show"), 303)
 
@@ -57,11 +65,12 @@ def creation_options() -> str:
 def rename(passkey_id: int) -> ResponseReturnValue:
     """Call one of the visitor's passkeys something else."""
     try:
+        name = passkeys.clean_name(request.form.get("name", ""))
         limits.take(proofs=allowances.who(current_user.id))
-        name = passkeys.rename(flow.hold_account(), passkey_id, request.form.get("name", ""))
     except Refusal as refusal:
-        return account.page(refusal)
-    if not name:
+        return account.page(refusal, renamed=passkey_id, typed=request.form.get("name", "")[:60])
+    if not passkeys.rename(flow.hold_account(), passkey_id, name):
+        limits.give_back(proofs=allowances.who(current_user.id))
         abort(404)
     flow.record(current_user.id, Kind.PASSKEY_RENAMED, name)
     return redirect(url_for("account.show"), 303)
@@ -82,6 +91,7 @@ def remove(passkey_id: int) -> ResponseReturnValue:
     if request.form.get("sessions"):
         flow.record_ended(sessions.revoke(current_user, passkey_id=passkey_id))
     flow.record(current_user.id, Kind.PASSKEY_REMOVED, passkey.name)
-    flow.tell(current_user.email, "passkey_removed", detail=passkey.name)
+    details = passkey_name(passkey.name, passkey.aaguid)
+    flow.notify_owner(current_user.id, current_user.email, "passkey_removed", detail=details)
     flow.say("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))
     return redirect(url_for("account.show"), 303)

@@ -3,6 +3,8 @@
 import re
 import secrets
 import time
+from collections.abc import Callable
+from typing import ParamSpec
 from urllib.parse import quote
 
 from flask import Flask, Response, abort, current_app, g, redirect, request
@@ -11,8 +13,10 @@ from flask_login import current_user
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from app import doctor, log, sessions
+from app import doctor, limits, log, sessions
 from app.extensions import db
+
+P = ParamSpec("P")
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
 
@@ -31,9 +35,9 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-# Of every answer. The first two unless the view has set its own: for a page that may be kept, for a mail in its frame.
-DEFAULTS = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
+# For every response, static files too, unless a view has set its own: for a link's page, for a mail in its frame.
 HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
     # A link's token must not travel to another site. Not `no-referrer`: that makes the browser send `Origin: null`.
@@ -66,6 +70,7 @@ def route_pattern() -> str:
 def _begin() -> None:
     g.started = time.perf_counter()
     log.request_id.set(secrets.token_hex(8))
+    log.client.set(limits.client_id(request.remote_addr or ""))
     if "latchkey.examined" not in current_app.extensions and request.endpoint != "home.healthz":
         # The first visitor shows whether the proxies in front are the ones that the settings tell of.
         current_app.extensions["latchkey.examined"] = True
@@ -111,12 +116,20 @@ def _read_form() -> None:
 
 def _see_visitor() -> None:
     """Before the view, because writing that somebody was here is a transaction of its own."""
-    if request.endpoint != "static" and current_user.is_authenticated:
-        try:
-            if sessions.see(current_user):
-                db.session.commit()
-        except DBAPIError:  # a database that takes no writes just now may still be read
-            db.session.rollback()
+    if current_user.is_authenticated:
+        commit_if_possible(sessions.see, current_user)
+    # Error pages look at this: they must not ask a database that is down.
+    g.visitor_is_known = True
+
+
+def commit_if_possible(write: Callable[P, bool], *args: P.args, **kwargs: P.kwargs) -> None:
+    """Commit what this writes, if it does. Go on without it where the database takes no writes just now: it may still
+    be read."""
+    try:
+        if write(*args, **kwargs):
+            db.session.commit()
+    except DBAPIError:
+        db.session.rollback()
 
 
 def _refuse_another_accounts_page() -> None:
@@ -127,8 +140,8 @@ def _refuse_another_accounts_page() -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    response.headers.extend(current_app.config["HEADERS"])
-    for name, value in DEFAULTS.items():
+    # A view's own header wins. Static files have a Cache-Control of their own.
+    for name, value in {"Cache-Control": "no-store", **current_app.config["HEADERS"]}.items():
         response.headers.setdefault(name, value)
     return response
 

@@ -28,7 +28,7 @@ def make() -> ResponseReturnValue:
     # An old one may have opened them.
     sessions.doubt_others(current_user)
     flow.record(current_user.id, Kind.RECOVERY_CODES_MADE)
-    flow.tell(current_user.email, "recovery_codes_made")
+    flow.notify_owner(current_user.id, current_user.email, "recovery_codes_made")
     return page(made)
 
 

@@ -37,7 +37,7 @@ def change() -> ResponseReturnValue:
             second_step.stop_requiring(current_user.id)
         kind = Kind.PASSKEY_REQUIRED if wanted else Kind.PASSKEY_NOT_REQUIRED
         flow.record(current_user.id, kind)
-        flow.tell(current_user.email, kind.value)
+        flow.notify_owner(current_user.id, current_user.email, kind.value)
         flow.say(kind.value)
     return redirect(url_for("account.show"), 303)
 

@@ -74,6 +74,8 @@ def use() -> ResponseReturnValue:
         left = second_step.finish(token, user, request.form.get("code", ""))
     except Refusal as refusal:
         flow.record_refused(refusal, Kind.SIGN_IN_REFUSED, user.user_id)
+        if refusal.reason == "too_many_wrong_recovery_codes":
+            return sign_in.page(refusal)
         return page_for(token, user, refusal)
     flow.recovery_code_used(user.user_id, user.email, left)
     return flow.sign_in(user, RECOVERY_CODE, token.claims["next"])

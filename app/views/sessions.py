@@ -10,13 +10,13 @@ from app.views import confirm, flow
 blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
 
 
-@blueprint.post("/<id>/revoke")
+@blueprint.post("/<int(max=2147483647):session_id>/revoke")
 @login_required
 @flow.one_transaction
 @confirm.fresh_proof
-def revoke(id: str) -> ResponseReturnValue:
+def revoke(session_id: int) -> ResponseReturnValue:
     """End one of the visitor's sessions."""
-    ended = sessions.revoke(flow.hold_account(), id=id)
+    ended = sessions.revoke(flow.hold_account(), id=session_id)
     if not ended:
         abort(404)
     flow.record_ended(ended)

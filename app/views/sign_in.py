@@ -12,7 +12,7 @@ from app.limits import TooMany
 from app.models import now
 from app.passkeys import begin_authentication
 from app.refusals import Refusal
-from app.views import allowances, flow
+from app.views import allowances, flow, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in", __name__)
@@ -50,11 +50,12 @@ def ask() -> ResponseReturnValue:
         return check_email_page(earlier, TooMany("too_soon", wait))
     wanted = sign_in_links.ask(email, next, earlier)
     client = flow.client()
-    token = sign_in_links.link_token(wanted, client.browser)
+    token = sign_in_links.link_token(wanted, flow.this_browser(), client.browser)
     values = {
         # Of SITE_URL, whatever a proxy makes of the request.
         "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),
         "code": sign_in_links.code_for(wanted.id),
+        "waiting": wanted,
         "kind": "by_invitation",
         "client": client,
         "time": now(),
@@ -66,7 +67,7 @@ def ask() -> ResponseReturnValue:
     except Refusal as refusal:
         return page(refusal, email=email, next=next)
     flow.keep_request(wanted)
-    flow.tick("ask")
+    tour.tick("ask")
     return redirect(url_for("sign_in.check_email"), 303)
 
 

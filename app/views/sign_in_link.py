@@ -19,22 +19,21 @@ def show(token: str) -> ResponseReturnValue:
     """Name the account and offer to sign in, or show the code where another browser asked."""
     try:
         link = sign_in_links.open_link(token)
+        waiting = sign_in_links.request_of(link, flow.pending_request(), flow.this_browser())
     except Refusal as refusal:
+        if refusal.reason == "other_browser":
+            return render_template("sign_in/other_browser.html", **asked_elsewhere(link))
         return dead_link(refusal)
-    waiting = flow.pending_request()
-    if waiting and waiting.id == link.id:
-        return render_template("sign_in/confirm.html", waiting=waiting, action=url_for(".use", token=token))
-    return render_template("sign_in/other_browser.html", **asked_elsewhere(link))
+    return render_template("sign_in/confirm.html", waiting=waiting, action=url_for(".use", token=token))
 
 
 @blueprint.post("/<token>")
 @flow.one_transaction
 def use(token: str) -> ResponseReturnValue:
     """Sign in with the link, in the browser that asked for it."""
-    waiting = flow.pending_request()
     try:
         link = sign_in_links.open_link(token)
-        user, asked, is_new = sign_in_links.redeem_link(link, waiting)
+        user, asked, is_new = sign_in_links.redeem_link(link, flow.pending_request(), flow.this_browser())
     except Refusal as refusal:
         if refusal.reason == "other_browser":
             return flow.page("sign_in/other_browser.html", refusal, 403, **asked_elsewhere(link))
@@ -43,9 +42,10 @@ def use(token: str) -> ResponseReturnValue:
 
 
 def dead_link(refusal: Refusal) -> ResponseReturnValue:
-    """Say why the link doesn't work, unless what it was for has been done: a double click."""
-    if refusal.reason == "already_used" and current_user.is_authenticated:
-        return render_template("sign_in/already.html")
+    """Say why the link doesn't work, unless the visitor is signed in by now, with this link or in another way."""
+    is_done = refusal.reason == "already_used" or (refusal.reason == "newer_mail" and not flow.pending_request())
+    if is_done and current_user.is_authenticated:
+        return render_template("sign_in/already.html", refusal=refusal.reason)
     return flow.page("sign_in/dead_link.html", refusal, 410)
 
 

@@ -2,14 +2,15 @@
 
 from contextlib import suppress
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 from flask.typing import ResponseReturnValue
 
 from app import limits, passkeys
 from app.activity import Kind
 from app.email_addresses import canonical
 from app.refusals import Refusal
-from app.views import flow, second_step, sign_in
+from app.user_agents import passkey_name
+from app.views import flow, second_step, sign_in, timing, tour
 from app.views.next_page import next_page
 
 blueprint = Blueprint("sign_in_passkey", __name__, url_prefix="/sign-in/passkey")
@@ -35,8 +36,11 @@ def use() -> ResponseReturnValue:
         return sign_in.page(refusal, email=email[:254], next=next)
     second_step.close()
     if attempt.counter_went_back:
-        flow.counter_went_back(passkey.user_id, passkey.email, passkey.name)
-    flow.tick("return")
+        flow.counter_went_back(passkey.user_id, passkey.email, passkey_name(passkey.name, passkey.aaguid))
+    tour.tick("return")
+    # Not after the second of two steps, which took longer; and only if the account page, which shows it, comes next.
+    if "token" not in request.form and next.partition("?")[0] in ("", url_for("account.show")):
+        flow.say("signed_in", seconds=timing.passkey_seconds(), mail_seconds=timing.mail_seconds(passkey))
     # Autofill waits for as long as the visitor likes: that is no effort, and tells nothing.
     began = attempt.began if request.form.get("by") == "button" else None
     return flow.sign_in(passkey, "passkey", next, attempt=attempt, began=began)

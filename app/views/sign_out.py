@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, logout_user
 
 from app import accounts
-from app.views import flow
+from app.views import flow, tour
 
 blueprint = Blueprint("sign_out", __name__)
 
@@ -18,5 +18,6 @@ def sign_out() -> ResponseReturnValue:
         accounts.hold(current_user.id)
         flow.end_session()
         logout_user()
-        flow.tick("leave")
+        tour.tick("leave")
+        flow.say("signed_out")
     return redirect(url_for("home.show"), 303)

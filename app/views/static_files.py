@@ -2,50 +2,40 @@
 
 import shutil
 import tempfile
-from contextlib import closing, suppress
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from wsgiref.headers import Headers
 
-from flask import Flask, Response, abort, request
-from flask.typing import ResponseReturnValue
+from flask import Flask
 from whitenoise import WhiteNoise
 from whitenoise.compress import Compressor
 
 
 def init_app(app: Flask) -> None:
-    """Serve what is in `static/`; while debugging as it is at the moment, otherwise as it was at the start."""
+    """Serve the files in `static/`: as they are now while debugging, otherwise as they were at the start."""
     source = Path(app.root_path) / "static"
     kept = Path(app.instance_path) / "static"
     version = "dev" if app.debug else prepare(source, kept)
+
+    def add_headers(headers: Headers, path: str, url: str) -> None:
+        for name, value in app.config["HEADERS"].items():
+            headers[name] = value
+
     files = WhiteNoise(
-        None,
+        app.wsgi_app,
         autorefresh=app.debug,
         max_age=0,
         allow_all_origins=False,
         immutable_file_test=lambda path, url: not app.debug,
+        add_headers_function=add_headers,
     )
-    # What an earlier version of the site prepared is served, too: pages that are still open refer to it.
+    # Pages that were open during an upgrade still refer to the files of the earlier version: serve all versions.
     for folder in [source] if app.debug else [each for each in kept.iterdir() if not each.name.startswith(".")]:
         files.add_files(folder, prefix=f"static/{version if app.debug else folder.name}")
-
-    @app.url_defaults
-    def add_version(endpoint: str, values: dict[str, Any]) -> None:
-        if endpoint == "static":
-            values["filename"] = f"{version}/{values['filename']}"
-
-    @app.get("/static/<path:filename>", endpoint="static")
-    def serve(filename: str) -> ResponseReturnValue:
-        file = files.find_file(request.path) if app.debug else files.files.get(request.path)
-        if not file:
-            abort(404)
-        found = file.get_response(request.method, request.environ)
-        content = b""
-        if found.file:
-            with closing(found.file):
-                content = found.file.read()
-        # In a list, or its length, which is nothing for HEAD, would take the place of the file's.
-        return Response([content], found.status, list(found.headers))
+    app.wsgi_app = files  # type: ignore[method-assign]
+    # For url_for only: WhiteNoise answers before Flask.
+    app.add_url_rule(f"/static/{version}/<path:filename>", endpoint="static", build_only=True)
 
 
 def prepare(source: Path, kept: Path) -> str:

@@ -1,32 +1,32 @@
 """What templates can say that Jinja can't: times, icons, and names for what is stored."""
 
 from datetime import datetime, timedelta
-from functools import lru_cache
 
-import flask
 from flask import Flask
 from flask_login import current_user
 
 from app import sessions, sign_in_links, user_agents
 from app.models import now
+from app.views import tour
 
 
 def init_app(app: Flask) -> None:
     """Give the templates their filters and constants."""
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.add_template_filter(in_words)
+    app.add_template_filter(duration)
+    app.add_template_filter(on_the_clock)
     app.add_template_filter(user_agents.authenticator, "authenticator")
     app.jinja_env.globals.update(
-        # A page's addresses are always the same, and making them is a good part of making it. They are named in full:
-        # what is remembered doesn't know which page has asked.
-        url_for=lru_cache(maxsize=256)(flask.url_for),
         current_user=current_user,
+        tour=tour,
         link_minutes=sign_in_links.LINK_LIFETIME // timedelta(minutes=1),
         proof_minutes=sessions.PROOF_LIFETIME // timedelta(minutes=1),
         passkeys_enabled=app.config["PASSKEYS_ENABLED"],
         by_invitation=app.config["SIGN_UP"] == "invite",
         activity_days=app.config["ACTIVITY_DAYS"],
         local=app.config["LOCAL"],
+        site_host=app.config["RP_ID"],
         site_name=app.config["SITE_NAME"],
         site_url=app.config["SITE_URL"],
         # Filled by `add_header_link`.
@@ -45,6 +45,28 @@ def in_words(moment: datetime) -> str:
     seconds = (now() - moment).total_seconds()
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {name}{'s' if count > 1 else ''} ago"
+            return f"{_count(int(seconds // size), name)} ago"
     return "just now"
+
+
+def duration(seconds: int) -> str:
+    """Say how long that is: "41 seconds", "1 minute 48 seconds", "3 days"."""
+    for size, smaller, name, part in (
+        (86400, 3600, "day", "hour"),
+        (3600, 60, "hour", "minute"),
+        (60, 1, "minute", "second"),
+    ):
+        if seconds >= size:
+            rest = seconds % size // smaller
+            return _count(seconds // size, name) + (f" {_count(rest, part)}" if rest else "")
+    return _count(seconds, "second")
+
+
+def on_the_clock(seconds: int) -> str:
+    """Write a duration as a stopwatch does: "0:41", "1:02:03"."""
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"

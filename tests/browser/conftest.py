@@ -1,10 +1,9 @@
-"""What the browser tests share: the site at a real port, Chromium, and visitors with a device that holds passkeys.
+"""What the browser tests share: Chromium, and visitors with a device that holds passkeys.
 
 Every page is watched: an error in a script, a violation of the Content-Security-Policy, a request to anybody else or
 an answer that should not be fails the test that met it.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +11,10 @@ from typing import NamedTuple
 import pytest
 from flask import Flask
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError, expect
-from werkzeug.serving import make_server
 
 from app import create_app
 from app.extensions import db
-from tests import databases
-from tests.browser import chrome
+from tests import browsers, databases
 from tests.browser.visitor import Visitor
 
 CHROMIUM_ARGS = [
@@ -36,34 +33,6 @@ PATIENCE_MS = 10_000
 expect.set_options(timeout=PATIENCE_MS)
 
 
-class Server:
-    """A port of localhost, and the site that answers there: another one for each test, all with the same origin.
-
-    It runs in this process, so a test that moves the clock (time_machine) moves the site's, too.
-    """
-
-    def __init__(self):
-        self.app: Flask | None = None
-        self.tolerated: set[tuple[str, str, int]] = set()
-        self.listener = make_server("127.0.0.1", 0, self, threaded=True)
-        self.url = f"http://localhost:{self.listener.port}"
-
-    def __call__(self, environ, start_response):
-        assert self.app, "a page asked for something between two tests"
-        return self.app(environ, start_response)
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    server = Server()
-    thread = threading.Thread(target=server.listener.serve_forever)
-    thread.start()
-    yield server
-    server.listener.shutdown()
-    thread.join()
-    server.listener.server_close()
-
-
 @pytest.fixture(scope="session")
 def base_url(server) -> str:
     """Where the pages are: `page.goto("/sign-in")` begins here."""
@@ -71,17 +40,15 @@ def base_url(server) -> str:
 
 
 @pytest.fixture
-def app(make_app, server) -> Iterator[Flask]:
+def app(live_app) -> Flask:
     """The site with an empty database, in the place of the one of the HTTP tests."""
-    server.app = make_app(FLASK_SITE_URL=server.url)
-    yield server.app
-    server.app, server.tolerated = None, set()
+    return live_app
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args) -> dict:
     return browser_type_launch_args | {
-        "executable_path": chrome.find(),
+        "executable_path": browsers.find(browsers.CHROME)[0],
         "args": CHROMIUM_ARGS,
         # Playwright turns the cache off that visitors' browsers have: pages come out of it when they go back.
         "ignore_default_args": ["--disable-back-forward-cache"],

@@ -10,7 +10,7 @@ from tests.browser.visitor import EMAIL
 
 BUTTON = "Create a passkey"
 
-CANCELLED = "No passkey was made"
+CANCELLED = "No passkey was created"
 
 AN_HOUR = timedelta(hours=1)
 EIGHT_MINUTES = timedelta(minutes=8)
@@ -87,6 +87,7 @@ def test_a_second_device_adds_a_second_passkey(member):
 
 
 def test_a_device_that_has_a_passkey_already_is_told_so(member):
+    member.open_offer()
     member.device.present = True
     member.button(BUTTON).click()
     expect(member.alert).to_contain_text("This device has a passkey for this account already")
@@ -121,7 +122,7 @@ def test_a_browser_without_webauthn_is_told(visitor):
     visitor.page.add_init_script("delete window.PublicKeyCredential")
     for page in ("/account", "/account/welcome"):
         visitor.goto(page)
-        expect(visitor.alert).to_contain_text("can’t make passkeys")
+        expect(visitor.alert).to_contain_text("can’t create passkeys")
         expect(visitor.button(BUTTON)).to_be_disabled()
 
 
@@ -196,7 +197,7 @@ def test_removing_a_passkey_offers_to_end_what_it_opened(member, new_visitor):
     other.is_at("/account")
     member.goto("/account")
     open_choice(member, "Remove")
-    expect(member.page.get_by_role("checkbox", name="Sign out wherever it signed in")).to_be_checked()
+    expect(member.page.get_by_role("checkbox", name="Also sign out browsers that used it")).to_be_checked()
     member.button("Remove").click()
     expect(member.page.get_by_role("status")).to_contain_text("The passkey was removed")
     member.is_signed_in()
@@ -245,12 +246,13 @@ def stale(member):
 
 
 def test_making_a_passkey_leads_to_proof_and_back(stale):
+    stale.open_offer()
     stale.button(BUTTON).click()
     stale.is_at("/account/confirm?next=/account")
     stale.device.present = True
     stale.button("Confirm with a passkey").click()
     stale.is_at("/account")
-    expect(stale.page.locator("passkey-registration")).to_be_visible()
+    expect(stale.page.locator("passkey-registration")).to_be_attached()
 
 
 def test_removing_a_passkey_asks_for_proof_and_goes_on(stale):
@@ -285,7 +287,7 @@ def test_another_session_is_ended(member, new_visitor):
     rows = member.page.get_by_role("region", name="Where you’re signed in").get_by_role("listitem")
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="this one")).to_contain_text("by passkey")
-    rows.filter(has_text="Safari on iOS").get_by_role("button", name="End").click()
+    rows.filter(has_text="Safari on iOS").get_by_role("button", name="Sign out of Safari on iOS").click()
     expect(member.page.get_by_role("status")).to_contain_text("Signed out there")
     expect(rows).to_have_count(1)
     phone.goto("/account")
@@ -374,6 +376,46 @@ def test_the_tour_ticks_each_step_as_it_is_done(visitor):
     visitor.pick_from_autofill()
     visitor.is_at("/account")
     has_ticked(5)
+
+
+def test_the_tours_buttons_lead_through_all_of_it(visitor):
+    def go_on(role, name):
+        visitor.goto("/")
+        visitor.page.get_by_role("region", name="Try it in five steps").get_by_role(role, name=name).click()
+
+    go_on("link", "Ask for a link")
+    visitor.is_at("/sign-in")
+    visitor.ask()
+    go_on("link", "Open the mail")
+    expect(visitor.page.get_by_text("Step 2 of 5")).to_be_visible()
+    visitor.button("Sign in with this code").click()
+    visitor.is_at("/account/welcome")
+    go_on("link", "Make your passkey")
+    visitor.make_passkey()
+    go_on("button", "Sign out and try it")
+    visitor.is_at("/")
+    go_on("link", "Try autofill")
+    visitor.is_at("/sign-in")
+    expect(visitor.page.get_by_text("Step 5 of 5")).to_be_visible()
+    visitor.pick_from_autofill()
+    visitor.is_at("/account")
+    visitor.goto("/")
+    expect(visitor.page.get_by_role("region", name="That’s the whole flow")).to_contain_text("You did it in")
+
+
+def test_after_the_first_passkey_one_click_signs_out_to_try_it(visitor):
+    visitor.sign_in_by_link()
+    visitor.make_passkey()
+    visitor.button("Sign out and try it").click()
+    visitor.is_at("/")
+    expect(visitor.page.get_by_role("status")).to_have_text("You’re signed out.")
+
+
+def test_the_name_is_asked_for_only_when_a_passkey_is_added(member):
+    expect(member.field("Name")).to_have_count(0)
+    member.page.get_by_text("Add a passkey", exact=True).click()
+    expect(member.field("Name")).to_be_visible()
+    expect(member.button(BUTTON)).to_be_enabled()
 
 
 def test_the_whole_flow_works_with_the_keyboard_alone(visitor):

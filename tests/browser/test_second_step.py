@@ -26,7 +26,7 @@ def require_passkey(visitor) -> list[str]:
     visitor.page.get_by_role("link", name="require a passkey").click()
     visitor.field("Code").fill(codes[0].lower())
     visitor.button("Require a passkey").click()
-    expect(visitor.page.get_by_role("status")).to_contain_text("email alone signs nobody in")
+    expect(visitor.page.get_by_role("status")).to_contain_text("Email alone is no longer enough")
     return codes
 
 

@@ -231,16 +231,42 @@ def test_the_wanted_page_is_kept(visitor, by):
     visitor.is_at(wanted)
 
 
-def test_the_outbox_is_one_click_away_and_the_link_in_the_mail_opens_in_the_whole_window(visitor):
+def test_three_clicks_after_the_address_the_visitor_is_signed_in(visitor):
+    visitor.goto("/sign-in")
+    visitor.field("Email").fill(EMAIL)
+    visitor.button("Email me a sign-in link").click()
+    visitor.page.get_by_role("link", name="Open the mail", exact=True).click()
+    visitor.button("Sign in with this code").click()
+    visitor.is_at("/account/welcome")
+
+
+def test_the_mail_is_one_click_away_and_its_link_opens_in_the_whole_window(visitor):
     link = visitor.ask().link
-    visitor.page.get_by_role("link", name="Open the outbox", exact=True).click()
-    visitor.is_at("/dev/mail/")
-    visitor.page.get_by_role("link", name="Sign in to Latchkey", exact=True).click()
+    visitor.page.get_by_role("link", name="Open the mail", exact=True).click()
     mail = visitor.page.frame_locator("iframe")
     mail.get_by_role("link", name="Open the sign-in page", exact=True).click()
     visitor.is_at(link)
     visitor.button("Sign in").click()
     visitor.is_at("/account/welcome")
+
+
+def test_the_mails_page_leads_back_to_where_its_code_is_typed(visitor):
+    code = visitor.ask().code
+    visitor.page.get_by_role("link", name="Open the mail", exact=True).click()
+    expect(visitor.page.get_by_role("main")).to_contain_text(code)
+    visitor.page.get_by_role("link", name="Back to where you type it", exact=True).click()
+    visitor.is_at("/sign-in/check-email")
+
+
+def test_a_mail_is_shown_as_html_as_text_or_with_its_headers(visitor):
+    link = visitor.ask().link
+    visitor.page.get_by_role("link", name="Open the mail", exact=True).click()
+    expect(visitor.page.locator("iframe")).to_be_visible()
+    visitor.page.get_by_role("radio", name="Text", exact=True).check()
+    expect(visitor.page.locator("iframe")).to_be_hidden()
+    expect(visitor.page.get_by_role("region", name="The mail as text")).to_contain_text(link)
+    visitor.page.keyboard.press("ArrowRight")
+    expect(visitor.page.get_by_role("region", name="headers")).to_contain_text("Auto-Submitted")
 
 
 def test_without_javascript_the_whole_email_flow_works_and_the_page_says_that_passkeys_need_it(new_visitor):

@@ -1,6 +1,7 @@
 """Signing in with a passkey, and all that can come between."""
 
 import json
+import re
 from base64 import b64encode
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from tests.browser.visitor import EMAIL
 BUTTON = "Sign in with a passkey"
 ELSEWHERE = "Use a phone or security key"
 
-CANCELLED = "Nobody was signed in"
+CANCELLED = "You’re not signed in"
 
 AN_HOUR = timedelta(hours=1)
 
@@ -86,6 +87,18 @@ def test_a_page_of_four_requests_and_none_before_the_visitor_acts(owner, traffic
     assert not [line for line in traffic if line.startswith("POST")]
 
 
+def test_the_page_and_all_that_it_loads_is_below_14_kilobytes(visitor):
+    """With the headers, and the page itself uncompressed, which a proxy in front would compress."""
+    wire = visitor.page.context.new_cdp_session(visitor.page)
+    wire.send("Network.enable")
+    sizes = []
+    wire.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    visitor.goto("/sign-in")
+    visitor.page.wait_for_load_state("networkidle")
+    assert len([size for size in sizes if size]) == 4
+    assert sum(sizes) < 14 * 1024
+
+
 def test_autofill_signs_in_with_one_post(owner, traffic):
     owner.pick_from_autofill()
     owner.is_at("/account")
@@ -100,6 +113,51 @@ def test_the_button_signs_in_with_one_post(owner, traffic):
     owner.is_at("/account")
 
     assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
+
+
+TIMES = re.compile(r"Signed in with your passkey in \d+ seconds?\. Your email link took \d+ seconds?\.")
+
+
+def test_the_button_shows_how_long_it_took_and_how_long_the_mail_did(visitor):
+    visitor.sign_in_by_link()
+    visitor.make_passkey()
+    visitor.sign_out()
+    expect(visitor.page.get_by_role("status")).to_have_text("You’re signed out.")
+    visitor.open_sign_in()
+    visitor.device.present = True
+    visitor.button(BUTTON).click()
+    expect(visitor.page.get_by_role("status")).to_have_text(TIMES)
+
+
+def test_autofill_that_nobody_clicked_for_has_no_time(owner):
+    """The browser doesn't say when the passkey was picked, and it may have waited for hours."""
+    owner.pick_from_autofill()
+    expect(owner.page.get_by_role("status")).to_have_text("Signed in with your passkey.")
+
+
+def test_autofill_counts_from_the_click_into_the_field(owner):
+    owner.device.verifies, owner.device.present = False, True
+    owner.goto("/sign-in")
+    owner.autofill_waits()
+    owner.device.verifies = True
+    owner.field("Email").click()
+    expect(owner.page.get_by_role("status")).to_have_text(re.compile("Signed in with your passkey in"))
+
+
+def test_the_email_field_has_the_focus_and_says_that_it_offers_passkeys(owner):
+    owner.open_sign_in()
+    field = owner.field("Email")
+    expect(field).to_be_focused()
+    expect(owner.page.get_by_text("Have a passkey? Click into the field and pick it.")).to_be_visible()
+    expect(field).to_have_accessible_description("Have a passkey? Click into the field and pick it.")
+
+
+@pytest.mark.parametrize("missing", ["autofill", "webauthn"])
+def test_a_browser_that_offers_none_does_not_promise_it(visitor, missing):
+    visitor.page.add_init_script(NO_AUTOFILL if missing == "autofill" else NO_WEBAUTHN)
+    visitor.goto("/sign-in")
+    expect(visitor.page.get_by_text("Have a passkey?")).to_be_hidden()
+    expect(visitor.field("Email")).to_have_accessible_description("")
 
 
 @pytest.mark.parametrize("by", ["autofill", "button"])

@@ -4,13 +4,13 @@ import socket
 
 import pytest
 
-from tests.browser import chrome
+from tests import browsers
 from tests.browser.conftest import CHROMIUM_ARGS
 
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args) -> dict:
-    return browser_type_launch_args | {"executable_path": chrome.find(), "args": CHROMIUM_ARGS}
+    return browser_type_launch_args | {"executable_path": browsers.find(browsers.CHROME)[0], "args": CHROMIUM_ARGS}
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from learn.tutorial.blocks import Program
-from tests.browser import chrome
+from tests import browsers
 
 PATIENCE_SECONDS = 60
 
@@ -34,7 +34,7 @@ def write(program: Program, folder: Path) -> None:
 def environment(**more: str) -> dict[str, str]:
     """Return an environment without our own settings."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("FLASK_", "PYTEST_"))}
-    return ours | {"CHROME_BIN": chrome.find(), "PYTHONDONTWRITEBYTECODE": "1"} | more
+    return ours | {"CHROME_BIN": browsers.find(browsers.CHROME)[0], "PYTHONDONTWRITEBYTECODE": "1"} | more
 
 
 def run_tests(folder: Path, *names: str) -> subprocess.CompletedProcess[str]:

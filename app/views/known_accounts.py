@@ -1,0 +1,38 @@
+"""The accounts that this browser has signed in to. Its cookie lists the last few.
+
+An entry has two digests. The user handle's says which account it is: it stays the same when the address changes. The
+address's says to whom this browser may send mail on its own allowance, without looking up an account.
+"""
+
+from hashlib import sha256
+
+from flask import session
+
+MOST = 5
+
+
+def remember(user_handle: bytes, email: str) -> None:
+    """Add the account to the list, or bring its entry up to date."""
+    account = _digest(user_handle)
+    others = [entry for entry in _entries() if entry[0] != account]
+    session["known"] = [*others[1 - MOST :], [account, _digest(email.encode())]]
+
+
+def has_account(user_handle: bytes) -> bool:
+    """Whether this browser has signed in to this account before."""
+    return _digest(user_handle) in [account for account, _ in _entries()]
+
+
+def has_address(email: str) -> bool:
+    """Whether this browser has signed in to an account that had this address then."""
+    return _digest(email.encode()) in [address for _, address in _entries()]
+
+
+def _entries() -> list[list[str]]:
+    # Cookies of an earlier release have text in the place of pairs.
+    return [entry for entry in session.get("known", ()) if isinstance(entry, list)]
+
+
+def _digest(data: bytes) -> str:
+    # The cookie can be read by its owner: the digests only make it short.
+    return sha256(data).hexdigest()[:16]

@@ -1,0 +1,114 @@
+"""Attempts to change an account without fresh proof are in its activity, for the owner to see."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+import time_machine
+from sqlalchemy import select
+
+from app.extensions import db
+from app.models import Activity, now
+from app.sessions import PROOF_LIFETIME
+from tests.conftest import Visitor, expect, parse, text_of
+
+ADA = "ada@example.org"
+CROWD = 32
+
+
+@pytest.fixture
+def clock():
+    """The time, after the proof of `ada` has expired. It stands still until it is moved."""
+    with time_machine.travel(now() + PROOF_LIFETIME + timedelta(seconds=1), tick=False) as traveller:
+        yield traveller
+
+
+@pytest.fixture
+def ada(visitor, phone) -> Visitor:
+    """A visitor who is signed in, and has a passkey on their phone."""
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    return visitor
+
+
+def attempts(app) -> list[str]:
+    """The forms that were asked for without fresh proof, as the activity has them."""
+    with app.app_context():
+        wanted = select(Activity.detail).where(Activity.kind == "asked_to_confirm").order_by(Activity.id)
+        return list(db.session.scalars(wanted))
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "sentence"),
+    [
+        ("/account/passkeys", {}, "making a passkey"),
+        ("/account/confirm", {}, "making a passkey"),
+        ("/account/passkeys/1/remove", {}, "removing a passkey"),
+        ("/account/email", {"email": "eve@example.org"}, "changing the address"),
+        ("/account/delete", {}, "deleting the account"),
+        ("/account/recovery-codes", {}, "making recovery codes"),
+        ("/account/require-passkey", {"require": "yes"}, "changing whether a passkey is required"),
+        ("/account/sessions/1/revoke", {}, "signing out another browser"),
+        ("/account/sessions/revoke-all", {}, "signing out all other browsers"),
+    ],
+)
+def test_an_attempt_without_proof_is_in_the_activity(ada, clock, path, form, sentence):
+    assert ada.post(path, form).status_code in (303, 403)
+    page = parse(ada.get("/account/activity?kind=asked_to_confirm"))
+    assert [text_of(each) for each in page.findall(".//main//li//strong")] == [f"Asked to confirm before {sentence}"]
+
+
+def test_every_form_that_takes_proof_has_words(ada, clock, app):
+    with app.test_request_context():
+        words = app.jinja_env.get_template("account/kinds.html").module.doing
+    values = {"passkey_id": 1, "id": "1", "number": 1}
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/account") and "POST" in rule.methods:
+            _, path = rule.build({name: values[name] for name in rule.arguments})
+            if ada.post(path, {"email": "eve@example.org"}).status_code == 403:
+                assert rule.endpoint in {*words, "passkeys.options", "confirm.carry_on"}
+
+
+def test_a_code_that_is_asked_for_at_once_is_an_attempt_too(ada, clock, app):
+    expect(ada.post("/account/delete", {"mail": "code"}), 200)
+    assert attempts(app) == ["delete_account.delete"]
+
+
+def test_a_session_has_one_row_in_ten_minutes(ada, clock, app, phone):
+    other = Visitor(app)
+    other.sign_in_by_passkey(phone)
+    for _ in range(3):
+        expect(ada.post("/account/passkeys/1/remove"), 403)
+        ada.post("/account/passkeys")
+        clock.shift(199)
+    assert attempts(app) == ["passkeys.remove"]
+    clock.shift(3)
+    expect(ada.post("/account/delete"), 403)
+    assert attempts(app) == ["passkeys.remove", "delete_account.delete"]
+    expect(other.post("/account/delete"), 403)
+    assert len(attempts(app)) == 3
+
+
+def test_attempts_at_the_same_moment_are_one_row(ada, clock, app):
+    barrier = Barrier(CROWD)
+
+    def attempt(number: int) -> int:
+        tab = ada.twin()
+        barrier.wait(timeout=30)
+        return tab.post("/account/passkeys" if number % 2 else "/account/delete").status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert set(pool.map(attempt, range(CROWD))) == {303, 403}
+    assert len(attempts(app)) == 1
+
+
+def test_looking_at_the_page_is_no_attempt(ada, clock, app):
+    expect(ada.get("/account/confirm"), 200)
+    expect(ada.get("/account/delete"), 200)
+    assert attempts(app) == []
+
+
+def test_a_wrong_proof_beside_a_fresh_one_is_no_attempt(ada, app):
+    expect(ada.post("/account/delete", {"credential": "nonsense"}), 403)
+    assert attempts(app) == []

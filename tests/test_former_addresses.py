@@ -1,0 +1,150 @@
+"""Somebody took an account over and changed its address: the owner still reads about it at the former address."""
+
+import re
+from datetime import timedelta
+
+import pytest
+import time_machine
+
+from app import activity
+from app.extensions import db
+from app.models import now
+from tests import mails
+from tests.authenticator import Authenticator
+from tests.conftest import Visitor, expect
+
+ADA, THIEF = "ada@example.org", "thief@evil.example"
+CHANGED = "The address of your account was changed"
+CODES = "New recovery codes were made for your account"
+
+
+@pytest.fixture
+def thief(app, visitor, phone) -> Visitor:
+    """Somebody with Ada's phone, who has changed the address of her account to their own."""
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    thief = Visitor(app)
+    thief.client.environ_base["REMOTE_ADDR"] = "198.51.100.7"
+    thief.sign_in_by_passkey(phone)
+    change_address(thief, THIEF)
+    return thief
+
+
+def change_address(visitor: Visitor, email: str) -> None:
+    """Move the visitor's account to this address."""
+    expect(visitor.post("/account/email", {"email": email}), 303)
+    expect(visitor.post("/account/email", {"code": visitor.read_code(email)}), 303)
+
+
+def recipients(app, subject: str) -> list[str]:
+    """Return to whom the notices with this subject were sent, by address."""
+    return sorted(to for to, sent in mails.notices(app) if sent == subject)
+
+
+def add_passkey(thief: Visitor) -> None:
+    thief.make_passkey(Authenticator())
+
+
+def remove_passkey(thief: Visitor) -> None:
+    expect(thief.post("/account/passkeys/1/remove"), 303)
+
+
+def require_passkey(thief: Visitor) -> None:
+    thief.require_passkey()
+
+
+def stop_requiring_a_passkey(thief: Visitor) -> None:
+    thief.require_passkey()
+    expect(thief.post("/account/require-passkey", {"require": "no"}), 303)
+
+
+def use_recovery_code(thief: Visitor) -> None:
+    [code, *_] = thief.require_passkey()
+    expect(thief.post("/account/confirm", {"recovery_code": code}), 303)
+
+
+def delete_account(thief: Visitor) -> None:
+    expect(thief.post("/account/delete"), 303)
+
+
+@pytest.mark.parametrize(
+    ("act", "subject"),
+    [
+        (add_passkey, "A passkey was added to your account"),
+        (remove_passkey, "A passkey was removed from your account"),
+        (Visitor.make_recovery_codes, CODES),
+        (use_recovery_code, "A recovery code of your account was used"),
+        (require_passkey, "Your account requires a passkey now"),
+        (stop_requiring_a_passkey, "Your account no longer requires a passkey"),
+        (delete_account, "Your account is deleted"),
+    ],
+)
+def test_a_notice_about_a_way_in_goes_to_the_former_address_too(app, thief, act, subject):
+    mails.clear(app)
+    act(thief)
+    assert recipients(app, subject) == [ADA, THIEF]
+
+
+def test_a_change_of_address_is_told_to_all_addresses(app, thief):
+    assert recipients(app, CHANGED) == [ADA, THIEF]
+    mails.clear(app)
+    change_address(thief, "second@evil.example")
+    assert recipients(app, CHANGED) == [ADA, "second@evil.example", THIEF]
+
+
+def test_the_former_address_is_told_no_details(app, thief, snapshot):
+    """The owner may have changed the address because somebody else reads the former mailbox."""
+    expect(thief.register(Authenticator().create(thief.creation_options()), name="Hidden key"), 303)
+    details = ["Hidden key", "198.51.100.7", THIEF, "unknown browser"]
+    to_former = [row for row in snapshot()["notices"] if ADA in row]
+    assert len(to_former) == 2
+    assert not any(detail in repr(row) for row in to_former for detail in details)
+    subject = "A passkey was added to your account"
+    sent = {mail["To"]: mail for mail in reversed(mails.outbox(app)) if mail["Subject"] == subject}
+    for text in (mails.text_of(sent[ADA]), sent[ADA].get_body(("html",)).get_content()):
+        assert re.search(r"This happened on \d+ \w+ \d{4} at \d\d:\d\d UTC\.", text)
+        assert "Reply to this mail" in text
+        assert not any(detail in text for detail in details)
+        # A link that acts would act for everybody who reads that mailbox.
+        assert set(re.findall(r"https?://[^\s\"<]+", text)) == {"http://localhost:8000"}
+    assert "Hidden key" in mails.text_of(sent[THIEF])
+    assert "198.51.100.7" in mails.text_of(sent[THIEF])
+
+
+def test_sign_ins_are_told_to_the_current_address_only(app, thief, phone):
+    mails.clear(app)
+    Visitor(app).sign_in_by_passkey(phone)
+    assert mails.notices(app) == [(THIEF, "New sign-in to your account")]
+
+
+@pytest.mark.parametrize(("after", "told"), [(-1, [ADA, THIEF]), (1, [THIEF])])
+def test_a_former_address_is_told_for_seven_days(make_app, after, told):
+    app = make_app(FLASK_ACTIVITY_DAYS="7")
+    owner = Visitor(app)
+    owner.sign_in_by_link(ADA)
+    change_address(owner, THIEF)
+    with time_machine.travel(now() + timedelta(days=7, seconds=after), tick=False):
+        with app.app_context():
+            activity.sweep()
+            db.session.commit()
+        owner.sign_in_by_link(THIEF)
+        owner.make_recovery_codes()
+        assert recipients(app, CODES) == told
+
+
+def test_an_address_that_was_changed_away_and_back_gets_one_notice(app, thief):
+    change_address(thief, ADA)
+    thief.make_recovery_codes()
+    assert recipients(app, CODES) == [ADA, THIEF]
+
+
+def test_changing_the_address_often_does_not_push_the_owners_out(app, thief):
+    for number in range(6):
+        change_address(thief, f"thief{number}@evil.example")
+    thief.make_recovery_codes()
+    oldest = [ADA, THIEF, *(f"thief{number}@evil.example" for number in range(3))]
+    assert recipients(app, CODES) == sorted(["thief5@evil.example", *oldest])
+
+
+def test_the_activity_keeps_the_former_address(thief):
+    assert f"Address changed from {ADA}" in thief.get("/account/activity").text

@@ -1,0 +1,97 @@
+"""The notice "New sign-in to your account": which browsers are new, and how often the owner is told."""
+
+import time_machine
+
+from app.models import now
+from app.views import known_accounts
+from tests import mails
+from tests.conftest import Visitor, expect
+
+ADA, GRACE = "ada@example.org", "grace@example.org"
+SUBJECT = "New sign-in to your account"
+
+
+def count(app) -> int:
+    """How many of these notices were sent."""
+    return [subject for _, subject in mails.notices(app)].count(SUBJECT)
+
+
+def test_first_sign_in_of_a_new_account_is_no_news(app):
+    Visitor(app).sign_in_by_link(ADA)
+    assert count(app) == 0
+
+
+def test_another_browser_is_new_even_with_the_same_name_and_system(app, visitor, phone):
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    thief = Visitor(app)
+    thief.sign_in_by_passkey(phone)
+    assert count(app) == 1
+    # From now on, that browser is known.
+    thief.sign_out()
+    thief.sign_in_by_link(ADA)
+    assert count(app) == 1
+
+
+def test_a_browser_is_known_under_another_name(app, visitor):
+    visitor.sign_in_by_link(ADA)
+    visitor.sign_out()
+    visitor.client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Firefox/140.0"
+    visitor.sign_in_by_link(ADA)
+    assert count(app) == 0
+
+
+def test_a_browser_stays_known_when_the_address_is_changed_in_another(app, visitor, phone):
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    visitor.sign_out()
+    other = Visitor(app)
+    other.sign_in_by_passkey(phone)
+    expect(other.post("/account/email", {"email": GRACE}), 303)
+    expect(other.post("/account/email", {"code": other.read_code(GRACE)}), 303)
+    visitor.sign_in_by_passkey(phone)
+    assert count(app) == 1
+
+
+def test_an_account_made_anew_does_not_know_the_browsers_of_the_deleted_one(app, visitor):
+    visitor.sign_in_by_link(ADA)
+    expect(visitor.post("/account/delete"), 303)
+    Visitor(app).sign_in_by_link(ADA)
+    visitor.sign_in_by_link(ADA)
+    assert count(app) == 1
+
+
+def test_a_browser_knows_its_five_latest_accounts(app, visitor):
+    for number in range(known_accounts.MOST):
+        visitor.sign_in_by_link(f"user{number}@example.org")
+    visitor.sign_in_by_link("user0@example.org")
+    assert count(app) == 0
+    visitor.sign_in_by_link("one-more@example.org")
+    visitor.sign_in_by_link("user0@example.org")
+    assert count(app) == 0
+    visitor.sign_in_by_link("user1@example.org")
+    assert count(app) == 1
+
+
+def test_a_cookie_of_an_earlier_release_knows_nobody_and_breaks_nothing(app, visitor):
+    visitor.sign_in_by_link(ADA)
+    visitor.sign_out()
+    with visitor.client.session_transaction(base_url=visitor.site_url) as cookie:
+        cookie["known"] = ["0123456789abcdef"]
+    visitor.sign_in_by_link(ADA)
+    assert count(app) == 1
+    visitor.sign_out()
+    visitor.sign_in_by_link(ADA)
+    assert count(app) == 1
+
+
+def test_ten_new_browsers_an_hour_are_told(app, visitor, phone):
+    """Somebody with a passkey could flood the owner's inbox with more."""
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    for _ in range(12):
+        Visitor(app).sign_in_by_passkey(phone)
+    assert count(app) == 10
+    with time_machine.travel(now().timestamp() + 3601):
+        Visitor(app).sign_in_by_passkey(phone)
+        assert count(app) == 11

@@ -1,0 +1,415 @@
+"""Notices to owners: none is lost, nobody waits for one, and no account's mail delays another's."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from threading import Barrier, Event
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, text, update
+
+from app import mailer, notices
+from app.activity import Client
+from app.extensions import db
+from app.models import Activity, Notice, User, now
+from bench import server as servers
+from bench.server import Server
+from bench.visitor import Browser, open_mail
+from tests import mails
+from tests.conftest import ROOT, Visitor, expect
+from tests.smtp import Mailbox, free_port, smtp_server
+from tests.test_faults import uri
+from tests.test_mailer import Choosy, strange_server, take_all_but_the_last_word, until_they_hang_up
+
+ADA, EVE = "ada@example.org", "eve@example.org"
+CODES_MADE = "New recovery codes were made for your account"
+SOMEBODY = Client("Chrome on Linux", "192.0.2.1")
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    """An empty one."""
+    return Mailbox()
+
+
+@pytest.fixture
+def ada(visitor) -> Visitor:
+    """A visitor who is signed in."""
+    visitor.sign_in_by_link(ADA)
+    return visitor
+
+
+@contextmanager
+def mail_server(app: Flask, port: int) -> Iterator[None]:
+    """Have the site use the mail server at this port of localhost, not its outbox."""
+    app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port, MAIL_USE_TLS=False)
+    yield
+    app.config.update(MAIL_SERVER="")
+
+
+def add(app: Flask, user_id: int, recipient: str, count: int = 1) -> None:
+    """Write so many notices."""
+    with app.app_context():
+        for _ in range(count):
+            notices.add(user_id, recipient, "recovery_codes_made", SOMEBODY)
+        db.session.commit()
+
+
+def waiting(app: Flask) -> list[Notice]:
+    """The notices that were not sent yet."""
+    with app.app_context():
+        return list(db.session.scalars(select(Notice).order_by(Notice.id)))
+
+
+def named(events: list, name: str) -> list[dict]:
+    """The fields of the events of this name."""
+    return [event.fields for event in events if event.name == name]
+
+
+# The row.
+
+
+def test_event_and_notice_are_committed_together_or_not_at_all(ada, app, snapshot):
+    with app.app_context():
+        db.session.execute(text("DROP TABLE notices"))
+        db.session.execute(text("CREATE TABLE notices (id INTEGER)"))
+        db.session.commit()
+    expect(ada.post("/account/recovery-codes"), 503)
+    with app.app_context():
+        assert db.session.scalars(select(Activity.kind)).all() == ["signed_in"]
+        assert db.session.scalar(text("SELECT count(*) FROM recovery_codes")) == 0
+
+
+def test_notice_tells_of_the_time_and_the_browser_of_the_event_whenever_it_is_sent(ada, app, clock):
+    happened = now()
+    expect(ada.post("/account/recovery-codes", headers={"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"}), 200)
+    clock.shift(timedelta(hours=5))
+    [mail, _] = mails.outbox(app)
+    assert mail["Subject"] == CODES_MADE
+    [who] = [line for line in mails.text_of(mail).splitlines() if line.startswith("Who did it")]
+    assert who == f"Who did it: Firefox on Linux, from 127.0.0.1, on {happened:%-d %B %Y at %H:%M} UTC."
+
+
+def test_notice_of_a_deletion_arrives_when_the_account_is_gone(ada, app):
+    expect(ada.post("/account/delete"), 303)
+    with app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(User)) == 0
+    [notice] = waiting(app)
+    assert (notice.user_id, notice.recipient, notice.kind) == (1, ADA, "account_deleted")
+    assert mails.notices(app) == [(ADA, "Your account is deleted")]
+    assert not waiting(app)
+
+
+# A mail server that lets us down.
+
+
+def test_notice_waits_for_a_mail_server_that_is_down_and_comes_back(ada, app, mailbox, events, clock):
+    with mail_server(app, free_port()):
+        expect(ada.post("/account/recovery-codes"), 200)
+        mails.deliver_notices(app)
+    [failed] = named(events, "notice_not_sent")
+    assert failed["user"] == 1
+    assert (failed["kind"], failed["reason"]) == ("recovery_codes_made", "mail_server_unreachable")
+    with smtp_server(mailbox) as port, mail_server(app, port):
+        mails.deliver_notices(app)
+        assert not mailbox.messages
+        clock.shift(timedelta(minutes=1))
+        mails.deliver_notices(app)
+    [mail] = mailbox.messages
+    assert (mail["To"], mail["Subject"]) == (ADA, CODES_MADE)
+    assert not waiting(app)
+
+
+def test_pauses_between_tries_grow_up_to_an_hour(app, events, clock):
+    add(app, 1, ADA)
+    with mail_server(app, free_port()):
+        mails.deliver_notices(app)
+        for tries, minutes in enumerate([1, 2, 4, 8, 16, 32, 60, 60], 1):
+            clock.shift(timedelta(minutes=minutes, seconds=-1))
+            mails.deliver_notices(app)
+            assert len(named(events, "notice_not_sent")) == tries
+            clock.shift(1)
+            mails.deliver_notices(app)
+            assert len(named(events, "notice_not_sent")) == tries + 1
+
+
+def test_notice_is_given_up_after_three_days_and_logged_without_its_address(app, events, clock):
+    add(app, 1, ADA)
+    with mail_server(app, free_port()):
+        clock.shift(timedelta(days=3, seconds=-1))
+        mails.deliver_notices(app)
+        assert waiting(app)
+        clock.shift(timedelta(hours=1))
+        mails.deliver_notices(app)
+    assert not waiting(app)
+    [given_up] = named(events, "notice_given_up")
+    assert (given_up["kind"], given_up["reason"]) == ("recovery_codes_made", "mail_server_unreachable")
+    assert ADA not in repr(events)
+
+
+def test_site_that_was_off_for_four_days_sends_its_notices(app, clock):
+    add(app, 1, ADA)
+    clock.shift(timedelta(days=4))
+    assert mails.notices(app) == [(ADA, CODES_MADE)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "is_kept"),
+    [
+        ("550 nobody of this name", "recipient_refused", False),
+        ("451 greylisted, come back later", "mail_refused", True),
+    ],
+)
+def test_notice_that_is_refused_for_good_is_given_up_at_once(app, events, answer, reason, is_kept):
+    add(app, 1, ADA)
+    with smtp_server(Choosy(answer)) as port, mail_server(app, port):
+        mails.deliver_notices(app)
+    assert len(waiting(app)) == is_kept
+    [event] = named(events, "notice_not_sent" if is_kept else "notice_given_up")
+    assert event["reason"] == reason
+
+
+def test_notice_that_the_server_took_without_answering_counts_as_sent(app, events, monkeypatch):
+    monkeypatch.setattr(mailer, "SECONDS_PER_ANSWER", 0.5)
+    add(app, 1, ADA)
+
+    def talk(line) -> None:
+        take_all_but_the_last_word(line)
+        until_they_hang_up(line)
+
+    with strange_server(talk) as port, mail_server(app, port):
+        mails.deliver_notices(app)
+    assert len(named(events, "mail_unanswered")) == 1
+    assert not waiting(app)
+
+
+def test_notice_waits_for_a_place_as_long_as_it_takes_and_is_not_claimed_meanwhile(app):
+    add(app, 1, ADA)
+    with ThreadPoolExecutor(1) as thread:
+        with ExitStack() as others:
+            for _ in range(4):
+                others.enter_context(mailer.place())
+            sending = thread.submit(mails.deliver_notices, app)
+            with pytest.raises(TimeoutError):
+                sending.result(2 * mailer.SECONDS_FOR_A_PLACE)
+            assert [notice.tries for notice in waiting(app)] == [0]
+        sending.result()
+    assert not waiting(app)
+
+
+def test_page_says_that_mail_is_delayed_once_a_notice_has_waited_for_five_minutes(ada, stranger, app, clock):
+    stranger.sign_in_by_link(EVE)
+    expect(ada.post("/account/recovery-codes"), 200)
+    clock.shift(timedelta(minutes=4, seconds=59))
+    assert "Mail about your account is delayed" not in ada.get("/account").text
+    clock.shift(1)
+    assert "Mail about your account is delayed" in ada.get("/account").text
+    assert "Mail about your account is delayed" not in stranger.get("/account").text
+    mails.deliver_notices(app)
+    assert "Mail about your account is delayed" not in ada.get("/account").text
+
+
+# Who is next.
+
+
+class Interrupted(Mailbox):
+    """A mailbox that lets something happen when the third mail has come, before the server answers."""
+
+    def __init__(self, happens: Callable[[], None]):
+        super().__init__()
+        self.happens = happens
+
+    async def handle_DATA(self, *args) -> str:  # noqa: N802
+        answer = await super().handle_DATA(*args)
+        if len(self.envelopes) == 3:
+            await asyncio.to_thread(self.happens)
+        return answer
+
+
+@pytest.mark.parametrize("user_id", [1, 3])
+def test_account_with_many_notices_delays_anothers_by_one_mail(app, user_id):
+    add(app, 2, EVE, 20)
+    mailbox = Interrupted(lambda: add(app, user_id, ADA, 2))
+    with smtp_server(mailbox) as port, mail_server(app, port):
+        mails.deliver_notices(app)
+    assert [mail["To"] for mail in mailbox.messages] == [EVE] * 3 + [ADA, EVE, ADA] + [EVE] * 16
+
+
+def test_notices_of_an_account_come_in_the_order_of_events(ada, app, phone):
+    ada.make_passkey(phone)
+    ada.require_passkey()
+    expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
+    assert [subject for _, subject in reversed(mails.notices(app))] == [
+        "A passkey was added to your account",
+        CODES_MADE,
+        "Your account requires a passkey now",
+        "Your account no longer requires a passkey",
+    ]
+
+
+def test_each_notice_is_sent_once_by_many_threads(app):
+    for user_id in range(1, 11):
+        add(app, user_id, f"user{user_id}@example.org", 10)
+    barrier = Barrier(16)
+
+    def send(_: int) -> None:
+        barrier.wait(timeout=30)
+        mails.deliver_notices(app)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(send, range(16)))
+    assert not waiting(app)
+    assert [*Counter(mail["Message-ID"] for mail in mails.outbox(app)).values()] == [1] * 100
+
+
+# Processes.
+
+
+class Gated(Mailbox):
+    """A mailbox that takes a mail at once, but answers only when its gate is open."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = Event()
+        self.gate.set()
+
+    async def handle_DATA(self, *args) -> str:  # noqa: N802
+        answer = await super().handle_DATA(*args)
+        await asyncio.to_thread(self.gate.wait)
+        return answer
+
+
+@pytest.fixture
+def gated() -> Iterator[Gated]:
+    """An empty one, with an open gate."""
+    mailbox = Gated()
+    yield mailbox
+    mailbox.gate.set()
+
+
+@pytest.fixture
+def serve(app, tmp_path) -> Callable[..., Server]:
+    """Return a site in processes of its own, with the database of `app`: `serve(mailbox, workers=2)`."""
+
+    def site(mailbox: Mailbox, workers: int = 1) -> Server:
+        environ = {"FLASK_SQLALCHEMY_DATABASE_URI": uri(app)}
+        return servers.site(tmp_path / "site", free_port(), workers, mailbox, **environ)
+
+    return site
+
+
+def signed_in(site: Server, email: str) -> Browser:
+    """Return a browser that is signed in."""
+    browser = Browser(site)
+    open_mail(browser, site, email)
+    # The server would hang up on a browser that does nothing for two seconds.
+    browser.close()
+    return browser
+
+
+def make_codes(browser: Browser) -> None:
+    """Make recovery codes, which writes a notice."""
+    assert browser.post_and_stay("/account/recovery-codes") == 200
+
+
+def test_nobody_waits_for_a_notice_on_the_same_connection_either(serve, gated):
+    site = serve(gated)
+    with site.running(), signed_in(site, ADA) as browser:
+        gated.gate.clear()
+        make_codes(browser)
+        gated.wait_for(1)
+        # Now the mail server keeps the notice's thread waiting, and nobody else.
+        assert "Your account" in browser.get("/account")
+        make_codes(browser)
+        assert len(gated.messages) == 1
+        gated.gate.set()
+        assert [mail["Subject"] for mail in gated.wait_for(2)] == [CODES_MADE] * 2
+
+
+def test_slow_mail_server_and_others_mail_neither_lose_nor_delay_a_notice(serve, gated):
+    site = serve(gated)
+    with site.running(), signed_in(site, EVE) as eve, signed_in(site, ADA) as ada:
+        gated.gate.clear()
+        for _ in range(12):
+            make_codes(eve)
+        gated.wait_for(1)
+        for _ in range(5):
+            make_codes(ada)
+        gated.gate.set()
+        recipients = [mail["To"] for mail in gated.wait_for(17)]
+    assert recipients == [EVE, ADA] * 5 + [EVE] * 7
+
+
+def test_each_notice_is_sent_once_by_many_processes(app, serve, mailbox):
+    for user_id in range(1, 6):
+        add(app, user_id, f"user{user_id}@example.org", 8)
+    with serve(mailbox, workers=3).running():
+        mailbox.wait_for(40)
+    assert [*Counter(mail["Message-ID"] for mail in mailbox.messages).values()] == [1] * 40
+    assert not waiting(app)
+
+
+def test_killed_before_and_while_notices_are_sent(app, serve, gated):
+    """SIGKILL when one mail has been taken and not answered, and others were committed and not sent."""
+    site = serve(gated)
+    with site.running():
+        people = [signed_in(site, f"user{number}@example.org") for number in range(8)]
+        gated.gate.clear()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(make_codes, people))
+        gated.wait_for(1)
+        site.kill()
+        for browser in people:
+            browser.close()
+        gated.gate.set()
+    assert len(gated.messages) == 1
+    with app.app_context():
+        made = db.session.scalar(select(func.count()).where(Activity.kind == "recovery_codes_made"))
+        assert made == 8
+        # A minute goes by, and what the killed process had claimed is free.
+        db.session.execute(update(Notice).values(next_try=now()))
+        db.session.commit()
+    with site.running():
+        sent = Counter(mail["Message-ID"] for mail in gated.wait_for(9))
+    assert sorted(sent.values()) == [1] * 7 + [2]
+    assert sent[gated.messages[0]["Message-ID"]] == 2
+    assert not waiting(app)
+
+
+def test_claim_of_a_killed_process_ends_after_a_minute(app, clock):
+    add(app, 1, ADA)
+    with app.app_context():
+        assert notices._claim(0, None)
+    clock.shift(59)
+    assert mails.notices(app) == []
+    clock.shift(1)
+    assert mails.notices(app) == [(ADA, CODES_MADE)]
+
+
+def test_thread_survives_a_notice_that_breaks_it(app, serve, mailbox):
+    add(app, 1, ADA)
+    with app.app_context():
+        db.session.execute(update(Notice).values(context="broken"))
+        db.session.commit()
+    site = serve(mailbox)
+    with site.running(), signed_in(site, EVE) as eve:
+        make_codes(eve)
+        mailbox.wait_for(1)
+    logged = [line for line in site.log.read_text().splitlines() if line.startswith("unhandled exception")]
+    assert logged == ["unhandled exception: route notices"]
+    assert [notice.recipient for notice in waiting(app)] == [ADA]
+
+
+@pytest.mark.parametrize(("environ", "count"), [({}, 1), ({"FLASK_RUN_FROM_CLI": "true"}, 0)])
+def test_thread_runs_where_the_site_is_served_and_not_in_commands(app, environ, count):
+    environ = os.environ | {"FLASK_SQLALCHEMY_DATABASE_URI": uri(app)} | environ
+    command = "import threading, wsgi; print(*[thread.name for thread in threading.enumerate()])"
+    printed = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environ, check=True, capture_output=True)
+    assert printed.stdout.split().count(b"notices") == count
