@@ -162,3 +162,9 @@ def test_glossary_has_every_word_that_a_chapter_explains():
     for chapter in CHAPTERS:
         for word in re.findall(r"(?<![*\w])\*(?!\*)([\w -]+)\*(?![*\w])", prose_of(chapter).partition(REAL_SITE)[0]):
             assert word.lower().removesuffix("s") in glossary, f"Chapter {chapter} stresses {word!r}"
+
+
+def test_every_file_that_the_way_to_the_real_thing_names_is_there():
+    named = set(re.findall(r"`((?:app|static|docs|tests|migrations)/[\w/.]*)`", (ROOT / "docs/adopt.md").read_text()))
+    assert len(named) > 20
+    assert not [name for name in named if not (ROOT / name).exists()]
