@@ -21,7 +21,7 @@ DONE = {
     "append": "add at the end",
     "imports": "replace the imports",
     "replace": "replace {name}",
-    "after": "add behind {name}",
+    "after": "add below {name}",
     "diff": "change",
     "breaks": "try this, and take it back",
 }
@@ -120,7 +120,7 @@ def _groups(text: str) -> list[str | tuple[str, str, str, int]]:
     text = re.sub(r"\]\((\d\d)-[\w-]+\.md\)", lambda match: f"](/tutorial/{int(match[1])})", text)
     text = re.sub(r"\]\((\w+)\.md\)", r"](/tutorial/\1)", text)
     text = re.sub(r"\]\(pictures/", "](/tutorial/pictures/", text)
-    markdown = MarkdownIt("commonmark", {"typographer": True}).enable(["table", "smartquotes"])
+    markdown = MarkdownIt("commonmark", {"typographer": True}).enable("smartquotes")
     groups: list[str | tuple[str, str, str, int]] = []
     prose: list[Any] = []
     for token in markdown.parse(text):

@@ -74,7 +74,7 @@ def no_account(folder):
 
     with sqlite3.connect(folder / "instance/site.db") as database:
         for table in ("passkey", "session", "user"):
-            database.execute(f"DELETE FROM {table}")  # noqa: S608
+            database.execute(f"DELETE FROM {table}")
     database.close()
 
 
