@@ -11,7 +11,7 @@ from flask.cli import AppGroup
 from sqlalchemy import Row, func, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from app import accounts, activity, invitations, log, mailer, notices, second_step, sessions
+from app import accounts, activity, doctor, invitations, log, mailer, notices, second_step, sessions
 from app.activity import OPERATOR, Kind
 from app.email_addresses import canonical
 from app.extensions import db, run
@@ -56,7 +56,7 @@ def plainly(command: Callable[P, None]) -> Callable[P, None]:
         except IntegrityError as error:
             raise click.ClickException("The account was deleted in the meantime.") from error
         except DBAPIError as error:
-            text = f"The database can't be used: {error.orig}. Is it there, and up to date (flask db upgrade)?"
+            text = f"The database can't be used: {error.orig}. Is it up to date ({doctor.command('db upgrade')})?"
             raise click.ClickException(text) from error
 
     return run_it

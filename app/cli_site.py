@@ -67,7 +67,7 @@ def examine(send_to: str | None) -> None:
     for finding in findings:
         click.echo(f"{'ok ' if finding.is_fine else 'BAD'}  {finding.what}")
         if not finding.is_fine:
-            click.echo(f"     {finding.why}\n     {finding.change}")
+            click.echo(f"     {finding.means}\n     {finding.change}")
     if send_to:
         mailer.send("notice", canonical(send_to), kind="test", client=OPERATOR, time=now())
         click.echo(f"ok   A mail to {send_to} was handed over")

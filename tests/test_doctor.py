@@ -1,56 +1,89 @@
-"""The doctor: finds what is wrong, says why it matters and what to change, and finds nothing where nothing is."""
+"""The doctor finds problems, says what each means for visitors and what to change. It finds none where none are."""
 
+import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
+import trustme
+from flask_migrate import Migrate, upgrade
 from sqlalchemy import event
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
-from app import create_app
+from app import create_app, doctor
 from app.extensions import db
 from bench.__main__ import free_port
 from tests import databases, mails
-from tests.conftest import Visitor, expect
+from tests.conftest import ROOT, Visitor, expect, parse
 from tests.test_cli import make_desk
 from tests.test_config import PUBLIC
 
+# The newest migration.
+NEWEST = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py")).partition("_")[0]
 
-@pytest.fixture
-def served(make_app):
-    """Return a site that really answers at its SITE_URL: `served(FLASK_LIMITS_ENABLED="false")`."""
-    servers = []
+# A site on the internet whose name and mail server are nobody's.
+ELSEWHERE = PUBLIC | {
+    "FLASK_SITE_URL": "https://latchkey.invalid",
+    "FLASK_MAIL_SERVER": "localhost",
+    "FLASK_MAIL_PORT": "1",
+}
 
-    def serve(**environ: str):
-        server = make_server("localhost", 0, lambda *_: [], threaded=True)
-        app = make_app(FLASK_SITE_URL=f"http://localhost:{server.port}", **environ)
-        server.app = app
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        servers.append((server, thread))
-        return app
 
-    yield serve
-    for server, thread in servers:
+@contextmanager
+def running(server: BaseWSGIServer) -> Iterator[BaseWSGIServer]:
+    """Have the server answer until the block ends."""
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
         server.shutdown()
         thread.join()
         server.server_close()
 
 
+@pytest.fixture
+def served(make_app):
+    """Return a site that really answers at its SITE_URL: `served(FLASK_LIMITS_ENABLED="false")`."""
+    with ExitStack() as servers:
+
+        def serve(**environ: str):
+            server = make_server("localhost", 0, lambda *_: [], threaded=True)
+            server.app = make_app(FLASK_SITE_URL=f"http://localhost:{server.port}", **environ)
+            servers.enter_context(running(server))
+            return server.app
+
+        yield serve
+
+
+def problem_at(app, url: str) -> doctor.Finding:
+    """Return the one problem that the doctor finds at this address."""
+    with app.app_context():
+        [finding] = [each for each in doctor.examine(0) if not each.is_fine and each.what.startswith(url)]
+        db.session.remove()
+        return finding
+
+
 def test_where_all_is_well_it_finds_nothing(served):
     output = make_desk(served())("doctor")
     assert "BAD" not in output
-    assert "answers 200" in output
-    assert "up to date (0005)" in output
+    assert "ok   The database (" in output
+    assert f" is up to date ({NEWEST}) and can be written\n" in output
 
 
 @pytest.mark.parametrize(
     ("environ", "found"),
     [
         ({"FLASK_LIMITS_ENABLED": "false"}, "BAD  Limits are off"),
-        ({"FLASK_SECRET_KEY": "secret"}, "BAD  The secret key is short, or no random one"),
+        ({"FLASK_SECRET_KEY": "secret"}, "BAD  The secret key is short or easy to guess"),
+        (
+            {"FLASK_MAIL_SERVER": "mail.invalid"},
+            "BAD  The mail server mail.invalid:587 can't be used: there is no machine of that name",
+        ),
         (
             {"FLASK_MAIL_SERVER": "localhost", "FLASK_MAIL_PORT": "1"},
-            "BAD  The mail server localhost:1 doesn't let us in",
+            "BAD  The mail server localhost:1 can't be used: nothing answers at that port",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -61,16 +94,57 @@ def test_what_is_wrong_is_found(served, environ, found):
     assert output.count("BAD") == 1
 
 
-def test_a_database_without_tables_is_found(served, tmp_path):
-    app = served()
-    databases.make(tmp_path)
-    bare = create_app({"FLASK_SITE_URL": app.config["SITE_URL"], **databases.at(tmp_path)}, str(tmp_path))
-    output = make_desk(bare)("doctor", fails=1)
-    assert "is at None, not at 0005" in output
-    assert "flask db upgrade" in output
-    with bare.app_context():
+@pytest.fixture
+def make_bare(tmp_path):
+    """Return a site whose database has no tables: `make_bare(FLASK_SITE_URL="http://localhost:9123")`."""
+    apps = []
+
+    def make(**environ: str):
+        apps.append(create_app(databases.make(tmp_path) | environ, str(tmp_path)))
+        return apps[0]
+
+    yield make
+    with apps[0].app_context():
+        db.session.remove()
         db.engine.dispose()
     databases.drop(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "command"),
+    [({}, ".venv/bin/flask db upgrade"), (ELSEWHERE, "latchkey db upgrade")],
+    ids=["on localhost", "elsewhere"],
+)
+def test_database_without_tables_is_found_with_the_command_to_run(make_bare, environ, command):
+    found = problem_at(make_bare(**environ), "The database")
+    assert found.what.endswith(" is empty")
+    assert found.change == command
+
+
+def test_database_of_an_earlier_version_is_found(make_bare):
+    app = make_bare()
+    Migrate(app, db, directory=str(ROOT / "migrations"))
+    with app.app_context():
+        upgrade(revision="0001")
+    assert problem_at(app, "The database").what.endswith(f" is at version 0001, but the site needs {NEWEST}")
+
+
+def test_site_that_is_starting_is_waited_for(make_bare):
+    """Right after a restart, a proxy answers 502 while the site makes its tables."""
+    server = make_server("localhost", 0, lambda *_: [], threaded=True)
+    app = make_bare(FLASK_SITE_URL=f"http://localhost:{server.port}")
+    Migrate(app, db, directory=str(ROOT / "migrations"))
+
+    def starting(_environ, start_response):
+        with app.app_context():
+            upgrade()
+        server.app = app
+        start_response("502 Bad Gateway", [])
+        return []
+
+    server.app = starting
+    with running(server):
+        assert "BAD" not in make_desk(app)("doctor")
 
 
 def test_a_database_that_takes_no_writes_is_found(served):
@@ -99,9 +173,41 @@ def test_notices_that_have_waited_are_found(served, clock):
     assert "BAD  Notices that have waited for more than 5 minutes: 1" in make_desk(app)("doctor", fails=1)
 
 
-def test_a_site_that_does_not_answer_is_found(make_app):
+def test_site_that_is_stopped_is_found(make_app):
     url = f"http://localhost:{free_port()}"
-    assert f"BAD  {url} doesn't answer" in make_desk(make_app(FLASK_SITE_URL=url))("doctor", fails=1)
+    found = problem_at(make_app(FLASK_SITE_URL=url), url)
+    assert found == (f"{url} is not running", "Visitors can't open the site.", "Start it: make run")
+
+
+def test_stopped_site_behind_a_proxy_is_found(make_app):
+    def proxy(_environ, start_response):
+        start_response("502 Bad Gateway", [])
+        return []
+
+    with running(make_server("localhost", 0, proxy)) as server:
+        url = f"http://localhost:{server.port}"
+        assert problem_at(make_app(FLASK_SITE_URL=url), url).what == f"{url} is not running"
+
+
+def test_site_whose_name_is_unknown_is_found(make_app):
+    url = ELSEWHERE["FLASK_SITE_URL"]
+    found = problem_at(make_app(**ELSEWHERE), url)
+    assert found.what == f"{url} can't be opened: there is no machine of that name"
+    assert found.change == "Add a DNS record that points latchkey.invalid to this machine."
+
+
+@pytest.mark.parametrize(
+    ("speaks_tls", "reason"),
+    [(True, "its certificate isn't valid for that name"), (False, "it doesn't speak TLS at that port")],
+    ids=["wrong certificate", "no TLS"],
+)
+def test_site_without_good_tls_is_found(make_app, speaks_tls, reason):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    # Nobody trusts this authority.
+    trustme.CA().issue_cert("localhost").configure_cert(context)
+    with running(make_server("localhost", 0, lambda *_: [], ssl_context=context if speaks_tls else None)) as server:
+        url = f"https://localhost:{server.port}"
+        assert problem_at(make_app(FLASK_SITE_URL=url), url).what == f"{url} can't be opened: {reason}"
 
 
 def test_a_mail_is_sent_to_whom_one_wants(served):
@@ -116,8 +222,8 @@ def test_a_mail_is_sent_to_whom_one_wants(served):
 
 def test_the_page_says_the_same_and_asks_the_browser(visitor):
     page = expect(visitor.get("/dev/doctor"), 200).text
-    assert "The browser asked for localhost:8000, as it should" in page
-    assert "signalUnknownCredential" in page
+    assert "The browser asked for localhost:8000" in page
+    assert "Phone by QR code: no" in page
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
@@ -148,3 +254,23 @@ def test_the_first_visitor_shows_whether_the_proxies_are_as_said(make_app, event
     for _ in range(2):
         visitor.get("/", headers=headers)
     assert [event.fields["change"] for event in events if event.name == "doctor"] == found
+
+
+def links_to_doctor(page: str) -> int:
+    return page.count('<a href="/dev/doctor">')
+
+
+def test_every_failure_to_create_a_passkey_leads_to_the_doctor_on_localhost(make_app):
+    visitor = Visitor(make_app())
+    visitor.sign_in_by_link("ada@example.org")
+    welcome = parse(visitor.get("/account/welcome"))
+    failures = {each.attrib["data-failure"]: each for each in welcome.iterfind(".//*[@data-failure]")}
+    lead = {name for name, failure in failures.items() if failure.find(".//a[@href='/dev/doctor']") is not None}
+    assert lead == failures.keys() - {"already"}
+    refused = parse(expect(visitor.post("/account/passkeys", {"credential": "nonsense"}), 400))
+    assert refused.find(".//*[@role='alert']//a[@href='/dev/doctor']") is not None
+
+
+def test_every_page_leads_to_the_doctor_on_localhost_only(visitor, make_app):
+    assert links_to_doctor(visitor.get("/").text) == 1
+    assert links_to_doctor(Visitor(make_app(**PUBLIC)).get("/").text) == 0

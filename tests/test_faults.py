@@ -304,8 +304,10 @@ def test_whatever_a_database_is_encoded_in_a_name_is_kept_or_refused(tmp_path, e
         expect(answer, 303)
         assert "日本" in visitor.get("/account").text
     with app.app_context():
-        findings = [finding.what for finding in doctor.examine() if not finding.is_fine]
-        assert (f"The database is in {encoding}" in findings) == (encoding != "UTF8" and bool(databases.SERVER))
+        findings = [finding.what for finding in doctor.examine(0) if not finding.is_fine]
+        assert (f"The database (PostgreSQL) stores text as {encoding}" in findings) == (
+            encoding != "UTF8" and bool(databases.SERVER)
+        )
         db.session.remove()
         db.engine.dispose()
     databases.drop(tmp_path)

@@ -118,8 +118,9 @@ def test_sign_ins_are_told_to_the_current_address_only(app, thief, phone):
 
 
 @pytest.mark.parametrize(("after", "told"), [(-1, [ADA, THIEF]), (1, [THIEF])])
-def test_a_former_address_is_told_for_seven_days(make_app, after, told):
-    app = make_app(FLASK_ACTIVITY_DAYS="7")
+@pytest.mark.parametrize("kept_for", ["7", "90"])
+def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told):
+    app = make_app(FLASK_ACTIVITY_DAYS=kept_for)
     owner = Visitor(app)
     owner.sign_in_by_link(ADA)
     change_address(owner, THIEF)

@@ -139,7 +139,7 @@ def test_somebody_elses_passkey_is_not_there(member, stranger, unchanged):
 def test_looking_around_writes_nothing(visitor, unchanged):
     with unchanged():
         for path in paths(visitor.app, "GET"):
-            assert visitor.get(path, buffered=True).status_code < 500, path
+            assert visitor.get(path).status_code < 500, path
 
 
 def test_a_form_that_is_opened_as_a_page_leads_to_its_page(member):
@@ -179,7 +179,7 @@ def test_every_answer_has_the_security_headers(member):
     anonymous = Visitor(member.app)
     for visitor in (member, anonymous):
         for path in paths(member.app, "GET"):
-            response = visitor.get(path, buffered=True)
+            response = visitor.get(path)
             may_be_kept = path.startswith("/static/") or path == "/sign-in"
             cache_control = response.headers["Cache-Control"] if may_be_kept else "no-store"
             assert_protected(response, **{"Cache-Control": cache_control})

@@ -36,7 +36,11 @@ from tests.authenticator import (
 )
 from tests.conftest import Visitor, expect
 
-VAGUE = "The passkey could not be added. Nothing has changed; please try again."
+# On localhost, it ends with help for developers.
+VAGUE = (
+    "The passkey could not be added. Nothing has changed; please try again. No fingerprint reader or screen lock? "
+    "Chrome’s developer tools have a virtual one. The doctor says how to turn it on, and what this browser can do."
+)
 
 SMALL_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
 

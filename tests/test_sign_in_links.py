@@ -332,7 +332,7 @@ def test_an_older_link_says_so_to_whom_is_signed_in_by_now(known, phone, clock, 
         known.sign_in_by_link(ADDRESS)
     for send in (known.get, known.post):
         page = text_of(parse(expect(send(older.link), 200)))
-        assert f"You’re signed in already You’re here as {ADDRESS}" in page
+        assert f"You’re signed in already You’re signed in as {ADDRESS}" in page
     assert reasons == []
 
 

@@ -13,5 +13,6 @@ blueprint.before_request(local_only)
 @blueprint.get("")
 def show() -> ResponseReturnValue:
     """What might be wrong, and what this browser can do."""
-    findings = [*doctor.examine(), *doctor.examine_request(request.host, set(request.headers.keys()))]
+    # The site is running: it serves this page.
+    findings = [*doctor.examine(seconds_to_start=0), *doctor.examine_request(request.host, set(request.headers.keys()))]
     return render_template("dev/doctor.html", findings=findings)

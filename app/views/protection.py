@@ -76,7 +76,7 @@ def _begin() -> None:
         current_app.extensions["latchkey.examined"] = True
         for finding in doctor.examine_request(request.host, set(request.headers.keys())):
             if not finding.is_fine:
-                log.event("doctor", what=finding.what, why=finding.why, change=finding.change)
+                log.event("doctor", what=finding.what, means=finding.means, change=finding.change)
 
 
 def _answer_one_host() -> ResponseReturnValue | None:

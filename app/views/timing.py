@@ -15,7 +15,7 @@ LONGEST_CEREMONY = timedelta(minutes=10)
 
 def remember_mail(user: Row[Any], asked: SignInRequest) -> None:
     """Remember in this browser's cookie how long this user's mail took, from sending it to confirming it."""
-    session["mail_took"] = {_key(user): max(1, int((now() - asked.sent_at).total_seconds()))}
+    session["mail_took"] = {_key(user): max(1, int((now() - asked.began_at).total_seconds()))}
 
 
 def mail_seconds(user: Row[Any]) -> int:

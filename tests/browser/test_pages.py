@@ -28,6 +28,8 @@ def signed_out(visitor: Visitor, stranger: Visitor, email: str) -> Iterator[Visi
     yield visitor
     visitor.goto("/dev/mail/")
     yield visitor
+    visitor.goto("/dev/doctor")
+    yield visitor
     visitor.goto("/nothing-here")
     yield visitor
     visitor.goto("/sign-out")

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import expect
 
-from tests.browser.visitor import EMAIL
+from tests.browser.visitor import EMAIL, NO_AUTOFILL
 
 BUTTON = "Sign in with a passkey"
 ELSEWHERE = "Use a phone or security key"
@@ -24,7 +24,6 @@ AN_HOUR = timedelta(hours=1)
 # What is done to a page before its own scripts run.
 NO_WEBAUTHN = "delete window.PublicKeyCredential"
 NO_IMMEDIATE = "PublicKeyCredential.getClientCapabilities = undefined"
-NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
 # As extensions do that put their own answer in the place of the browser's, and forget to tell when it is called off.
 NEVER_SETTLES = """
     const get = navigator.credentials.get.bind(navigator.credentials);

@@ -13,6 +13,9 @@ from tests.mails import Mail
 
 EMAIL = "ada@example.com"
 
+# A script for before a page's own (`page.add_init_script`): a browser that offers no passkeys in its autofill.
+NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
+
 PATIENCE_SECONDS = 10
 
 
