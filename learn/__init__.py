@@ -1,6 +1,7 @@
 """Latchkey's teaching parts. The site works without them: delete this folder, and its lines in `wsgi.py`."""
 
 import os
+from collections.abc import Mapping
 
 from flask import Blueprint, Flask
 
@@ -10,11 +11,13 @@ from app.views.templating import add_header_link
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
-def init_app(app: Flask, setting: str | None = os.environ.get("FLASK_LEARN")) -> None:
+def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     """Add the teaching parts to the site. They are on by default on localhost, and off elsewhere.
 
-    Raises ConfigurationError where FLASK_LEARN is neither true nor false.
+    `environ` (for tests) takes the place of the process's environment. Raises ConfigurationError where FLASK_LEARN is
+    neither true nor false.
     """
+    setting = environ.get("FLASK_LEARN")
     if setting is not None and setting.lower() not in YES + NO:
         raise ConfigurationError(f"FLASK_LEARN={setting!r} is not usable: say true or false.")
     if not (app.config["LOCAL"] if setting is None else setting.lower() in YES):

@@ -9,7 +9,7 @@ from learn.tutorial.blocks import build, last_chapter
 @pytest.fixture
 def run(app):
     """Run the command, and return its exit code and what it says."""
-    learn.init_app(app, "true")
+    learn.init_app(app, {"FLASK_LEARN": "true"})
 
     def call(*words: str) -> tuple[int, str]:
         result = app.test_cli_runner().invoke(args=["tutorial", *map(str, words)])
