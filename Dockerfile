@@ -8,6 +8,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 
 COPY wsgi.py gunicorn.conf.py ./
 COPY app app
+COPY learn learn
 COPY migrations migrations
 COPY static static
 COPY templates templates

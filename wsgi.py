@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from werkzeug.serving import is_running_from_reloader, run_simple
 
+import learn
 from app import create_app, notices
 from app.config import ConfigurationError
 
@@ -16,6 +17,7 @@ os.umask(0o077)
 
 try:
     app = create_app()
+    learn.init_app(app)
 except (ConfigurationError, OSError) as error:
     print(f"Latchkey can't start: {error}", file=sys.stderr)
     # Gunicorn doesn't retry after this exit code.

@@ -156,5 +156,5 @@ def reference(folder: Path, port: int, mailbox: Mailbox) -> Server:
 
 def site(folder: Path, port: int, workers: int = 1, mailbox: Mailbox | None = None, **environ: str) -> Server:
     """The site, as `make run` serves it: its own gunicorn.conf.py, and its own migrations at the first start."""
-    files = ("app", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py")
+    files = ("app", "learn", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py")
     return Server(folder, port, files, (f"--workers={workers}", "wsgi:app"), environ, mailbox)

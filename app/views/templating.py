@@ -29,7 +29,15 @@ def init_app(app: Flask) -> None:
         site_host=app.config["RP_ID"],
         site_name=app.config["SITE_NAME"],
         site_url=app.config["SITE_URL"],
+        # Filled by `add_header_link`.
+        header_links=[],
     )
+
+
+def add_header_link(app: Flask, endpoint: str, name: str) -> None:
+    """Add a link to the header of the pages that aren't part of signing in or of the account."""
+    links: list[tuple[str, str]] = app.jinja_env.globals["header_links"]  # type: ignore[assignment]
+    links.append((endpoint, name))
 
 
 def in_words(moment: datetime) -> str:
