@@ -16,10 +16,13 @@ from app.sessions import USER, SignedIn
 FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
 # Whoever signs in by mail waits for what `hold` keeps (PostgreSQL; on SQLite, whoever writes waits anyway).
-FIND_AND_WAIT = FIND.with_for_update()
+FIND_AND_WAIT = FIND.with_for_update(key_share=True)
 
 # A write, so that it waits for other writers on SQLite too.
 HOLD = update(User).values(email=User.email).where(User.id == bindparam("user"))
+
+KEEP = select(User.__table__.c.id).where(User.__table__.c.id == bindparam("user"))
+KEEP = KEEP.with_for_update(read=True, key_share=True)
 
 EMAIL_CHANGE = single_use.Purpose("email-change", timedelta(minutes=10))
 
@@ -33,6 +36,12 @@ def hold(user_id: int) -> None:
     """Keep whoever else changes this account's ways in, or signs in by mail, waiting until the transaction ends. To be
     called before looking at what is to be changed."""
     run(HOLD, user=user_id)
+
+
+def keep(user_id: int) -> None:
+    """Make a deletion of this account wait until the transaction ends (PostgreSQL), and nothing else. This is for a
+    second account: if two visitors each held one account and waited for the other, neither would go on."""
+    run(KEEP, user=user_id)
 
 
 def turn_down_offer(user: SignedIn) -> None:
