@@ -79,7 +79,7 @@ def prove() -> bool:
     elif "proof" in request.form:
         method = "code"
         refuse_mail(user)
-        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
+        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox(user))
     else:
         return user.is_proven
     session["proof"] = sessions.prove(user)
@@ -101,7 +101,7 @@ def refuse_mail(user: SignedIn) -> None:
 
 def mail_code() -> ResponseReturnValue:
     """Mail a code, and show where it is typed."""
-    proof, code = codes.issue(CODE, **mailbox())
+    proof, code = codes.issue(CODE, **mailbox(current_user))
     try:
         refuse_mail(current_user)
         with allowances.mail_allowance(current_user.email):
@@ -112,16 +112,17 @@ def mail_code() -> ResponseReturnValue:
                 "time": now(),
             }
             mailer.send("code", current_user.email, purpose="confirm", **values)
+        answer = page(proof=proof)
     except Refusal as refusal:
-        return page(refusal)
+        answer = page(refusal)
     if not current_user.is_proven:
         record_attempt()
-    return page(proof=proof)
+    return answer
 
 
-def mailbox() -> dict[str, str]:
-    """What a mailed code is bound to: should the address change meanwhile, the old mailbox proves nothing any more."""
-    return {"session": str(current_user.session_id), "email": current_user.email}
+def mailbox(user: SignedIn) -> dict[str, str]:
+    """Return the session and address that a mailed code is bound to: a former mailbox must prove nothing."""
+    return {"session": str(user.session_id), "email": user.email}
 
 
 def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue:

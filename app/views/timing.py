@@ -1,6 +1,5 @@
 """How long each way in took the visitor: for the notice after signing in by passkey, and for nothing else."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import request, session
@@ -10,7 +9,7 @@ from app.models import now
 from app.sign_in_links import SignInRequest
 
 # Browsers stop waiting for an answer before that.
-LONGEST_CEREMONY = timedelta(minutes=10)
+LONGEST_CEREMONY_MS = 10 * 60 * 1000
 
 
 def remember_mail(user: Row[Any], asked: SignInRequest) -> None:
@@ -29,8 +28,8 @@ def passkey_seconds() -> int:
     It runs from pressing the button, or from the last click or key in the email field (autofill may have waited there
     for hours before), until the authenticator's answer. Nothing vouches for it, so only the same visitor is shown it.
     """
-    took = timedelta(milliseconds=min(request.form.get("took", 0, int), 10**9))
-    return max(1, round(took.total_seconds())) if timedelta(0) < took <= LONGEST_CEREMONY else 0
+    milliseconds = request.form.get("took", 0, int)
+    return max(1, round(milliseconds / 1000)) if 0 < milliseconds <= LONGEST_CEREMONY_MS else 0
 
 
 def _key(user: Row[Any]) -> str:
