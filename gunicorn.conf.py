@@ -50,6 +50,7 @@ forwarder_headers = ""
 
 def on_starting(server) -> None:
     """Refuse a port that is taken, and bring an SQLite database up to date."""
+    server.log.error_log.addFilter(_is_news)
     if not (_is_local or _url.scheme == "https"):
         import wsgi  # noqa: F401 - it exits, and says why this isn't a SITE_URL
     if "GUNICORN_PID" not in os.environ:  # or the port is handed on by an earlier gunicorn (SIGUSR2)
@@ -63,9 +64,15 @@ def on_starting(server) -> None:
 
 
 def post_worker_init(worker) -> None:
-    """Say where to look, once the first worker can answer."""
-    if worker.age == 1:
+    """On localhost, say where to look once the first worker can answer."""
+    if _is_local and worker.age == 1:
         print(f"\nLatchkey is ready: {_site}\n", flush=True)
+
+
+def _is_news(record) -> bool:
+    """Return whether to log this. When wsgi.py has said why a worker can't start, gunicorn would add three lines."""
+    old = ("exited with code 4.", "Shutting down: Master", "Reason: App failed to load.")
+    return not record.getMessage().endswith(old)
 
 
 def _refuse_taken_port() -> None:

@@ -80,7 +80,7 @@ OPERATOR = Client("the people who run this site", "")
 
 _activities: Any = Activity.__table__
 RECORD = insert(_activities)
-LATELY = select(func.count()).where(
+TRANSCRIPTS_LATELY = select(func.count()).where(
     _activities.c.user_id == bindparam("user"),
     _activities.c.kind.in_(bindparam("kinds", expanding=True)),
     func.length(_activities.c.transcript) > bindparam("longer"),
@@ -124,7 +124,7 @@ def record(
     """
     at = now()
     kinds, longer = (REFUSED, 0) if kind in REFUSED else ([kind], USUAL_TRANSCRIPT)
-    if len(transcript) > longer and count_lately(user_id, kinds, longer) >= TRANSCRIPTS:
+    if len(transcript) > longer and _count_transcripts(user_id, kinds, longer) >= TRANSCRIPTS:
         transcript = ""
     took = max(0, round((at - began).total_seconds() * 1000)) if began else None
     values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
@@ -144,11 +144,6 @@ def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Seq
     return run(rows.order_by(_activities.c.id.desc()).limit(PAGE + 1)).all()
 
 
-def count_lately(user_id: int, kinds: Sequence[Kind], longer: int = -1) -> int:
-    """Return how many rows of these kinds the user has from the last hour, with transcripts longer than so much."""
-    return run(LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
-
-
 def former_addresses(user_id: int) -> Sequence[str]:
     """Return the addresses that the user has changed from in the last FORMER_ADDRESS_DAYS, the oldest first, at most
     MOST_FORMER_ADDRESSES. The current one is among them if it was changed away and back."""
@@ -158,6 +153,11 @@ def former_addresses(user_id: int) -> Sequence[str]:
 def sweep() -> int:
     """Forget some of what is older than ACTIVITY_DAYS, because new rows pay for old ones; return how many."""
     return run(SWEEP, before=_oldest_kept()).rowcount
+
+
+def _count_transcripts(user_id: int, kinds: Sequence[Kind], longer: int) -> int:
+    """Return how many rows of these kinds the user has from the last hour, with transcripts longer than so much."""
+    return run(TRANSCRIPTS_LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
 
 
 def _oldest_kept() -> datetime:

@@ -27,6 +27,19 @@ REASONS = {
     "Unsupported credential public key alg": "algorithm_not_offered",
     "Single-device credential indicated": "inconsistent_backup_flags",
     "id and raw_id were not equivalent": "credential_id_mismatch",
+    "clientDataJSON was malformed": "malformed_client_data",
+    "attestationObject was malformed": "malformed_cbor",
+    "authenticatorData was malformed": "malformed_cbor",
+    "Authenticator did not provide": "malformed_authenticator_data",
+    "Attestation statement was missing": "malformed_attestation",
+    "Credential public key alg": "malformed_attestation",
+    "Credential public key missing": "unusable_key",
+    "OKP credential public key missing": "unusable_key",
+    "EC2 credential public key missing": "unusable_key",
+    "RSA credential public key missing": "unusable_key",
+    "Unsupported credential public key type": "unusable_key",
+    # A KeyError: the library looked for this parameter of the key.
+    "<COSEKey.": "unusable_key",
 }
 
 
@@ -62,6 +75,17 @@ class CeremonyError(Refusal):
     """A response was refused. `attempt` says how far it got."""
 
     attempt = Attempt()
+
+
+@contextmanager
+def refusing(reason: str) -> Iterator[None]:
+    """Raise CeremonyError with this reason for whatever the block raises, unless that has a reason of its own."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as error:
+        raise CeremonyError(reason, f"{type(error).__name__}: {error}") from error
 
 
 @contextmanager

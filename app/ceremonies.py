@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from flask import current_app
 
-from app import ctap2_cbor, single_use
-from app.attempts import Attempt, CeremonyError
+from app import ctap2_cbor, public_keys, single_use
+from app.attempts import Attempt, CeremonyError, refusing
 
 if TYPE_CHECKING:
     from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
@@ -90,14 +90,18 @@ def open_response(
     """Spend the challenge that the response answers. Returns the credential, and what the library is to expect of it.
 
     The challenge needs no comparing: it is a token of ours, signed, for this ceremony and this session or browser.
+    A token has one text, and the base64url of that has one, too (L3 7.1 step 8, 7.2 step 11).
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         raise CeremonyError("passkeys_disabled")
-    credential = json.loads(response)
+    with refusing("not_json"):
+        credential = json.loads(response)
     challenge = decode(_client_data(credential)["challenge"])
-    token = single_use.read(purpose, challenge.decode("ascii"), **bound_to)
+    # Bytes that are not ASCII are no token of ours.
+    text = challenge.decode("ascii", "replace")
+    token = single_use.read(purpose, text, **bound_to)
     single_use.spend(token.id, token.expires_at)
-    attempt.challenge, attempt.response, attempt.began = challenge.decode("ascii"), response, token.made_at
+    attempt.challenge, attempt.response, attempt.began = text, response, token.made_at
     # L3 7.1 step 25. The library holds `id` against it.
     if len(decode(credential["rawId"])) > LONGEST_CREDENTIAL_ID:
         raise CeremonyError("credential_id_too_long")
@@ -115,17 +119,27 @@ def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) ->
     from webauthn.helpers import parse_cbor
 
     _refuse_framed(credential)
+    # L3 7.1 step 13. Browsers and password managers write this map, each in an order of its own.
     attestation_object = decode(credential["response"]["attestationObject"])
-    ctap2_cbor.check(attestation_object)
-    attestation = parse_cbor(attestation_object)
+    with refusing("malformed_cbor"):
+        if ctap2_cbor.end_of(attestation_object, canonical=False) < len(attestation_object):
+            raise ValueError("more after the attestation object")
+        attestation = parse_cbor(attestation_object)
+    # L3 6.5.4: it has these three members.
+    if not isinstance(attestation, dict) or attestation.keys() != {"fmt", "attStmt", "authData"}:
+        raise CeremonyError("malformed_attestation", "not the three members of an attestation object")
     ctap2_cbor.check_authenticator_data(attestation["authData"])
-    # A statement that would name a maker was not asked for, and gives no trust: only none and self attestation pass.
+    # L3 7.1 steps 21 to 24. The options asked for no statement that names a maker, and one gives no trust: only none
+    # and self attestation pass.
+    statement = attestation["attStmt"]
     if attestation["fmt"] == "none":
-        trusted = attestation["attStmt"] == {}
+        trusted = statement == {}
     else:
-        trusted = attestation["fmt"] == "packed" and "x5c" not in attestation["attStmt"]
+        trusted = attestation["fmt"] == "packed" and isinstance(statement, dict) and "x5c" not in statement
     if not trusted:
         raise CeremonyError("attestation_not_accepted")
+    if not isinstance(statement.get("sig", b""), bytes):
+        raise CeremonyError("malformed_attestation", "a signature that is not bytes")
     verified = verify_registration_response(credential=credential, supported_pub_key_algs=_algorithms(), **expected)
     if verified.credential_id != decode(credential["rawId"]):
         raise CeremonyError("credential_id_mismatch")
@@ -145,6 +159,8 @@ def verify_authentication(
 
     _refuse_framed(credential)
     ctap2_cbor.check_authenticator_data(decode(credential["response"]["authenticatorData"]))
+    # The library reads base64url less strictly.
+    decode(credential["response"]["signature"])
     verified = verify_authentication_response(
         credential=credential,
         credential_public_key=public_key,
@@ -159,7 +175,21 @@ def verify_authentication(
 
 
 def _client_data(credential: dict[str, Any]) -> dict[str, Any]:
-    return json.loads(decode(credential["response"]["clientDataJSON"]))
+    """Return what the browser says about the ceremony: L3 7.1 steps 5 and 6, 7.2 steps 8 and 9."""
+    data = decode(credential["response"]["clientDataJSON"])
+    with refusing("not_utf8"):
+        # The specification's decoder drops a byte order mark. `json.loads` alone would take UTF-16 and UTF-32, too.
+        text = data.decode("utf-8-sig")
+    with refusing("malformed_client_data"):
+        client_data = json.loads(text, parse_constant=_refuse_constant)
+        if not isinstance(client_data, dict) or "challenge" not in client_data:
+            raise ValueError("no object with a challenge")
+    return client_data
+
+
+def _refuse_constant(name: str) -> None:
+    """Python's decoder knows NaN and Infinity; JSON doesn't."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def _refuse_framed(credential: dict[str, Any]) -> None:
@@ -175,10 +205,15 @@ def is_backup_eligible(verified: "VerifiedRegistration | VerifiedAuthentication"
 
 
 def decode(text: str) -> bytes:
-    """Decode base64url (RFC 4648 5, without padding), and nothing else: Python's decoder skips what it can't read."""
-    if not BASE64URL.fullmatch(text):
-        raise CeremonyError("malformed_response", "not base64url")
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    """Decode base64url (RFC 4648 5, without padding). Raises CeremonyError `not_base64url`, also where the same bytes
+    have another text: Python's decoder skips what it can't read, and bits that no byte needs."""
+    with refusing("not_base64url"):
+        if not BASE64URL.fullmatch(text):
+            raise ValueError("other characters, or none")
+        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        if encode(data) != text:
+            raise ValueError("not the text that these bytes have")
+    return data
 
 
 def encode(data: bytes) -> str:
@@ -204,22 +239,13 @@ def _descriptors(credentials: Iterable[tuple[bytes, str]]) -> list["PublicKeyCre
 
 
 def _load_key(public_key: bytes) -> None:
-    """Load the key once, as RFC 9053 and L3 5.8.5 want it, so that none is stored that could never sign in."""
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    """Load the key once, so that none is stored that could never sign in."""
     from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
 
-    try:
+    with refusing("unusable_key"):
         decoded = decode_credential_public_key(public_key)
         key = decoded_public_key_to_cryptography(decoded)
-    except Exception as error:
-        raise CeremonyError("unusable_key", type(error).__name__) from error
-    usable = {
-        -8: isinstance(key, ed25519.Ed25519PublicKey),
-        -7: isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1",
-        -257: isinstance(key, rsa.RSAPublicKey) and 2048 <= key.key_size <= 8192,
-    }
-    if not usable[decoded.alg]:
-        raise CeremonyError("unusable_key", f"{type(key).__name__} for algorithm {decoded.alg:d}")
+    public_keys.check(key, decoded.alg)
 
 
 def _algorithms() -> list["COSEAlgorithmIdentifier"]:

@@ -149,16 +149,14 @@ def _read_environment(config: Config, environ: Mapping[str, str]) -> None:
 
 
 def is_random(key: str) -> bool:
-    """Whether a secret key may have come out of a generator: long, of many characters, no repetition, and no words as
-    examples have them."""
-    repeats = (key + key).find(key, 1) < len(key)
-    words = ("secret", "example", "change", "replace", "password", "latchkey", "123456789", "abcdefgh", "qwerty", " ")
-    return (
-        len(key) >= SHORTEST_SECRET_KEY
-        and len(set(key)) >= 10
-        and not repeats
-        and not any(word in key.lower() for word in words)
-    )
+    """Whether a secret key may have come out of a generator, and out of no page: it is long, has many characters and
+    no repetition, no word that examples have, and is none of the keys that documentation prints."""
+    words = ("secret", "example", "change", "replace", "password", "latchkey", "insecure", "123456789", "abcdefgh")
+    # The documentation of Flask, Flask-Security and FastAPI prints these, and many sites have copied them.
+    published = ("192b9bdd22ab9ed4", "pf9wkove4ikeaxvy", "09d25e094faa6ca2")
+    is_varied = len(set(key)) >= 10 and (key + key).find(key, 1) == len(key)
+    is_known = any(part in key.lower() for part in (*words, "qwerty", " ", *published))
+    return len(key) >= SHORTEST_SECRET_KEY and is_varied and not is_known
 
 
 def _words(text: str) -> list[str]:
@@ -195,7 +193,7 @@ def _prepare_folder(config: Config, folder: Path) -> None:
             config["MAIL_DEFAULT_SENDER"] = config["MAIL_DEFAULT_SENDER"] or "latchkey@localhost"
     except OSError as error:
         raise ConfigurationError(
-            f"{error.filename or folder} can't be used: {error.strerror}. The site's user must own this folder: run "
+            f"The folder {folder} can't be used: {error.strerror}. The site's user must own it and its files: run "
             f"`sudo chown -R {os.geteuid()} {shlex.quote(str(folder))}`."
         ) from error
     if not config["SECRET_KEY"]:

@@ -1,5 +1,6 @@
 """The folder `instance/` for the files that the site makes: the database, and on localhost mails and the secret key."""
 
+import errno
 import os
 import secrets
 from contextlib import suppress
@@ -8,12 +9,16 @@ from tempfile import TemporaryFile
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, which only the site's own user may open. Raises OSError where it can't be written."""
+    """Make the folder, which only the site's own user may open. Raises OSError where the site can't write to it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # If another user owns the folder, that user decides.
     with suppress(PermissionError):
         folder.chmod(0o700)
     TemporaryFile(dir=folder).close()
+    # A start as root leaves files that other users can't write.
+    for path in folder.glob("[!.]*"):
+        if not os.access(path, os.W_OK, effective_ids=True) and path.exists():
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def secret_key(file: Path) -> str:

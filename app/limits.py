@@ -134,10 +134,15 @@ def client_id(address: str) -> str:
 
 
 def inbox(email: str) -> str:
-    """Return what an address is counted as: as the most generous provider reads it, because one inbox may have many
-    addresses. Who shares that with another shares a count."""
+    """Return what an address is counted as: one inbox may have many addresses, and they share a count.
+
+    Many providers deliver `ada+news@` to `ada@`. Gmail ignores dots, too, and has two names.
+    """
     local_part, _, domain = email.rpartition("@")
-    return f"{local_part.partition('+')[0].replace('.', '')}@{domain}"
+    local_part = local_part.partition("+")[0]
+    if domain in ("gmail.com", "googlemail.com"):
+        return f"{local_part.replace('.', '')}@gmail.com"
+    return f"{local_part}@{domain}"
 
 
 def sweep() -> int:

@@ -5,6 +5,7 @@ that is committed, and for no other. A thread of each serving process sends the 
 crash nor a mail server that is slow or down loses a notice, and no visitor waits for one.
 """
 
+import atexit
 import json
 import sys
 import threading
@@ -23,7 +24,7 @@ from app.models import Notice, now
 CLAIM_LIFETIME = timedelta(seconds=60)
 
 # The pause before the next try doubles with each failure, from one minute up to this.
-LONGEST_PAUSE = timedelta(hours=1)
+LONGEST_PAUSE_MINUTES = 60
 
 # A notice that has failed for so long is given up.
 GIVEN_UP_AFTER = timedelta(days=3)
@@ -36,6 +37,8 @@ SECONDS_BETWEEN_LOOKS = 30
 
 # These go to the current address only. All others are about ways in, or about the account as a whole.
 ABOUT_SIGNING_IN = ("new_browser", "counter_went_back")
+# A process that stops waits so long for the notice that is being sent.
+SECONDS_TO_FINISH = 20
 
 _notices: Any = Notice.__table__
 _is_due = _notices.c.next_try <= bindparam("now")
@@ -71,6 +74,7 @@ DELAYED = (
 )
 
 _has_news = threading.Event()
+_is_stopping = threading.Event()
 
 
 def add(user_id: int, email: str, kind: str, client: Client, **values: Any) -> None:
@@ -110,19 +114,28 @@ def wake() -> None:
 
 def start_thread(app: Flask) -> None:
     """Send this site's notices from a thread of this process, for as long as it runs. Call it after forking."""
-    threading.Thread(target=_send_for_ever, args=[app], name="notices", daemon=True).start()
+    thread = threading.Thread(target=_send_until_stopped, args=[app], name="notices", daemon=True)
+    thread.start()
+    atexit.register(_stop, thread)
 
 
-def _send_for_ever(app: Flask) -> None:
-    while True:
-        # Before looking, so that a notice committed meanwhile is looked for again.
-        _has_news.clear()
+def _stop(thread: threading.Thread) -> None:
+    """Let the thread finish the notice in hand, so that a restart sends none twice."""
+    _is_stopping.set()
+    _has_news.set()
+    thread.join(SECONDS_TO_FINISH)
+
+
+def _send_until_stopped(app: Flask) -> None:
+    while not _is_stopping.is_set():
         try:
             with app.app_context():
                 send_due()
         except Exception:  # The database may be away: the thread outlives that, and tries again.
             log.failure("notices", sys.exc_info())
         _has_news.wait(SECONDS_BETWEEN_LOOKS)
+        # Now, and not after looking: news that come meanwhile are for the next look.
+        _has_news.clear()
 
 
 def send_due(user_id: int | None = None) -> list[mailer.Unsent]:
@@ -132,15 +145,16 @@ def send_due(user_id: int | None = None) -> list[mailer.Unsent]:
     """
     failures: list[mailer.Unsent] = []
     last = 0
-    while True:
+    while not _is_stopping.is_set():
         # The place comes first, because a claim doesn't wait.
         with mailer.place():
             notice = _claim(last, user_id)
             if not notice:
-                return failures
+                break
             last = notice.user_id
             if failure := _send(notice):
                 failures.append(failure)
+    return failures
 
 
 def _claim(last: int, user_id: int | None) -> Any:
@@ -164,8 +178,8 @@ def _send(notice: Any) -> mailer.Unsent | None:
         failure = unsent
     if failure and not failure.is_for_good and now() < notice.created_at + GIVEN_UP_AFTER:
         _log("notice_not_sent", notice, failure)
-        pause = min(timedelta(minutes=2 ** (notice.tries - 1)), LONGEST_PAUSE)
-        run(RETRY, notice=notice.id, later=now() + pause)
+        pause = min(2 ** (notice.tries - 1), LONGEST_PAUSE_MINUTES)
+        run(RETRY, notice=notice.id, later=now() + timedelta(minutes=pause))
     else:
         if failure:
             _log("notice_given_up", notice, failure)

@@ -183,11 +183,14 @@ def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
 
 def clean_name(typed: str) -> str:
     """Return a name as it is stored: one line, without control characters. Raises Refusal `invalid_name` where that
-    leaves nothing to see, or more than LONGEST_NAME characters."""
+    leaves nothing to see, more than LONGEST_NAME characters, or a web address."""
     # Whatever else Unicode has may stand in a name: pages keep it apart from their own text (<bdi>).
     name = " ".join(CONTROLS.sub(" ", typed).split())
     if len(name) > LONGEST_NAME or not any(character.isprintable() for character in name):
         raise Refusal("invalid_name")
+    # Notices to the owner have the name in them, and mail programs would make a link of this.
+    if "://" in name or "www." in name.lower():
+        raise Refusal("invalid_name", "a web address")
     return name
 
 

@@ -74,8 +74,8 @@ class Server:
             gunicorn = subprocess.Popen(
                 self._command, cwd=self._folder, env=environ, stdout=log, stderr=subprocess.STDOUT
             )
-            stack.callback(gunicorn.wait)
-            stack.callback(gunicorn.terminate)
+            self._gunicorn = gunicorn
+            stack.callback(self.stop)
             while not self._answers():
                 if gunicorn.poll() is not None or time.perf_counter() - begin > SECONDS_TO_START:
                     sys.exit(f"A server does not start:\n{(self._folder / 'log').read_text()}")
@@ -88,6 +88,11 @@ class Server:
         """Make the tables, where the start doesn't."""
         command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
         subprocess.run(command, cwd=self._folder, env=self._environ, check=True, capture_output=True)
+
+    def stop(self) -> None:
+        """SIGTERM, and wait: what was begun is finished."""
+        self._gunicorn.terminate()
+        self._gunicorn.wait()
 
     def kill(self) -> None:
         """SIGKILL for master and workers: what was under way is cut off where it was."""

@@ -8,6 +8,7 @@ only the check for that flag can refuse it. What the options decide is changed i
     phone.create(options)                                           a good RegistrationResponseJSON
     phone.get(options, flags=UP)                                    signed, but the user was not verified
     phone.get(options, client_data={"origin": "https://evil.example"})
+    phone.get(options, extensions=cbor2.dumps({}))                  signed, with extension data
     phone.get(options, mangle={"signature": lambda signature: signature[:-1]})
     changed(phone.get(options), "userHandle", MISSING)
 
@@ -111,13 +112,15 @@ class Authenticator:
         aaguid: bytes | None = None,
         credential_id: bytes | None = None,
         public_key: dict | None = None,
+        extensions: bytes = b"",
         attestation: str | tuple[str, object] = "none",
         mangle: Mangle | None = None,
     ) -> dict:
         """Answer creation options with a RegistrationResponseJSON (5.1).
 
-        `public_key` is a COSE key to claim instead of the real one; `attestation` is "none", "packed"
-        (self-attestation, really signed) or a format with a statement of the test's making.
+        `public_key` is a COSE key to claim instead of the real one; `extensions` is CBOR that follows it, announced by
+        the flag ED; `attestation` is "none", "packed" (self-attestation, really signed) or a format with a statement
+        of the test's making.
         """
         mangle = mangle or {}
         rp, user = options["rp"], options["user"]
@@ -140,14 +143,22 @@ class Authenticator:
         client_data_json = self._client_data("webauthn.create", options, client_data, mangle)
 
         # Attested credential data, 6.5.1: 16 bytes AAGUID | 2 bytes length of the id | the id | the key in COSE form.
+        public_key_cbor = cbor2.dumps(
+            cose_key(key, self.algorithm) if public_key is None else public_key, canonical=True
+        )
         attested = (
             (self.aaguid if aaguid is None else aaguid)
             + len(credential.id).to_bytes(2, "big")
             + credential.id
-            + cbor2.dumps(cose_key(key, self.algorithm) if public_key is None else public_key, canonical=True)
+            + mangled("publicKey", public_key_cbor, mangle)
         )
         authenticator_data = self._authenticator_data(
-            rp_id or credential.rp_id, (self.flags if flags is None else flags) | AT, sign_count, attested, mangle
+            rp_id or credential.rp_id,
+            (self.flags if flags is None else flags) | AT,
+            sign_count,
+            attested,
+            extensions,
+            mangle,
         )
 
         # Attestation object, 6.5.4: a CBOR map of the format, its statement, and the authenticator data.
@@ -187,6 +198,7 @@ class Authenticator:
         flags: int | None = None,
         sign_count: int | None = None,
         user_handle: bytes | None = None,
+        extensions: bytes = b"",
         mangle: Mangle | None = None,
     ) -> dict:
         """Answer request options with an AuthenticationResponseJSON (5.1), by the newest credential that fits."""
@@ -200,6 +212,7 @@ class Authenticator:
             self.flags if flags is None else flags,
             credential.sign_count if sign_count is None else sign_count,
             b"",
+            extensions,
             mangle,
         )
         # The assertion signature, 6.3.3: over the authenticator data and the hash of the client data.
@@ -236,13 +249,17 @@ class Authenticator:
         present = {name: value for name, value in client_data.items() if value is not None}
         return mangled("clientDataJSON", json.dumps(present, separators=(",", ":")).encode(), mangle)
 
-    def _authenticator_data(self, rp_id: str, flags: int, sign_count: int, rest: bytes, mangle: Mangle) -> bytes:
+    def _authenticator_data(
+        self, rp_id: str, flags: int, sign_count: int, attested: bytes, extensions: bytes, mangle: Mangle
+    ) -> bytes:
         """What the authenticator says about the ceremony, 6.1: 37 bytes, and what the flags announce.
 
         32 bytes SHA-256 of the RP ID | 1 byte flags | 4 bytes signature counter, big-endian | the rest
         """
-        data = hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + sign_count.to_bytes(4, "big") + rest
-        return mangled("authenticatorData", data, mangle)
+        if extensions:
+            flags |= ED
+        data = hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + sign_count.to_bytes(4, "big")
+        return mangled("authenticatorData", data + attested + extensions, mangle)
 
     def _to_json(self, credential: Credential, outputs: dict, **response: object) -> dict:
         return {
@@ -310,3 +327,11 @@ def encode(data: bytes) -> str:
 def decode(text: str) -> bytes:
     """The bytes of base64url text."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def respelled(text: str) -> str:
+    """The same bytes as another base64url text: the last character has bits that no byte needs. They should be 0
+    (RFC 4648 3.5), and many decoders don't look."""
+    assert len(text) % 4, "every bit of this text is needed"
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    return text[:-1] + alphabet[alphabet.index(text[-1]) ^ 1]

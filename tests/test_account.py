@@ -77,6 +77,8 @@ def signals(response) -> list[dict]:
         ("\u202eenohp", "\u202eenohp"),
         ("👩\u200d🚀", "👩\u200d🚀"),
         ("x" * 60, "x" * 60),
+        ("Work: laptop / home", "Work: laptop / home"),
+        ("www", "www"),
     ],
 )
 def test_a_passkey_is_renamed(ada, app, typed, stored):
@@ -89,11 +91,15 @@ def test_a_passkey_is_renamed(ada, app, typed, stored):
     expect(ada.get("/account/activity"), 200)
 
 
-@pytest.mark.parametrize("name", ["", "   ", "\n", "\u200f", "x" * 61])
+# Mail programs would make links of these, in the notices that name the passkey.
+WEB_ADDRESSES = ["https://evil.example/", "see evil://x", "WWW.evil.example", "(www.evil.example)"]
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\n", "\u200f", "x" * 61, *WEB_ADDRESSES])
 def test_a_name_that_is_none_is_refused(ada, unchanged, reasons, name):
     with unchanged():
         response = expect(ada.post("/account/passkeys/1/rename", {"name": name}), 400)
-    assert ada.alert(response) == "A name has 1 to 60 characters. Nothing has changed."
+    assert ada.alert(response) == "A name has 1 to 60 characters, and no web address. Nothing has changed."
     assert reasons == ["invalid_name"]
 
 
@@ -102,7 +108,7 @@ def test_a_passkey_is_named_when_it_is_made(ada, app):
     assert rows(app, Passkey)[-1].name == "My key"
 
 
-@pytest.mark.parametrize("name", ["x" * 61, "   ", "\u200f"])
+@pytest.mark.parametrize("name", ["x" * 61, "   ", "\u200f", *WEB_ADDRESSES])
 def test_a_passkey_that_was_made_is_not_refused_for_its_name(ada, app, name):
     device = Authenticator()
     expect(ada.register(device.create(ada.creation_options()), name=name), 303)
@@ -335,7 +341,7 @@ def test_another_users_passkey_is_no_proof(ada, eve, later, unchanged, reasons):
     with unchanged(spent=1):
         response = expect(ada.post("/account/confirm", {"credential": json.dumps(eve.key.get(options))}), 403)
     assert reasons == ["other_account"]
-    assert ada.alert(response) == "That passkey belongs to another account. Pick one of this account’s."
+    assert ada.alert(response) == "That passkey belongs to another account. Pick a passkey of this account."
     # Nothing about it may be read here.
     assert rows(ada.app, Activity)[-1].user_id == 1
     assert json.loads(rows(ada.app, Activity)[-1].transcript)["found"] == {}

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from flask import Config, Flask
@@ -215,6 +216,18 @@ def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
         ({"FLASK_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz012345"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "qwertyuiopasdfghjklzxcvbnmqwertyuiop"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "correct horse battery staple today"}, "FLASK_SECRET_KEY"),
+        # As the documentation of Flask, Flask-Security and FastAPI prints them.
+        (
+            {"FLASK_SECRET_KEY": "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"},
+            "FLASK_SECRET_KEY",
+        ),
+        ({"FLASK_SECRET_KEY": "pf9Wkove4IKEAXvy-cQkeDPhv9Cb3Ag-wyJILbq_dFw"}, "FLASK_SECRET_KEY"),
+        (
+            {"FLASK_SECRET_KEY": "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"},
+            "FLASK_SECRET_KEY",
+        ),
+        # As `django-admin startproject` makes them: random, and committed with the project.
+        ({"FLASK_SECRET_KEY": "django-insecure-7x!q0v$2m1w)k8z@c5r(j3n^b6t9y&p4"}, "FLASK_SECRET_KEY"),
         ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_SERVER": " "}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_USE_TLS": "false"}, "FLASK_MAIL_USE_TLS"),
@@ -290,13 +303,26 @@ def ordinary_user() -> Iterator[None]:
         os.seteuid(user)
 
 
-def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
-    (tmp_path / "not ours").mkdir(mode=0o500)
-    folder = tmp_path / "not ours" / "instance"
+def assert_refused_with_the_cure(folder: Path) -> None:
     with ordinary_user():
         cure = re.escape(f"run `sudo chown -R {os.geteuid()} '{folder}'`.")
         with pytest.raises(ConfigurationError, match=f"can't be used: Permission denied.*{cure}$"):
             create_app({}, str(folder))
+
+
+def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
+    (tmp_path / "not ours").mkdir(mode=0o500)
+    assert_refused_with_the_cure(tmp_path / "not ours" / "instance")
+
+
+def test_folder_with_a_file_of_another_user_is_refused_with_the_cure():
+    """Somebody has started the site with sudo, once."""
+    with TemporaryDirectory(prefix="instance of ") as folder:
+        Path(folder, "latchkey.db").touch(mode=0o400)
+        with ordinary_user():
+            user = os.geteuid()
+        os.chown(folder, user, -1)
+        assert_refused_with_the_cure(Path(folder))
 
 
 def test_folder_of_an_earlier_version_is_closed_to_others(configured, tmp_path):

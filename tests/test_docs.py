@@ -13,13 +13,28 @@ def test_the_settings_table_has_every_setting_and_no_other():
     assert sorted(documented) == sorted(f"FLASK_{name}" for name in DEFAULTS)
 
 
+PROSE = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
+
+# A name in backticks is a file's if it has a slash within, or one of our endings. These two are made on each machine.
+FILE = r"`(?!instance/|\.venv/)((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml|txt|css|js|html))`"
+PAGE = r"`(/[\w./-]*)`"
+
+
 def test_every_file_that_is_named_exists():
-    """A name in backticks is a file's if it has a slash within, or one of our endings."""
-    prose = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
-    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml|txt|css|js|html))`", prose)
-    missing = [name for name in named if not (ROOT / name).exists() and not name.startswith("instance/")]
-    assert not missing
+    named = re.findall(FILE, PROSE)
+    assert not [name for name in named if not (ROOT / name).exists()]
     assert named
+
+
+def test_every_file_and_page_that_is_named_is_a_link(visitor):
+    unlinked = re.sub(r"\[`[^`]+`\]\([^)]+\)", "", PROSE)
+    assert not re.findall(FILE, unlinked) + re.findall(PAGE, unlinked)
+    for name, target in re.findall(r"\[`([^`]+)`\]\(([^)]+)\)", PROSE):
+        if name.startswith("/"):
+            assert target == f"http://localhost:8000{name}"
+            assert visitor.get(name).status_code in (200, 303), name
+        else:
+            assert target == name
 
 
 WHERE = re.compile(r"^`([\w./-]+)`(?: `(\w+)`)?$")

@@ -47,7 +47,7 @@ def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, 
         ]
     assert answers[0].location == answers[1].location
     assert pages[0] == pages[1]
-    assert mails.notices(app) == [(EVE, "Latchkey is by invitation")]
+    assert mails.notices(app) == [(EVE, "You need an invitation to use Latchkey")]
     [mail] = [mail for mail in mails.outbox(app) if mail["To"] == EVE]
     assert "/sign-in/link/" not in mails.text_of(mail)
 
@@ -59,7 +59,7 @@ def test_an_invitation_that_was_withdrawn_meanwhile_opens_nothing(visitor, app, 
         invitations.withdraw(ADA)
         db.session.commit()
     response = expect(visitor.post(mail.link), 410)
-    assert visitor.alert(response).startswith("This site is by invitation")
+    assert visitor.alert(response).startswith("You need an invitation to use this site")
     visitor.ask(EVE)
     assert reasons == ["not_invited"]
     assert count(app, User) == 0
@@ -72,7 +72,7 @@ def test_the_code_opens_nothing_either(visitor, app, reasons):
         invitations.withdraw(ADA)
         db.session.commit()
     response = expect(visitor.post("/sign-in/code", {"code": code}), 400)
-    assert visitor.alert(response).startswith("This site is by invitation")
+    assert visitor.alert(response).startswith("You need an invitation to use this site")
     assert reasons == ["not_invited"]
 
 
@@ -84,16 +84,16 @@ def test_whoever_has_an_account_stays(make_app):
 
 
 def test_the_sign_in_page_says_so(visitor):
-    assert "This site is by invitation" in visitor.get("/sign-in").text
+    assert "You need an invitation to use this site." in visitor.get("/sign-in").text
 
 
 def test_a_sites_name_is_no_html_in_a_subject(make_app):
     app = make_app(FLASK_SIGN_UP="invite", FLASK_SITE_NAME="Tom & Jerry’s")
     expect(Visitor(app).ask(EVE), 303)
-    assert mails.notices(app) == [(EVE, "Tom & Jerry’s is by invitation")]
+    assert mails.notices(app) == [(EVE, "You need an invitation to use Tom & Jerry’s")]
     [mail] = mails.outbox(app)
     assert "<h1" in mail.get_body(("html",)).get_content()
-    assert "Tom &amp; Jerry’s is by invitation" in mail.get_body(("html",)).get_content()
+    assert "You need an invitation to use Tom &amp; Jerry’s" in mail.get_body(("html",)).get_content()
 
 
 @pytest.mark.slow

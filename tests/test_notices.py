@@ -128,16 +128,26 @@ def test_notice_waits_for_a_mail_server_that_is_down_and_comes_back(ada, app, ma
 
 
 def test_pauses_between_tries_grow_up_to_an_hour(app, events, clock):
+    """For all tries of three days."""
     add(app, 1, ADA)
     with mail_server(app, free_port()):
         mails.deliver_notices(app)
-        for tries, minutes in enumerate([1, 2, 4, 8, 16, 32, 60, 60], 1):
+        for tries, minutes in enumerate([1, 2, 4, 8, 16, 32] + 70 * [60], 1):
             clock.shift(timedelta(minutes=minutes, seconds=-1))
             mails.deliver_notices(app)
             assert len(named(events, "notice_not_sent")) == tries
             clock.shift(1)
             mails.deliver_notices(app)
             assert len(named(events, "notice_not_sent")) == tries + 1
+
+
+def test_notice_is_tried_every_hour_of_the_three_days(app, events, clock):
+    add(app, 1, ADA)
+    with mail_server(app, free_port()):
+        for _ in range(3 * 24):
+            mails.deliver_notices(app)
+            clock.shift(timedelta(hours=1))
+    assert len(named(events, "notice_not_sent")) == 3 * 24
 
 
 def test_notice_is_given_up_after_three_days_and_logged_without_its_address(app, events, clock):
@@ -381,6 +391,25 @@ def test_killed_before_and_while_notices_are_sent(app, serve, gated):
     assert sorted(sent.values()) == [1] * 7 + [2]
     assert sent[gated.messages[0]["Message-ID"]] == 2
     assert not waiting(app)
+
+
+def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app, serve, gated):
+    """SIGTERM while the mail server has taken a mail and not answered."""
+    site = serve(gated)
+    with ThreadPoolExecutor(1) as pool, site.running(), signed_in(site, ADA) as ada:
+        gated.gate.clear()
+        make_codes(ada)
+        gated.wait_for(1)
+        make_codes(ada)
+        ada.close()
+        stopping = pool.submit(site.stop)
+        # Long enough to stop, for a process that doesn't wait.
+        with pytest.raises(TimeoutError):
+            stopping.result(3)
+        gated.gate.set()
+        stopping.result()
+    assert len(gated.messages) == 1
+    assert [notice.tries for notice in waiting(app)] == [0]
 
 
 def test_claim_of_a_killed_process_ends_after_a_minute(app, clock):

@@ -269,7 +269,7 @@ def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):
     assert sizes(snapshot)["recovery_codes"] == 10
 
 
-def test_of_many_tabs_that_prove_at_once_the_last_one_is_proven(ada, phone, app):
+def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
     """Each tab keeps the cookie that it got. The session has the mark of one of them; the others may prove again."""
     tabs = [ada.twin() for _ in range(CROWD)]
     for tab in tabs:
@@ -292,7 +292,7 @@ def test_of_many_tabs_that_prove_at_once_the_last_one_is_proven(ada, phone, app)
     expect(late.post("/account/passkeys/options"), 200)
 
 
-def test_a_proof_that_meets_an_older_copy_of_its_cookie_proves_nothing_for_that(ada, phone, app, snapshot):
+def test_an_older_copy_of_the_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, app, snapshot):
     """The copy knows no proof that is fresh, whether it asks before, during or after the owner's."""
     with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
         options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
@@ -319,7 +319,7 @@ def test_one_session_is_ended_once(ada, app, phone, crowd):
     assert ada.is_signed_in()
 
 
-def test_of_sessions_that_end_all_others_at_once_one_stays(app, ada, phone, snapshot):
+def test_one_session_stays_when_all_end_the_others_at_once(app, ada, phone, snapshot):
     browsers = [Visitor(app) for _ in range(CROWD - 1)]
     for browser in browsers:
         browser.sign_in_by_passkey(phone)
@@ -337,7 +337,7 @@ def test_of_sessions_that_end_all_others_at_once_one_stays(app, ada, phone, snap
     assert sizes(snapshot)["sessions"] == 1
 
 
-def test_ten_wrong_recovery_codes_are_looked_at_however_many_come_at_once(make_app, phone, reasons):
+def test_a_second_step_checks_ten_wrong_recovery_codes_however_many_come_at_once(make_app, phone, reasons):
     """Each comes from an IP address of its own. After the tenth, not even a good one is."""
     app = make_app()
     owner, thief = Visitor(app), Visitor(app)

@@ -113,7 +113,7 @@ def test_a_copied_cookie_does_not_finish_a_change_of_address_after_the_owners_ne
     assert reasons == ["not_proven"]
 
 
-def test_what_an_open_tab_has_begun_it_finishes_after_a_proof_in_another_tab(ada, phone):
+def test_an_open_tab_finishes_its_changes_after_a_proof_in_another_tab(ada, phone):
     options = ada.creation_options()
     expect(ada.post("/account/email", {"email": "new@example.org"}), 303)
     code = ada.read_code("new@example.org")
@@ -122,7 +122,7 @@ def test_what_an_open_tab_has_begun_it_finishes_after_a_proof_in_another_tab(ada
     expect(ada.post("/account/email", {"code": code}), 303)
 
 
-def test_what_was_begun_on_a_proof_is_finished_once_that_is_no_longer_fresh(ada):
+def test_a_passkey_begun_on_fresh_proof_is_added_when_the_proof_is_no_longer_fresh(ada):
     nearly = now() + sessions.PROOF_LIFETIME - timedelta(seconds=5)
     with time_machine.travel(nearly):
         options = ada.creation_options()
@@ -130,7 +130,7 @@ def test_what_was_begun_on_a_proof_is_finished_once_that_is_no_longer_fresh(ada)
         expect(ada.register(Authenticator().create(options)), 303)
 
 
-def test_of_two_copies_the_last_that_proved_is_proven_and_the_other_may_prove_again(ada, phone, later):
+def test_the_copy_that_proved_last_is_proven_and_the_other_may_prove_again(ada, phone, later):
     other = ada.twin()
     prove(ada, phone)
     prove(other, phone)
@@ -291,7 +291,7 @@ def test_another_users_key_that_leaves_out_the_user_handle_does_not_prove(visito
     assert reasons == ["other_account"]
 
 
-def test_who_is_not_known_yet_must_send_a_user_handle(visitor, key, reasons):
+def test_signing_in_needs_a_user_handle(visitor, key, reasons):
     visitor.sign_out()
     answer = key.get(visitor.request_options())
     del answer["response"]["userHandle"]
@@ -311,7 +311,7 @@ def test_the_mail_names_the_form_and_says_what_its_code_can_do(ada, app, later, 
         text = " ".join(text.split())
         assert f"wants to {deed}." in text
         assert "Anyone who has it can change anything in this account for 10 minutes." in text
-        assert "Never pass it on" in text
+        assert "Never give it to anyone" in text
     assert f"You’re about to {deed}," in text_of(parse(page))
 
 

@@ -49,7 +49,8 @@ def assert_protected(response, **changed: str) -> None:
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "X-Content-Type-Options": "nosniff",
         "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-        "Referrer-Policy": "same-origin",
+        # The path of a link holds its token, which is not for the Referer of our static files.
+        "Referrer-Policy": "strict-origin" if response.request.path.startswith("/sign-in/link/") else "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
         "Cache-Control": "no-store",
@@ -204,6 +205,21 @@ def test_personal_pages_are_not_kept(member):
     expect(member.ask("grace@example.org"), 303)
     for path in ("/account", "/account/welcome", "/sign-in/check-email", member.read_mail().link, "/"):
         assert_protected(expect(member.get(path), 200))
+
+
+def test_every_answer_of_a_link_keeps_its_token_out_of_the_referer(visitor, stranger):
+    visitor.ask("ada@example.org")
+    link = visitor.read_mail().link
+    for who, method, status in (
+        (stranger, "get", 200),
+        (stranger, "post", 403),
+        (visitor, "get", 200),
+        (visitor, "post", 303),
+        (visitor, "get", 200),
+        (stranger, "get", 410),
+    ):
+        response = expect(getattr(who, method)(link), status)
+        assert response.headers.getlist("Referrer-Policy") == ["strict-origin"]
 
 
 def test_the_sign_in_page_may_come_back_by_the_back_button(visitor):

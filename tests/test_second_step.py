@@ -169,7 +169,7 @@ def test_link_and_recovery_code_sign_in(ada, app, typed):
     token = other.open_second_step(ADA)
     response = expect(other.post("/sign-in/second-step", {"token": token, "code": typed(ada.codes[3])}), 303)
     assert response.location == "/account"
-    assert "used up: 9 are left. Lost your passkey? Create a new one below." in said(other)
+    assert "You have used one recovery code. You have 9 left. Lost your passkey? Create a new one below." in said(other)
     assert kinds(app)[-3:] == ["second_step", "recovery_code_used", "signed_in"]
     assert (ADA, "A recovery code of your account was used") in mails.notices(app)
     with app.app_context():
@@ -195,7 +195,7 @@ def test_a_second_step_ends_after_ten_wrong_codes_whatever_the_ip_addresses(ada,
     for number in range(10):
         other.client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
         last = expect(other.post("/sign-in/second-step", {"token": token, "code": "CDFG-HJKM-CDFG-HJKM"}), 400)
-    assert Visitor.alert(last) == "That was the tenth wrong recovery code. Begin again with a new link by email."
+    assert Visitor.alert(last) == "That was the tenth wrong recovery code. Start again: ask for a new link by email."
     expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert reasons == ["wrong_recovery_code"] * 9 + ["too_many_wrong_recovery_codes", "already_used"]
     assert not other.is_signed_in()

@@ -157,7 +157,7 @@ def test_only_the_sites_user_can_read_the_files_that_it_makes(tmp_path):
 def test_log_is_for_a_person_on_localhost_and_json_elsewhere(site, tmp_path):
     assert re.search(rf"\nLatchkey is ready: {site.url}\n\nGET / 200 \d+ ms\n", site.log.read_text())
     port = free_port()
-    public = servers.site(tmp_path / "site", port, **PUBLIC, FLASK_BIND=f"127.0.0.1:{port}")
+    public = servers.site(tmp_path / "site", port, **PUBLIC, FLASK_MAIL_USE_TLS="true", FLASK_BIND=f"127.0.0.1:{port}")
     with public.running():
         assert '"event": "request", ' in public.log.read_text()
         assert "GET / " not in public.log.read_text()
@@ -204,7 +204,7 @@ def test_development_server_refuses_a_taken_port_alike(taken_port):
 
 
 def test_taken_address_behind_a_proxy_is_refused(tmp_path, taken_port):
-    said = refusal(tmp_path, **PUBLIC, FLASK_BIND=f"127.0.0.1:{taken_port}")
+    said = refusal(tmp_path, **PUBLIC, FLASK_MAIL_USE_TLS="true", FLASK_BIND=f"127.0.0.1:{taken_port}")
     assert "Stop the program that uses it, or set FLASK_BIND to another address." in said
 
 
@@ -217,6 +217,10 @@ def test_wrong_site_url_is_said_before_a_taken_port(tmp_path, taken_port, site_u
     assert "can't serve" not in said
 
 
-def test_site_is_called_ready_once_its_settings_are_found_good(tmp_path):
+def test_wrong_setting_is_said_in_one_line(tmp_path):
+    """A worker finds it, after the start: not all settings are looked at before."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
-    assert "is ready" not in refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
+    said = refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
+    assert said.strip().splitlines()[1:] == [
+        "Latchkey can't start: FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it."
+    ]

@@ -318,7 +318,7 @@ def test_an_older_link_in_another_browser_still_shows_the_code(visitor, stranger
 
 
 @pytest.mark.parametrize("way", ["newer mail", "passkey"])
-def test_an_older_link_says_so_to_whom_is_signed_in_by_now(known, phone, clock, reasons, way):
+def test_a_signed_in_visitor_who_opens_an_older_link_is_told_so(known, phone, clock, reasons, way):
     known.sign_in_by_link(ADDRESS)
     known.make_passkey(phone)
     known.sign_out()
@@ -553,7 +553,7 @@ def test_the_mail_says_all_there_is_to_know(clock, app, visitor, subtype):
         "3 February 2026 at 04:05 UTC",
         "until 04:15 UTC (10 minutes)",
         "Not you? Ignore this mail",
-        f"type it only at {visitor.site_url}",
+        f"Type it only at {visitor.site_url}",
     ):
         assert said in text, f"the {subtype} part doesn't say {said!r}"
     assert mail.message["To"] == ADDRESS
@@ -567,7 +567,7 @@ def test_a_mail_that_is_sent_again_says_how_long_it_still_works(clock, visitor, 
     visitor.ask(ADDRESS)
     assert "until 04:15 UTC (7 minutes)" in body(visitor.read_mail().message, subtype)
     clock.shift(6 * 60)
-    assert "They work until 04:15 UTC (1 minute)" in visitor.get("/sign-in/check-email").text
+    assert "The code and the link work until 04:15 UTC (1 minute)." in visitor.get("/sign-in/check-email").text
     clock.shift(60)
     assert "They have expired" in visitor.get("/sign-in/check-email").text
 
@@ -592,6 +592,18 @@ def test_the_link_holds_neither_the_address_nor_the_browsers_id(visitor, mail):
         ("ada@bücher.example", "ada@xn--bcher-kva.example"),
         ("ada@XN--BCHER-KVA.example", "ada@xn--bcher-kva.example"),
         ("ada@example.test", "ada@example.test"),
+        ("ada=x?y@example.org", "ada=x?y@example.org"),
+        ("ada@BÜCHER.example", "ada@xn--bcher-kva.example"),
+        ("ada@bu\N{COMBINING DIAERESIS}cher.example", "ada@xn--bcher-kva.example"),
+        ("ada@straße.example", "ada@xn--strae-oqa.example"),
+        ("ada@ΕΛΛΆΣ.example", "ada@xn--hxarsa5b.example"),
+        ("ada@ελλάς.example", "ada@xn--hxarsa0b.example"),
+        ("ada@Пример.example", "ada@xn--e1afmkfd.example"),
+        ("ada@例え.example", "ada@xn--r8jz45g.example"),
+        ("ada@한국.example", "ada@xn--3e0b707e.example"),
+        ("ada@ไทย.example", "ada@xn--o3cw4h.example"),
+        ("ada@भारत.example", "ada@xn--h2brj9c.example"),
+        ("ada@بيت.example", "ada@xn--ngbe9g.example"),
     ],
 )
 def test_an_address_is_brought_to_one_form(visitor, typed, canonical):
@@ -627,6 +639,23 @@ def test_an_address_is_brought_to_one_form(visitor, typed, canonical):
         "new line before the at": "ada\n@example.org",
         "NUL": "ada\0@example.org",
         "NUL in the domain": "ada@example\0.org",
+        "Kelvin sign in the domain": "ada@\N{KELVIN SIGN}elvin.example",
+        "long s in the domain": "ada@\N{LATIN SMALL LETTER LONG S}ite.example",
+        "full width in the domain": "ada@ex\N{FULLWIDTH LATIN SMALL LETTER A}mple.org",
+        "full width full stop": "ada@example\N{FULLWIDTH FULL STOP}org",
+        "ideographic full stop": "ada@example\N{IDEOGRAPHIC FULL STOP}org",
+        "half width ideographic full stop": "ada@example\N{HALFWIDTH IDEOGRAPHIC FULL STOP}org",
+        "ligature in the domain": "ada@\N{LATIN SMALL LIGATURE FI}ne.example",
+        "circled letter in the domain": "ada@\N{CIRCLED LATIN SMALL LETTER A}.example",
+        "superscript in the domain": "ada@example\N{SUPERSCRIPT TWO}.org",
+        "double-struck letter in the domain": "ada@\N{DOUBLE-STRUCK CAPITAL C}.example",
+        "angstrom sign in the domain": "ada@\N{ANGSTROM SIGN}ngstrom.example",
+        "soft hyphen in the domain": "ada@exam\N{SOFT HYPHEN}ple.org",
+        "variation selector in the domain": "ada@exam\N{VARIATION SELECTOR-16}ple.org",
+        "account of in the domain": "ada@\N{ACCOUNT OF}.example",
+        "snowman in the domain": "ada@\N{SNOWMAN}.example",
+        "encoded word": "=?utf-8?q?ada?=@example.org",
+        "beginning of an encoded word": "ada=?x@example.org",
         "255 characters": "ada@" + ".".join(4 * [61 * "b"]) + ".exa",
         "254 characters until the domain is ASCII": "ada@" + ".".join(40 * ["üüüü"]) + ".example",
         "endless": 100_000 * "a",

@@ -1,10 +1,15 @@
 """Signed tokens that work once, apart from what they are used for."""
 
+from datetime import timedelta
+
+import pytest
 import time_machine
 
 from app import single_use
 from app.extensions import db, is_time_to_sweep
 from app.models import SpentToken, now
+from app.refusals import Refusal
+from tests.authenticator import respelled
 
 
 def spent(app) -> set[str]:
@@ -50,3 +55,17 @@ def test_one_new_token_in_sixteen_or_so_pays_for_old_ones(app):
 
 def test_most_tokens_do_not_sweep():
     assert sum(is_time_to_sweep() for _ in range(1600)) < 400
+
+
+@pytest.mark.parametrize(
+    "rewrite",
+    [respelled, lambda token: token + "=", lambda token: token + "\n", lambda token: token[:-5] + "!" + token[-5:]],
+    ids=["bits that no byte needs", "padding", "a line break", "a character that decoders skip"],
+)
+def test_a_token_has_one_text(app, rewrite):
+    purpose = single_use.Purpose("test", timedelta(minutes=1))
+    with app.app_context():
+        token = single_use.issue(purpose)
+        assert single_use.read(purpose, token).id
+        with pytest.raises(Refusal, match="malformed_token"):
+            single_use.read(purpose, rewrite(token))

@@ -28,7 +28,7 @@ from app.views.protection import route_pattern
 
 P = ParamSpec("P")
 
-# Of one account, in an hour.
+# Notices per account and hour: somebody who can sign in could flood the inbox with more.
 NEW_BROWSERS_TOLD = 10
 
 
@@ -170,16 +170,15 @@ def end_session() -> None:
 
 
 def new_browser(user: Row[Any]) -> None:
-    """Tell the owner of a sign-in from a browser that is new to the account, at most NEW_BROWSERS_TOLD times an hour:
-    somebody who can sign in could flood the inbox with more."""
+    """Notify the owner of a sign-in from a browser that is new to the account; at most NEW_BROWSERS_TOLD an hour."""
     if limits.times("new_browsers", str(user.user_id), window=timedelta(hours=1)) <= NEW_BROWSERS_TOLD:
         notify_owner(user.user_id, user.email, "new_browser")
 
 
 def counter_went_back(user_id: int, email: str, passkey: str) -> None:
-    """A copy of the key may be in somebody else's hands: note it, and tell the owner, unless they were told lately.
-    Each sign-in may be another of these."""
-    if not activity.count_lately(user_id, [Kind.COUNTER_WENT_BACK]):
+    """Record that there may be a copy of this passkey, and notify the owner, at most once an hour: each sign-in with
+    the copy may be another of these."""
+    if limits.times("counters_went_back", str(user_id), window=timedelta(hours=1)) == 1:
         notify_owner(user_id, email, "counter_went_back", detail=passkey)
     record(user_id, Kind.COUNTER_WENT_BACK, passkey)
 

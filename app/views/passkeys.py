@@ -30,7 +30,7 @@ def create() -> ResponseReturnValue:
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),))
-        # Who had no proof when any live challenge was made changes nothing, and uses up nobody's limit.
+        # A session without proof for that long can't add a passkey, so it must not use up the owner's limit.
         if current_user.could_add_passkey(now() - CHALLENGE_LIFETIME):
             limits.take(proofs=allowances.who(current_user.id))
         added, attempt = passkeys.finish_registration(

@@ -40,7 +40,7 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-    # A link's token must not travel to another site. Not `no-referrer`: that makes the browser send `Origin: null`.
+    # Not `no-referrer`: that makes the browser send `Origin: null`.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",

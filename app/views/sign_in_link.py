@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, Response, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
@@ -12,6 +12,14 @@ from app.single_use import Token
 from app.views import flow
 
 blueprint = Blueprint("sign_in_link", __name__, url_prefix="/sign-in/link")
+
+
+@blueprint.after_request
+def hide_token(response: Response) -> Response:
+    """Have the browser name the site but not the path in `Referer`: our own static files would get it, too, and the
+    proxy in front of them may log it."""
+    response.headers["Referrer-Policy"] = "strict-origin"
+    return response
 
 
 @blueprint.get("/<token>")

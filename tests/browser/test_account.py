@@ -90,7 +90,7 @@ def test_a_device_that_has_a_passkey_already_is_told_so(member):
     member.open_offer()
     member.device.present = True
     member.button(BUTTON).click()
-    expect(member.alert).to_contain_text("This device has a passkey for this account already")
+    expect(member.alert).to_contain_text("This device already has a passkey for this account")
     expect(passkeys(member)).to_have_count(1)
     assert len(member.device.credentials) == 1
 
@@ -230,7 +230,7 @@ def test_a_passkey_that_the_site_refuses_is_not_left_on_the_device(visitor):
     # The browser's clock stands where it was, so the page doesn't know that its challenge has expired.
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=11)), visitor.device.deletes(None):
         visitor.button(BUTTON).click()
-        expect(visitor.alert).to_contain_text("That took too long")
+        expect(visitor.alert).to_contain_text("You took too long, so this has expired")
     assert visitor.device.credentials == []
 
 
@@ -286,9 +286,9 @@ def test_another_session_is_ended(member, new_visitor):
     member.goto("/account")
     rows = member.page.get_by_role("region", name="Where you’re signed in").get_by_role("listitem")
     expect(rows).to_have_count(2)
-    expect(rows.filter(has_text="this one")).to_contain_text("by passkey")
+    expect(rows.filter(has_text="this browser")).to_contain_text("by passkey")
     rows.filter(has_text="Safari on iOS").get_by_role("button", name="Sign out of Safari on iOS").click()
-    expect(member.page.get_by_role("status")).to_contain_text("Signed out there")
+    expect(member.page.get_by_role("status")).to_contain_text("You’re signed out there")
     expect(rows).to_have_count(1)
     phone.goto("/account")
     phone.is_at("/sign-in?next=/account")
@@ -300,7 +300,7 @@ def test_all_others_are_signed_out(member, new_visitor):
         other.sign_in_by_link()
     member.goto("/account")
     member.button("Sign out everywhere else").click()
-    expect(member.page.get_by_role("status")).to_contain_text("Signed out there")
+    expect(member.page.get_by_role("status")).to_contain_text("You’re signed out there")
     expect(member.button("Sign out everywhere else")).to_have_count(0)
     for other in others:
         other.goto("/account")

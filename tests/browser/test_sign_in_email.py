@@ -41,6 +41,18 @@ def test_a_link_opened_in_another_browser_shows_the_code_to_type_where_it_was_as
     stranger.is_at("/sign-in?next=/account")
 
 
+def test_a_link_is_in_no_referer(visitor, stranger, base_url):
+    """The static files of its page are asked for with the site's name alone: a proxy may log what is asked for."""
+    link = visitor.ask().link
+    for who in (visitor, stranger):
+        requests = []
+        who.page.on("request", lambda request, seen=requests: seen.append(request))
+        who.goto(link)
+        referers = [request.all_headers().get("referer") for request in requests if "/static/" in request.url]
+        assert f"{base_url}/" in referers
+        assert not [referer for referer in referers if referer and "/sign-in/link/" in referer]
+
+
 def test_another_browser_can_ask_for_a_link_of_its_own(visitor, stranger):
     stranger.goto(visitor.ask().link)
     stranger.page.get_by_role("link", name="Ask for a new link in this browser", exact=True).click()
@@ -188,7 +200,9 @@ def test_a_sign_in_page_that_was_open_before_signing_in_leads_to_another_account
     early.is_at("/sign-in/check-email")
     early.goto(early.read_mail().link)
     main = early.page.get_by_role("main")
-    expect(main).to_contain_text("You’re signed in as ada@example.com now. That session ends here.")
+    expect(main).to_contain_text(
+        "You’re signed in as ada@example.com now. We’ll sign that account out in this browser."
+    )
     early.button("Sign in").click()
     early.is_signed_in("grace@example.com")
 
@@ -254,7 +268,7 @@ def test_the_mails_page_leads_back_to_where_its_code_is_typed(visitor):
     code = visitor.ask().code
     visitor.page.get_by_role("link", name="Open the mail", exact=True).click()
     expect(visitor.page.get_by_role("main")).to_contain_text(code)
-    visitor.page.get_by_role("link", name="Back to where you type it", exact=True).click()
+    visitor.page.get_by_role("link", name="Go back and type the code", exact=True).click()
     visitor.is_at("/sign-in/check-email")
 
 

@@ -114,7 +114,7 @@ def test_the_button_signs_in_with_one_post(owner, traffic):
     assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
 
 
-TIMES = re.compile(r"Signed in with your passkey in \d+ seconds?\. Your email link took \d+ seconds?\.")
+TIMES = re.compile(r"Signed in with your passkey in \d+ seconds?\. Signing in by email took \d+ seconds?\.")
 
 
 def test_the_button_shows_how_long_it_took_and_how_long_the_mail_did(visitor):
