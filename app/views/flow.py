@@ -113,9 +113,9 @@ def record_ended(browsers: Iterable[str]) -> None:
         record(current_user.id, Kind.SESSION_ENDED, browser)
 
 
-def notify_owner(user_id: int, email: str, kind: str, **values: Any) -> None:
+def notify_owner(user_id: int, email: str, kind: str, detail: str = "") -> None:
     """Have the owner told by mail what happened to their account, and by whom, once it has been committed."""
-    notices.add(user_id, email, kind, client(), **values)
+    notices.add(user_id, email, kind, client(), detail)
     after_commit(notices.wake)
 
 
@@ -129,9 +129,9 @@ def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool
     tour.tick("open")
     timing.remember_mail(user, asked)
     if not user.requires_passkey:
-        return sign_in(user, method, asked.next, is_new, began=asked.began_at)
+        return sign_in(user, method, asked.next, is_new, began=asked.mailed_at)
     session.pop("request", None)
-    record(user.user_id, Kind.SECOND_STEP, method, began=asked.began_at)
+    record(user.user_id, Kind.SECOND_STEP, method, began=asked.mailed_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), asked.next)), 303)
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from app.models import now
 from app.sign_in_links import SignInRequest
+from app.views import known_accounts
 
 # Browsers stop waiting for an answer before that.
 LONGEST_CEREMONY = timedelta(minutes=10)
@@ -15,12 +16,13 @@ LONGEST_CEREMONY = timedelta(minutes=10)
 
 def remember_mail(user: Row[Any], asked: SignInRequest) -> None:
     """Remember in this browser's cookie how long this user's mail took, from sending it to confirming it."""
-    session["mail_took"] = {_key(user): max(1, int((now() - asked.began_at).total_seconds()))}
+    took = now() - asked.mailed_at
+    session["mail_took"] = {known_accounts.account_id(user.user_handle): max(1, int(took.total_seconds()))}
 
 
 def mail_seconds(user: Row[Any]) -> int:
     """Return how long the last mail in this browser took, in seconds; 0 where it wasn't this user's."""
-    return session.get("mail_took", {}).get(_key(user), 0)
+    return session.get("mail_took", {}).get(known_accounts.account_id(user.user_handle), 0)
 
 
 def passkey_seconds() -> int:
@@ -31,7 +33,3 @@ def passkey_seconds() -> int:
     """
     took = timedelta(milliseconds=min(request.form.get("took", 0, int), 10**9))
     return max(1, round(took.total_seconds())) if timedelta(0) < took <= LONGEST_CEREMONY else 0
-
-
-def _key(user: Row[Any]) -> str:
-    return user.user_handle.hex()[:16]
