@@ -191,8 +191,8 @@ def recovery_code_used(user_id: int, email: str, left: int) -> None:
 
 
 def hold_account() -> SignedIn:
-    """Keep whoever else changes the visitor's ways in waiting until the transaction ends, and return what is true of
-    the visitor by now. Aborts with 401 where the session was ended in the meantime."""
+    """Lock the visitor's account until the transaction ends, and return the visitor as they are now. Aborts with 401 if
+    the session was ended in the meantime."""
     accounts.hold(current_user.id)
     return find_visitor(current_user.token) or abort(401, "session_ended")
 
