@@ -79,14 +79,14 @@ _has_news = threading.Event()
 _is_stopping = threading.Event()
 
 
-def add(user_id: int, email: str, kind: str, client: Client, **values: Any) -> None:
+def add(user_id: int, email: str, kind: str, client: Client, detail: str = "") -> None:
     """Write a notice to the owner in the caller's transaction. Call `wake` or `send_due` after the commit.
 
     It goes to the account's address, `email`, and about a way in also to each address that the account had lately: a
     thief may have changed the address. `kind` chooses the sentences in `templates/mail/notices.html`, `client` is who
-    did it, and `values` are what else the text needs (JSON). The rows don't belong to the account: they outlive it.
+    did it, and `detail` names what it was done to. The rows don't belong to the account: they outlive it.
     """
-    _add(user_id, email, kind, client=client._asdict(), **values)
+    _add(user_id, email, kind, client=client._asdict(), detail=detail)
     if kind not in ABOUT_SIGNING_IN:
         for former in activity.former_addresses(user_id):
             if former != email:

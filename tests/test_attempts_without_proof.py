@@ -67,7 +67,7 @@ def test_an_attempt_without_proof_is_in_the_activity(ada, clock, path, form, sen
 
 def test_every_form_that_takes_proof_has_words(ada, clock, app):
     with app.test_request_context():
-        words = app.jinja_env.get_template("account/kinds.html").module.doing
+        words = app.jinja_env.get_template("mail/notices.html").module.deeds
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/account") and "POST" in rule.methods:
             _, path = rule.build(dict.fromkeys(rule.arguments, 1))

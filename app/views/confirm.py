@@ -1,4 +1,4 @@
-"""Fresh proof: what changes a way in asks again who you are, and then carries on with what was asked."""
+"""Fresh proof: changing a sign-in method needs proof of identity from the last 10 minutes, and then goes on."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from app.views.next_page import next_page
 
 P = ParamSpec("P")
 
-CODE = single_use.Purpose("confirmation-code", timedelta(minutes=10))
+CODE = single_use.Purpose("confirmation-code", codes.LIFETIME)
 
 # What the page's own forms add to the form that was interrupted.
 PROOF = ("credential", "code", "proof", "mail", "recovery_code")
@@ -33,8 +33,8 @@ blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
 
 
 def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Ask for proof where the last one is older than PROOF_LIFETIME. The page that does carries the form along, and
-    sends it here again with the proof. What is presented as one is checked, needed or not."""
+    """Ask for proof if the last one is older than PROOF_LIFETIME. The page that asks keeps the form, and sends it here
+    again with the proof. A proof that is sent is checked, even if none is needed."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:

@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from app.models import now
 from app.sign_in_links import SignInRequest
+from app.views import known_accounts
 
 # Browsers stop waiting for an answer before that.
 LONGEST_CEREMONY_MS = 10 * 60 * 1000
@@ -14,12 +15,13 @@ LONGEST_CEREMONY_MS = 10 * 60 * 1000
 
 def remember_mail(user: Row[Any], asked: SignInRequest) -> None:
     """Remember in this browser's cookie how long this user's mail took, from sending it to confirming it."""
-    session["mail_took"] = {_key(user): max(1, int((now() - asked.began_at).total_seconds()))}
+    took = now() - asked.mailed_at
+    session["mail_took"] = {known_accounts.account_id(user.user_handle): max(1, int(took.total_seconds()))}
 
 
 def mail_seconds(user: Row[Any]) -> int:
     """Return how long the last mail in this browser took, in seconds; 0 where it wasn't this user's."""
-    return session.get("mail_took", {}).get(_key(user), 0)
+    return session.get("mail_took", {}).get(known_accounts.account_id(user.user_handle), 0)
 
 
 def passkey_seconds() -> int:
@@ -30,7 +32,3 @@ def passkey_seconds() -> int:
     """
     milliseconds = request.form.get("took", 0, int)
     return max(1, round(milliseconds / 1000)) if 0 < milliseconds <= LONGEST_CEREMONY_MS else 0
-
-
-def _key(user: Row[Any]) -> str:
-    return user.user_handle.hex()[:16]
