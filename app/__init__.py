@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from app import log, mailer, views
 from app.config import configure
@@ -21,6 +23,14 @@ class Site(Flask):
         """The site is an origin, and no part of one, whatever a server takes a request's headers to say."""
         environ["SCRIPT_NAME"] = ""
         return super().__call__(environ, start_response)
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """Route the request. If its Host header is no host name, such as `a..b`, there is no route; but the page that
+        says so has links, too."""
+        try:
+            return super().create_url_adapter(request)
+        except HTTPException:
+            return self.url_map.bind(self.config["HOST"])
 
     def log_exception(self, exc_info: Any) -> None:
         log.failure(views.route_pattern(), exc_info)

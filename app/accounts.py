@@ -1,6 +1,5 @@
 """Accounts, and what their owners decide."""
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, bindparam, select, update
@@ -15,26 +14,35 @@ from app.sessions import USER, SignedIn
 
 FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
+<<<<<<< HEAD
 # Whoever signs in by mail waits for what `hold` keeps (PostgreSQL; on SQLite, whoever writes waits anyway).
 FIND_AND_WAIT = FIND.with_for_update(key_share=True)
+=======
+# A sign-in by mail waits for the lock that `hold` takes (PostgreSQL; on SQLite all writers wait anyway).
+FIND_AND_WAIT = FIND.with_for_update()
+>>>>>>> main
 
 # A write, so that it waits for other writers on SQLite too.
 HOLD = update(User).values(email=User.email).where(User.id == bindparam("user"))
 
+<<<<<<< HEAD
 KEEP = select(User.__table__.c.id).where(User.__table__.c.id == bindparam("user"))
 KEEP = KEEP.with_for_update(read=True, key_share=True)
 
 EMAIL_CHANGE = single_use.Purpose("email-change", timedelta(minutes=10))
+=======
+EMAIL_CHANGE = single_use.Purpose("email-change", codes.LIFETIME)
+>>>>>>> main
 
 
 def find(email: str, and_wait: bool = False) -> Row[Any] | None:
-    """Return the user (the columns USER) whose address this is, and wait for what `hold` keeps where that matters."""
+    """Return the user (the columns USER) of this address. With `and_wait`, wait for the lock that `hold` takes."""
     return run(FIND_AND_WAIT if and_wait else FIND, email=email).first()
 
 
 def hold(user_id: int) -> None:
-    """Keep whoever else changes this account's ways in, or signs in by mail, waiting until the transaction ends. To be
-    called before looking at what is to be changed."""
+    """Lock the account row until the transaction ends: other changes of its sign-in methods wait, and so do sign-ins by
+    mail. Call this before looking at what you change."""
     run(HOLD, user=user_id)
 
 

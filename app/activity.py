@@ -1,7 +1,7 @@
 """What happened to an account, for its owner to read: one row for each thing.
 
-Rows are written only where an account is known and something was submitted: looking around writes nothing, and what a
-stranger tries with an address alone is the log's.
+Rows are written only where an account is known and something was submitted. Looking at pages writes nothing. Failed
+attempts that give only an email address are logged, not stored.
 """
 
 from collections.abc import Sequence

@@ -27,6 +27,7 @@ SENTENCES = {
     "address_taken": "That address has an account already.",
     "account_gone": "The account was deleted in the meantime.",
     "mail_server_unreachable": "The mail server can't be reached: no mail was sent.",
+    "broken_notice": "The notice can't be written: see the log.",
     "mail_server_busy": "The mail server is busy: no mail was sent.",
     "recipient_refused": "The mail server takes no mail for that address.",
     "message_refused": "The mail server didn't take the message.",
@@ -96,7 +97,7 @@ def send_notices(user_id: int) -> None:
     failures = notices.send_due(user_id)
     for reason in sorted({failure.reason for failure in failures}):
         click.echo(SENTENCES[reason])
-    if not all(failure.is_for_good for failure in failures):
+    if failures:
         click.echo("The notice to the owner was kept: the site will try again to send it.")
 
 

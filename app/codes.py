@@ -2,7 +2,7 @@
 
 import hmac
 import secrets
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from flask import current_app
@@ -14,6 +14,9 @@ from app.refusals import Refusal
 # No vowels, so no words; no 0 1 2 5 8 B I L O S Z, so no doubts. 22 ** 8 is over 35 bits.
 ALPHABET = "CDFGHJKMNPQRTVWXY34679"
 LENGTH = 8
+
+# A code that is mailed for a token works as long as the token.
+LIFETIME = timedelta(minutes=10)
 
 
 def code_for(purpose: single_use.Purpose, id: str) -> str:

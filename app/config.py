@@ -54,7 +54,7 @@ DEFAULTS = {
     "PROXIES": 0,
 }
 
-# What no environment changes.
+# These can't be overridden from the environment.
 FIXED = {
     # Flask-Login's second cookie is never issued: a session lasts as long as its row. No cookie can have this name, so
     # Flask-Login reads none either. (It raises TypeError on a value that isn't ASCII.)

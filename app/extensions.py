@@ -54,7 +54,7 @@ def insert_if_absent(model: type[Base], **values: Any) -> bool:
 
 
 def is_time_to_sweep() -> bool:
-    """Whether it falls to this new row to pay for old ones: one in sixteen does."""
+    """Return true for about one insert in 16: that one also deletes expired rows."""
     return secrets.randbelow(16) == 0
 
 

@@ -11,8 +11,9 @@ Who is hurt by each, besides whom it is meant for:
 - `passkey_answers` of one client, good ones too: people who share a network address with somebody who sends nonsense,
   or with more than 300 who sign in within the time. There is no counter per account: it would be a lock for strangers
   to turn, and signatures can't be guessed.
-- `proofs` of one account at one client, and of one session: people there. Only proofs and changes count, so a copied
-  cookie hurts its owner only by sending wrong proofs, until the owner signs in again.
+- `proofs` of one account at one client, and of one session: people there. Only proofs and changes count. A thief with a
+  copied cookie can block changes in that session with wrong proofs or new names. Then the owner signs in again, which
+  helps except at the thief's own IP address.
 - wrong codes of one mail or second step: whoever has the page that the code is typed on. A new mail has a new code.
 """
 

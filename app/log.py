@@ -46,7 +46,7 @@ class PlainFormatter(logging.Formatter):
             line = "{method} {route} {status} {ms:.0f} ms".format(**fields)
         else:
             details = ", ".join(f"{key} {value}" for key, value in fields.items() if value not in ("", None))
-            line = f"{name.replace('_', ' ')}: {details}"
+            line = name.replace("_", " ") + (f": {details}" if details else "")
         # Some details quote visitors, who could forge lines or control the terminal with it.
         line = line if line.isprintable() else ascii(line)
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line

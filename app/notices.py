@@ -13,12 +13,13 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import ColumnElement, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, delete, func, insert, or_, select, update
 
 from app import activity, log, mailer
 from app.activity import Client
 from app.extensions import db, run
 from app.models import Notice, now
+from app.single_use import CLOCK_SKEW
 
 # A claimed notice is nobody else's for so long. After a crash, another thread sends it then.
 CLAIM_LIFETIME = timedelta(seconds=60)
@@ -41,7 +42,8 @@ ABOUT_SIGNING_IN = ("new_browser", "counter_went_back")
 SECONDS_TO_FINISH = 20
 
 _notices: Any = Notice.__table__
-_is_due = _notices.c.next_try <= bindparam("now")
+# A try that is later than any pause was written by a clock that was ahead.
+_is_due = or_(_notices.c.next_try <= bindparam("now"), _notices.c.next_try > bindparam("latest"))
 
 
 def _claiming(*whose: ColumnElement[bool]) -> Update:
@@ -77,14 +79,14 @@ _has_news = threading.Event()
 _is_stopping = threading.Event()
 
 
-def add(user_id: int, email: str, kind: str, client: Client, **values: Any) -> None:
+def add(user_id: int, email: str, kind: str, client: Client, detail: str = "") -> None:
     """Write a notice to the owner in the caller's transaction. Call `wake` or `send_due` after the commit.
 
     It goes to the account's address, `email`, and about a way in also to each address that the account had lately: a
     thief may have changed the address. `kind` chooses the sentences in `templates/mail/notices.html`, `client` is who
-    did it, and `values` are what else the text needs (JSON). The rows don't belong to the account: they outlive it.
+    did it, and `detail` names what it was done to. The rows don't belong to the account: they outlive it.
     """
-    _add(user_id, email, kind, client=client._asdict(), **values)
+    _add(user_id, email, kind, client=client._asdict(), detail=detail)
     if kind not in ABOUT_SIGNING_IN:
         for former in activity.former_addresses(user_id):
             if former != email:
@@ -159,7 +161,9 @@ def send_due(user_id: int | None = None) -> list[mailer.Unsent]:
 
 def _claim(last: int, user_id: int | None) -> Any:
     """Return the next notice, having made it ours for a minute; None if none is due."""
-    times = {"now": now(), "until": now() + CLAIM_LIFETIME}
+    at = now()
+    latest = at + timedelta(minutes=LONGEST_PAUSE_MINUTES) + CLOCK_SKEW
+    times = {"now": at, "until": at + CLAIM_LIFETIME, "latest": latest}
     if user_id is None:
         claimed = run(CLAIM, last=last, **times).first()
     else:
@@ -170,13 +174,17 @@ def _claim(last: int, user_id: int | None) -> Any:
 
 def _send(notice: Any) -> mailer.Unsent | None:
     """Send a claimed notice and delete it, or leave it for later; return why it could not be sent."""
-    values = {"kind": notice.kind, "time": notice.created_at, **json.loads(notice.context)}
     failure = None
     try:
+        values = {"kind": notice.kind, "time": notice.created_at, **json.loads(notice.context)}
         mailer.hand_over(mailer.compose("notice", notice.recipient, notice.message_id, **values))
     except mailer.Unsent as unsent:
         failure = unsent
-    if failure and not failure.is_for_good and now() < notice.created_at + GIVEN_UP_AFTER:
+    except Exception as error:  # A broken row must not keep other accounts' notices waiting.
+        log.failure("notices", sys.exc_info())
+        failure = mailer.Unsent("broken_notice", type(error).__name__)
+    # Retry whatever the reason is. Some servers refuse for good (5xx) while a quota is used up.
+    if failure and now() < notice.created_at + GIVEN_UP_AFTER:
         _log("notice_not_sent", notice, failure)
         pause = min(2 ** (notice.tries - 1), LONGEST_PAUSE_MINUTES)
         run(RETRY, notice=notice.id, later=now() + timedelta(minutes=pause))

@@ -107,7 +107,6 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             this.orphan = b""
             raise CeremonyError("duplicate_credential")
         sessions.doubt_others(user)
-        sessions.stop_recovering(user.id)
     return called, this
 
 

@@ -182,9 +182,11 @@ def prove(user: SignedIn) -> str:
 
 
 def doubt_others(user: SignedIn) -> None:
-    """Have the user's other sessions prove themselves anew, because a way in has changed."""
+    """Ask for proof again in the user's other sessions, because a sign-in method has changed. A session that a recovery
+    code opened may add no passkey without proof any more, this one included."""
     others = update(_sessions).where(_sessions.c.user_id == user.id, _sessions.c.id != user.session_id)
-    run(others, proof_digest=b"", recovering_until=None)
+    run(others, proof_digest=b"")
+    stop_recovering(user.id)
 
 
 def stop_recovering(user_id: int) -> None:

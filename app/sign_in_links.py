@@ -53,7 +53,7 @@ class SignInRequest:
         return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - max(0, waited))
 
     @property
-    def began_at(self) -> datetime:
+    def mailed_at(self) -> datetime:
         """When the last mail was sent."""
         return datetime.fromtimestamp(self.sent_at, UTC)
 
@@ -70,7 +70,7 @@ class SignInRequest:
     @property
     def is_forgotten(self) -> bool:
         """Whether the browser has no more use for it: finished or abandoned, or made by a clock that was ahead."""
-        return not now() - FORGOTTEN_AFTER < self.began_at <= now() + CLOCK_SKEW
+        return not now() - FORGOTTEN_AFTER < self.mailed_at <= now() + CLOCK_SKEW
 
 
 def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-# What is not in here is not repeated: whoever asks for a link writes this header, and somebody else reads the mail.
+# Show only these names: the requester writes this header, and someone else reads the mail.
 BROWSERS = {
     name: name.replace(" Mobile", "").replace(" iOS", "").replace("Headless", "")
     for name in (

@@ -39,6 +39,12 @@ def attempts(app) -> list[str]:
         return list(db.session.scalars(wanted))
 
 
+def kinds(app) -> list:
+    """The kinds of all rows of the activity."""
+    with app.app_context():
+        return list(db.session.execute(select(Activity.kind).order_by(Activity.id)))
+
+
 @pytest.mark.parametrize(
     ("path", "form", "sentence"),
     [
@@ -61,7 +67,7 @@ def test_an_attempt_without_proof_is_in_the_activity(ada, clock, path, form, sen
 
 def test_every_form_that_takes_proof_has_words(ada, clock, app):
     with app.test_request_context():
-        words = app.jinja_env.get_template("account/kinds.html").module.doing
+        words = app.jinja_env.get_template("mail/notices.html").module.deeds
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/account") and "POST" in rule.methods:
             _, path = rule.build(dict.fromkeys(rule.arguments, 1))
@@ -111,3 +117,20 @@ def test_looking_at_the_page_is_no_attempt(ada, clock, app):
 def test_a_wrong_proof_beside_a_fresh_one_is_no_attempt(ada, app):
     expect(ada.post("/account/delete", {"credential": "nonsense"}), 403)
     assert attempts(app) == []
+
+
+def test_credentials_sent_without_proof_do_not_bury_the_activity(ada, clock, app):
+    # Longer ago than any challenge lives.
+    clock.shift(PROOF_LIFETIME)
+    for _ in range(3):
+        expect(ada.register('{"rawId": "AAAA"}'), 400)
+    assert attempts(app) == ["passkeys.create"]
+    assert "passkey_refused" not in [kind for (kind,) in kinds(app)]
+
+
+def test_asking_for_a_code_where_email_is_not_enough_is_an_attempt(ada, app, clock):
+    clock.shift(-PROOF_LIFETIME - timedelta(seconds=1))
+    ada.require_passkey()
+    clock.shift(PROOF_LIFETIME + timedelta(seconds=1))
+    expect(ada.post("/account/delete", {"mail": "code"}), 403)
+    assert attempts(app) == ["delete_account.delete"]

@@ -253,6 +253,11 @@ def test_log_on_localhost_has_a_readable_line_per_request_and_event(visitor, pla
     ]
 
 
+def test_log_on_localhost_names_an_event_without_details(plain_lines):
+    log.event("mail_unanswered")
+    assert plain_lines.getvalue() == "mail unanswered\n"
+
+
 def test_log_on_localhost_escapes_control_characters(plain_lines):
     log.event("refused", detail="one\nGET /forged 200 3 ms\x1b[2J")
     [line] = plain_lines.getvalue().splitlines()

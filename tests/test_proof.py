@@ -28,7 +28,7 @@ GUARDED = [
     ("/account/delete", {}, "delete the account"),
     ("/account/recovery-codes", {}, "make recovery codes"),
     ("/account/sessions/1/revoke", {}, "sign out another browser"),
-    ("/account/sessions/revoke-all", {}, "sign out another browser"),
+    ("/account/sessions/revoke-all", {}, "sign out all other browsers"),
     ("/account/require-passkey", {"require": "yes"}, "change whether a passkey is required"),
     ("/account/confirm", {}, "make a passkey"),
 ]

@@ -259,6 +259,8 @@ def test_under_https_browsers_are_told_to_stay_there(make_app, visitor):
         "user@localhost:8000",
         "localhost:8000/",
         "127.0.0.1.evil.example:8000",
+        "a..b",
+        "a" * 64 + ".example",
         "[",
         "",
     ],

@@ -355,6 +355,14 @@ def test_it_may_not_any_more_once_there_are_new_codes(ada, phone, recovering):
     expect(thief.post("/account/passkeys/options"), 403)
 
 
+def test_recovery_session_cannot_add_a_passkey_after_it_made_new_codes_itself(ada, app):
+    other = Visitor(app)
+    expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
+    expect(other.post("/account/recovery-codes"), 200)
+    with time_machine.travel(now() + timedelta(minutes=30)):
+        expect(other.post("/account/passkeys/options"), 403)
+
+
 def test_it_may_not_with_options_fetched_before(recovering, reasons):
     owner, thief = recovering
     begun = [thief.post("/account/passkeys/options").json for _ in range(3)]

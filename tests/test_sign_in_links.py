@@ -569,7 +569,7 @@ def test_a_mail_that_is_sent_again_says_how_long_it_still_works(clock, visitor, 
     clock.shift(6 * 60)
     assert "The code and the link work until 04:15 UTC (1 minute)." in visitor.get("/sign-in/check-email").text
     clock.shift(60)
-    assert "They have expired" in visitor.get("/sign-in/check-email").text
+    assert "The code and the link have expired. Send the mail again." in visitor.get("/sign-in/check-email").text
 
 
 def test_the_link_holds_neither_the_address_nor_the_browsers_id(visitor, mail):

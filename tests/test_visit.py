@@ -55,6 +55,7 @@ def ada(visitor, phone, clock) -> Visitor:
         ("12", "Signed in with your passkey in 1 second. Signing in by email took 41 seconds."),
         ("65000", "Signed in with your passkey in 1 minute 5 seconds. Signing in by email took 41 seconds."),
         ("", "Signed in with your passkey. Signing in by email took 41 seconds."),
+        ("-" + "9" * 20, "Signed in with your passkey. Signing in by email took 41 seconds."),
         ("-5", "Signed in with your passkey. Signing in by email took 41 seconds."),
         ("600001", "Signed in with your passkey. Signing in by email took 41 seconds."),
         ("9" * 5000, "Signed in with your passkey. Signing in by email took 41 seconds."),

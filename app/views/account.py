@@ -24,14 +24,20 @@ def show() -> ResponseReturnValue:
     return page()
 
 
-def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, renamed: int = 0, typed: str = "") -> ResponseReturnValue:
     """Return the account page, and the refusal if there is one. Where a new name for a passkey was refused, `renamed`
     is the passkey's id, and `typed` the name."""
-    values["remaining"] = recovery_codes.remaining(current_user.id)
-    values["mail_is_delayed"] = notices.are_delayed(current_user.id)
-    # This browser's first; sorting leaves the others as they are.
-    values["sessions"] = sorted(sessions.of(current_user), key=lambda each: each.id != current_user.session_id)
-    return _with_options("account/show.html", refusal, **values)
+    own = passkeys.of(current_user)
+    values: dict[str, Any] = {
+        "passkeys": own,
+        "names": numbered_names(own),
+        "options": passkeys.begin_registration(current_user, own),
+        "remaining": recovery_codes.remaining(current_user.id),
+        "mail_is_delayed": notices.are_delayed(current_user.id),
+        # This browser's first; sorting leaves the others as they are.
+        "sessions": sorted(sessions.of(current_user), key=lambda each: each.id != current_user.session_id),
+    }
+    return flow.page("account/show.html", refusal, renamed=renamed, typed=typed, **values)
 
 
 @blueprint.get("/welcome")
@@ -45,7 +51,8 @@ def welcome() -> ResponseReturnValue:
 
 def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the offer with fresh creation options, and the refusal if there is one."""
-    return _with_options("account/welcome.html", refusal, next=next)
+    options = passkeys.begin_registration(current_user, passkeys.of(current_user))
+    return flow.page("account/welcome.html", refusal, options=options, next=next)
 
 
 @blueprint.post("/welcome")
@@ -56,16 +63,6 @@ def decline() -> ResponseReturnValue:
     if request.form.get("again") == "never":
         accounts.turn_down_offer(current_user)
     return redirect(next_page(request.form.get("next")) or url_for(".show"), 303)
-
-
-def _with_options(template: str, refusal: Refusal | None, **values: Any) -> ResponseReturnValue:
-    own = passkeys.of(current_user)
-    values |= {
-        "passkeys": own,
-        "names": numbered_names(own),
-        "options": passkeys.begin_registration(current_user, own),
-    }
-    return flow.page(template, refusal, **values)
 
 
 def numbered_names(own: Sequence[Row[Any]]) -> dict[int, str]:

@@ -76,8 +76,11 @@ def finish() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None, typed: str = "") -> ResponseReturnValue:
     """Return the page for the step that this browser is at, with the refusal if there is one."""
-    waiting_for = accounts.pending_email_change(current_user, session.get("email_change", ""))
     # ?again starts anew.
-    if "again" in request.args or "email" in request.form:
-        waiting_for = ""
-    return flow.page("account/email.html", refusal, waiting_for=waiting_for, typed=typed)
+    starts_anew = "again" in request.args or "email" in request.form
+    return flow.page("account/email.html", refusal, waiting_for="" if starts_anew else new_address(), typed=typed)
+
+
+def new_address() -> str:
+    """Return the address that waits for its code, to be typed in this browser; "" if there is none."""
+    return accounts.pending_email_change(current_user, session.get("email_change", ""))

@@ -1,4 +1,4 @@
-"""Fresh proof: what changes a way in asks again who you are, and then carries on with what was asked."""
+"""Fresh proof: changing a sign-in method needs proof of identity from the last 10 minutes, and then goes on."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from app.views.next_page import next_page
 
 P = ParamSpec("P")
 
-CODE = single_use.Purpose("confirmation-code", timedelta(minutes=10))
+CODE = single_use.Purpose("confirmation-code", codes.LIFETIME)
 
 # What the page's own forms add to the form that was interrupted.
 PROOF = ("credential", "code", "proof", "mail", "recovery_code")
@@ -33,8 +33,8 @@ blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
 
 
 def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Ask for proof where the last one is older than PROOF_LIFETIME. The page that does carries the form along, and
-    sends it here again with the proof. What is presented as one is checked, needed or not."""
+    """Ask for proof if the last one is older than PROOF_LIFETIME. The page that asks keeps the form, and sends it here
+    again with the proof. A proof that is sent is checked, even if none is needed."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
@@ -79,7 +79,7 @@ def prove() -> bool:
     elif "proof" in request.form:
         method = "code"
         refuse_mail(user)
-        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox())
+        codes.redeem(CODE, request.form["proof"], request.form.get("code", ""), **mailbox(user))
     else:
         return user.is_proven
     session["proof"] = sessions.prove(user)
@@ -101,7 +101,7 @@ def refuse_mail(user: SignedIn) -> None:
 
 def mail_code() -> ResponseReturnValue:
     """Mail a code, and show where it is typed."""
-    proof, code = codes.issue(CODE, **mailbox())
+    proof, code = codes.issue(CODE, **mailbox(current_user))
     try:
         refuse_mail(current_user)
         with allowances.mail_allowance(current_user.email):
@@ -112,16 +112,17 @@ def mail_code() -> ResponseReturnValue:
                 "time": now(),
             }
             mailer.send("code", current_user.email, purpose="confirm", **values)
+        answer = page(proof=proof)
     except Refusal as refusal:
-        return page(refusal)
+        answer = page(refusal)
     if not current_user.is_proven:
         record_attempt()
-    return page(proof=proof)
+    return answer
 
 
-def mailbox() -> dict[str, str]:
-    """What a mailed code is bound to: should the address change meanwhile, the old mailbox proves nothing any more."""
-    return {"session": str(current_user.session_id), "email": current_user.email}
+def mailbox(user: SignedIn) -> dict[str, str]:
+    """Return the session and address that a mailed code is bound to: a former mailbox must prove nothing."""
+    return {"session": str(user.session_id), "email": user.email}
 
 
 def page(refusal: Refusal | None = None, proof: str = "") -> ResponseReturnValue:

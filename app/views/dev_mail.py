@@ -4,13 +4,13 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, abort, current_app, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import accounts, mailer, sign_in_links
+from app import mailer, sign_in_links
 from app.doctor import FORWARDING_HEADERS
-from app.views import flow
+from app.views import change_email, flow
 from app.views.errors import problem
 
 blueprint = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
@@ -62,7 +62,7 @@ def show(id: str) -> ResponseReturnValue:
     values = {
         "text": text,
         "code": code if code in text else "",
-        "is_for_change": message["To"] == _new_address(),
+        "is_for_change": current_user.is_authenticated and message["To"] == change_email.new_address(),
     }
     return render_template("dev/message.html", id=id, message=message, **values)
 
@@ -73,13 +73,6 @@ def html(id: str) -> ResponseReturnValue:
     # Its links lead out of the frame: our pages refuse to be framed.
     page = _part(_read(_path(id)), "html").replace("<head>", '<head><base target="_top">', 1)
     return Response(page, headers={"Content-Security-Policy": FRAME_POLICY})
-
-
-def _new_address() -> str | None:
-    """Return the address that this browser's visitor is moving their account to, if they are."""
-    if not current_user.is_authenticated:
-        return None
-    return accounts.pending_email_change(current_user, session.get("email_change", "")) or None
 
 
 def _paths() -> set[Path]:

@@ -113,9 +113,9 @@ def record_ended(browsers: Iterable[str]) -> None:
         record(current_user.id, Kind.SESSION_ENDED, browser)
 
 
-def notify_owner(user_id: int, email: str, kind: str, **values: Any) -> None:
+def notify_owner(user_id: int, email: str, kind: str, detail: str = "") -> None:
     """Have the owner told by mail what happened to their account, and by whom, once it has been committed."""
-    notices.add(user_id, email, kind, client(), **values)
+    notices.add(user_id, email, kind, client(), detail)
     after_commit(notices.wake)
 
 
@@ -129,9 +129,9 @@ def email_proven(user: Row[Any], method: str, asked: SignInRequest, is_new: bool
     tour.tick("open")
     timing.remember_mail(user, asked)
     if not user.requires_passkey:
-        return sign_in(user, method, asked.next, is_new, began=asked.began_at)
+        return sign_in(user, method, asked.next, is_new, began=asked.mailed_at)
     session.pop("request", None)
-    record(user.user_id, Kind.SECOND_STEP, method, began=asked.began_at)
+    record(user.user_id, Kind.SECOND_STEP, method, began=asked.mailed_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), asked.next)), 303)
 
 
@@ -191,8 +191,8 @@ def recovery_code_used(user_id: int, email: str, left: int) -> None:
 
 
 def hold_account() -> SignedIn:
-    """Keep whoever else changes the visitor's ways in waiting until the transaction ends, and return what is true of
-    the visitor by now. Aborts with 401 where the session was ended in the meantime."""
+    """Lock the visitor's account until the transaction ends, and return the visitor as they are now. Aborts with 401 if
+    the session was ended in the meantime."""
     accounts.hold(current_user.id)
     return find_visitor(current_user.token) or abort(401, "session_ended")
 

@@ -13,19 +13,24 @@ MOST = 5
 
 def remember(user_handle: bytes, email: str) -> None:
     """Add the account to the list, or bring its entry up to date."""
-    account = _digest(user_handle)
+    account = account_id(user_handle)
     others = [entry for entry in _entries() if entry[0] != account]
     session["known"] = [*others[1 - MOST :], [account, _digest(email.encode())]]
 
 
 def has_account(user_handle: bytes) -> bool:
     """Whether this browser has signed in to this account before."""
-    return _digest(user_handle) in [account for account, _ in _entries()]
+    return account_id(user_handle) in [account for account, _ in _entries()]
 
 
 def has_address(email: str) -> bool:
     """Whether this browser has signed in to an account that had this address then."""
     return _digest(email.encode()) in [address for _, address in _entries()]
+
+
+def account_id(user_handle: bytes) -> str:
+    """Return what the cookie calls an account."""
+    return _digest(user_handle)
 
 
 def _entries() -> list[list[str]]:

@@ -28,16 +28,21 @@ def create() -> ResponseReturnValue:
             return account.page(Refusal("enough_passkeys"))
         confirm.record_attempt()
         return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
+    # A session without proof for that long can't add a passkey. It must neither use up the owner's limit nor fill the
+    # activity.
+    could_add = current_user.could_add_passkey(now() - CHALLENGE_LIFETIME)
     try:
         limits.take(passkey_answers=(limits.client(flow.client().address),))
-        # A session without proof for that long can't add a passkey, so it must not use up the owner's limit.
-        if current_user.could_add_passkey(now() - CHALLENGE_LIFETIME):
+        if could_add:
             limits.take(proofs=allowances.who(current_user.id))
         added, attempt = passkeys.finish_registration(
             flow.hold_account(), request.form.get("credential", ""), request.form.get("name", ""), flow.client().browser
         )
     except Refusal as refusal:
-        flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
+        if could_add:
+            flow.record_refused(refusal, Kind.PASSKEY_REFUSED, current_user.id)
+        else:
+            confirm.record_attempt()
         return account.welcome_page(next, refusal) if request.form.get("welcome") else account.page(refusal)
     flow.record(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
     details = passkey_name(added, attempt.found["aaguid"])

@@ -1,6 +1,5 @@
 """How long each way in took the visitor: for the notice after signing in by passkey, and for nothing else."""
 
-from datetime import timedelta
 from typing import Any
 
 from flask import request, session
@@ -8,19 +7,21 @@ from sqlalchemy import Row
 
 from app.models import now
 from app.sign_in_links import SignInRequest
+from app.views import known_accounts
 
 # Browsers stop waiting for an answer before that.
-LONGEST_CEREMONY = timedelta(minutes=10)
+LONGEST_CEREMONY_MS = 10 * 60 * 1000
 
 
 def remember_mail(user: Row[Any], asked: SignInRequest) -> None:
     """Remember in this browser's cookie how long this user's mail took, from sending it to confirming it."""
-    session["mail_took"] = {_key(user): max(1, int((now() - asked.began_at).total_seconds()))}
+    took = now() - asked.mailed_at
+    session["mail_took"] = {known_accounts.account_id(user.user_handle): max(1, int(took.total_seconds()))}
 
 
 def mail_seconds(user: Row[Any]) -> int:
     """Return how long the last mail in this browser took, in seconds; 0 where it wasn't this user's."""
-    return session.get("mail_took", {}).get(_key(user), 0)
+    return session.get("mail_took", {}).get(known_accounts.account_id(user.user_handle), 0)
 
 
 def passkey_seconds() -> int:
@@ -29,9 +30,5 @@ def passkey_seconds() -> int:
     It runs from pressing the button, or from the last click or key in the email field (autofill may have waited there
     for hours before), until the authenticator's answer. Nothing vouches for it, so only the same visitor is shown it.
     """
-    took = timedelta(milliseconds=min(request.form.get("took", 0, int), 10**9))
-    return max(1, round(took.total_seconds())) if timedelta(0) < took <= LONGEST_CEREMONY else 0
-
-
-def _key(user: Row[Any]) -> str:
-    return user.user_handle.hex()[:16]
+    milliseconds = request.form.get("took", 0, int)
+    return max(1, round(milliseconds / 1000)) if 0 < milliseconds <= LONGEST_CEREMONY_MS else 0

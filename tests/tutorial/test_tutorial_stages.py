@@ -73,6 +73,44 @@ def test_attack_of_chapter_3_works_before_the_signature(browser, base_url, tmp_p
             context.close()
 
 
+def test_attack_of_chapter_6_works_before_it(browser, base_url, tmp_path):
+    readers_folder.write(build(5), tmp_path / "my-site")
+    with readers_folder.serving(tmp_path / "my-site", base_url, *COMMAND):
+        reader = Reader(browser, base_url, tmp_path / "my-site")
+        reader.ask("mallory@example.com")
+        link = reader.link()
+        reader.page = reader.open_browser().new_page()
+        reader.page.goto(link)
+        reader.press("Sign in")
+        reader.sees("You’re signed in as mallory@example.com")
+        for context in browser.contexts:
+            context.close()
+
+
+def test_attacks_of_chapter_7_work_before_it(browser, base_url, tmp_path):
+    folder, evil = tmp_path / "my-site", "evil/index.html"
+    page = build(7)[evil].replace("http://localhost:8000", base_url)
+    readers_folder.write(build(6) | {evil: page}, folder)
+    evil_server = ("python", "-m", "http.server", "9000", "--directory", "evil")
+    with (
+        readers_folder.serving(folder, base_url, *COMMAND),
+        readers_folder.serving(folder, stages.EVIL, *evil_server),
+    ):
+        reader = Reader(browser, base_url, folder)
+        reader.sign_in("you@example.com")
+        reader.page.goto(stages.EVIL)
+        reader.press("Show me the prize")
+        reader.is_at("/")
+        reader.page.goto("/account")
+        reader.is_at("/sign-in?next=/account")
+        reader.page.goto(f"/sign-in?next={stages.EVIL}")
+        reader.ask_here("you@example.com")
+        reader.open_link()
+        reader.sees("You have won!")
+        for context in browser.contexts:
+            context.close()
+
+
 def test_commands_of_the_text_lead_from_an_empty_folder_to_the_tests(tmp_path):
     """The commands of chapter 1 as they stand there, but for the download of the packages."""
     import subprocess
