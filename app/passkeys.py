@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Row, bindparam, delete, select, update
+from sqlalchemy import Row, Select, bindparam, delete, select, update
 
 from app import ceremonies, sessions, single_use
 from app.attempts import Attempt, CeremonyError, attempt
@@ -31,13 +31,16 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _passkeys: Any = Passkey.__table__
 _users: Any = User.__table__
 OF_USER = select(_passkeys).where(_passkeys.c.user_id == bindparam("user")).order_by(_passkeys.c.id)
-FIND = (
+_found = (
     select(_passkeys, *USER[1:])
     .join_from(_passkeys, _users)
     .where(_passkeys.c.credential_id == bindparam("credential"))
-    # Whoever locks several rows begins with the user's, or two would wait for each other for ever (PostgreSQL).
-    .with_for_update(read=True, key_share=True, of=_users)
 )
+# On PostgreSQL, every transaction locks the user's row before the passkey's, so that no two wait for each other.
+FIND = _found.with_for_update(read=True, key_share=True, of=_users)
+# Signing in also waits while somebody disables the account, and makes them wait. Only signing in: elsewhere the
+# visitor's own account is locked already, and two visitors with each other's passkeys would wait for each other.
+FIND_TO_SIGN_IN = _found.with_for_update(read=True, of=_users)
 USED = (
     update(_passkeys)
     .where(_passkeys.c.id == bindparam("passkey"))
@@ -124,7 +127,8 @@ def finish_authentication(browser: str, response: str, email: str = "") -> tuple
         credential, expected = ceremonies.open_response(this, response, ceremonies.AUTHENTICATION, browser=browser)
         this.options = ceremonies.request_options(this.challenge)
         # L3 7.2 step 6: nobody is known yet, so the response must tell whose the passkey is.
-        passkey = _owned(this, credential, ceremonies.decode(credential["response"]["userHandle"]))
+        handle = ceremonies.decode(credential["response"]["userHandle"])
+        passkey = _owned(this, credential, handle, FIND_TO_SIGN_IN)
         _use(this, passkey, credential, expected, email)
     return passkey, this
 
@@ -206,15 +210,15 @@ def _unless_stored(credential: dict[str, Any]) -> bytes:
     return b"" if _find(id) else id
 
 
-def _find(credential_id: bytes) -> Row[Any] | None:
-    return run(FIND, credential=credential_id).first()
+def _find(credential_id: bytes, statement: Select[Any] = FIND) -> Row[Any] | None:
+    return run(statement, credential=credential_id).first()
 
 
-def _owned(this: Attempt, credential: dict[str, Any], handle: bytes | None) -> Row[Any]:
+def _owned(this: Attempt, credential: dict[str, Any], handle: bytes | None, statement: Select[Any] = FIND) -> Row[Any]:
     """Return the passkey that the response names, with its user's columns. Where the response has a user handle, it
     must be that user's: L3 7.2 steps 5 and 6."""
     id = ceremonies.decode(credential["rawId"])
-    passkey = _find(id)
+    passkey = _find(id, statement)
     if not passkey:
         # Only the authenticator that made it for this account knows the handle: it has been removed here since.
         this.user_id = run(select(_users.c.id).where(_users.c.user_handle == handle)).scalar()

@@ -17,6 +17,7 @@ from app import sessions
 from app.models import now
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, options_of
+from tests.test_cli import make_desk
 
 pytestmark = pytest.mark.slow
 
@@ -229,6 +230,83 @@ def test_a_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, ph
         list(pool.map(act, [*crowd, ada]))
     assert ada.is_signed_in()
     assert not any(tab.is_signed_in() for tab in crowd)
+
+
+def test_signing_in_by_passkey_while_the_account_is_disabled_leaves_no_session(ada, phone, app, snapshot):
+    """Its session would come alive when the operator enables the account again."""
+    desk = make_desk(app)
+    ada.sign_out()
+    for _ in range(20):
+        tabs = [Visitor(app) for _ in range(7)]
+        forms = [form_with(phone.get(tab.request_options())) for tab in tabs]
+        barrier = Barrier(8)
+
+        def sign_in(tab, form, barrier=barrier) -> int:
+            barrier.wait(timeout=30)
+            return tab.post("/sign-in/passkey", form).status_code
+
+        with ThreadPoolExecutor(7) as pool:
+            statuses = pool.map(sign_in, tabs, forms)
+            barrier.wait(timeout=30)
+            desk("users", "disable", "ada@example.org")
+        assert set(statuses) <= {303, 400}
+        assert snapshot()["sessions"] == []
+        desk("users", "enable", "ada@example.org")
+
+
+@pytest.mark.parametrize("by", ["passkey", "mail"])
+def test_two_accounts_that_sign_in_to_each_other_do_not_wait_for_ever(app, by):
+    """A sign-in locks the account that it is for, and ends a session of the account that was signed in before."""
+    phones = {"ada@example.org": Authenticator(), "bob@example.org": Authenticator()}
+    tabs = []
+    for email, phone in phones.items():
+        owner = Visitor(app)
+        owner.sign_in_by_link(email)
+        owner.make_passkey(phone)
+        for _ in range(CROWD // 2):
+            tabs.append((Visitor(app), *(each for each in phones if each != email)))
+            tabs[-1][0].sign_in_by_passkey(phone)
+    barrier = Barrier(CROWD)
+
+    def prepare(tab, email) -> tuple[str, dict]:
+        if by == "passkey":
+            return "/sign-in/passkey", form_with(phones[email].get(tab.post("/sign-in/passkey/options").json))
+        expect(tab.ask(email), 303)
+        return "/sign-in/code", {"code": tab.read_mail().code}
+
+    prepared = [(tab, *prepare(tab, email)) for tab, email in tabs]
+
+    def act(tab, path, form) -> None:
+        barrier.wait(timeout=30)
+        expect(tab.post(path, form), 303)
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        list(pool.map(act, *zip(*prepared, strict=True)))
+    assert all(email in tab.get("/account").text for tab, email in tabs)
+
+
+def test_two_visitors_who_prove_themselves_with_each_others_passkey_do_not_wait_for_ever(app, reasons):
+    """Each has locked their own account by then, and looks up a passkey of the other."""
+    ada, bob = Authenticator(), Authenticator()
+    tabs = []
+    for email, own, other in (("ada@example.org", ada, bob), ("bob@example.org", bob, ada)):
+        visitor = Visitor(app)
+        visitor.sign_in_by_link(email)
+        visitor.make_passkey(own)
+        tabs += [(visitor.twin(), other) for _ in range(CROWD // 2)]
+    forms = []
+    for tab, other in tabs:
+        options = options_of(tab.get("/account/confirm"), "passkey-sign-in")
+        forms.append(form_with(other.get(options | {"allowCredentials": []})))
+    barrier = Barrier(CROWD)
+
+    def act(tab, form) -> None:
+        barrier.wait(timeout=30)
+        expect(tab.post("/account/confirm", form), 403)
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        list(pool.map(act, [tab for tab, _ in tabs], forms))
+    assert reasons == ["other_account"] * CROWD
 
 
 def test_a_second_step_that_meets_a_change_of_address_opens_nothing(app):

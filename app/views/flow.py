@@ -147,7 +147,7 @@ def sign_in(
     this_browser()
     if current_user.is_authenticated:
         if current_user.id != user.user_id:  # else the row is locked by now
-            accounts.hold(current_user.id)
+            accounts.keep(current_user.id)
         end_session()
     browser = client().browser
     if not is_new and not known_accounts.has_account(user.user_handle):
