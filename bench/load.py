@@ -39,7 +39,8 @@ QUESTIONS: dict[str, Any] = {
     "passkeys of a user": passkeys.OF_USER,
     "session": sessions.FIND,
     "sessions of a user": sessions.OF_USER,
-    "browser seen before": activity.SEEN_BEFORE,
+    "expired session": sessions.FIND_EXPIRED,
+    "former addresses": activity.FORMER_ADDRESSES,
     "spent token": single_use.IS_SPENT,
     "sweep spent tokens": single_use.SWEEP,
     "sweep counters": limits.SWEEP,
@@ -121,12 +122,19 @@ def grow(number: int, folder: Path) -> None:
     if number == max(ACCOUNTS):
         print("\nEvery question is answered from an index:")
         with closing(sqlite3.connect(path)) as connection:
-            for name, question in QUESTIONS.items():
-                asked = question.compile(dialect=sqlite.dialect())
-                nothing = [None] * len(asked.positiontup)
-                plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked}", nothing)]
+            for name, plan in plans(connection).items():
                 assert not any(step.startswith("SCAN") for step in plan), f"{name}: {plan}"
                 print(f"  {name:26}{', '.join(plan)}")
+
+
+def plans(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Return the steps in which SQLite answers each question."""
+    steps = {}
+    for name, question in QUESTIONS.items():
+        asked = question.compile(dialect=sqlite.dialect())
+        nothing = [None] * len(asked.positiontup)
+        steps[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked}", nothing)]
+    return steps
 
 
 def cost(site: Server, flow: Callable[[Server, Authenticator], None], device: Authenticator) -> float:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from flask import Flask
 from flask_migrate import Migrate, check, downgrade, upgrade
-from sqlalchemy import bindparam, inspect, select, text
+from sqlalchemy import bindparam, create_engine, inspect, select, text
 
 from app import create_app
 from app.extensions import db
 from app.models import Session, UtcDateTime
+from bench.load import plans
 from tests import databases
 from tests.conftest import ROOT
 
@@ -110,3 +111,12 @@ def test_newest_migration_is_the_last_by_file_name(empty):
         revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
     newest = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py"))
     assert newest.startswith(f"{revision}_")
+
+
+def test_sqlite_answers_each_question_of_a_sign_in_from_an_index():
+    engine = create_engine("sqlite://")
+    with engine.connect() as connection:
+        db.metadata.create_all(connection)
+        steps = plans(connection.connection.dbapi_connection)
+    engine.dispose()
+    assert [step for plan in steps.values() for step in plan if step.startswith("SCAN")] == []
