@@ -136,7 +136,7 @@ def list_users() -> None:
 
 @of_one_account
 def invite(email: str) -> None:
-    """Let EMAIL sign up where FLASK_SIGN_UP=invite, and tell them by mail; or tell them again."""
+    """Invite EMAIL by mail, so that they can sign up (FLASK_SIGN_UP=invite). Run it again to send the mail again."""
     email = canonical(email)
     if accounts.find(email):
         raise Refusal("has_account")
@@ -148,7 +148,7 @@ def invite(email: str) -> None:
 
 @of_one_account
 def disable(email: str) -> None:
-    """Let nobody sign in to EMAIL's account; whoever is, is signed out."""
+    """Stop all sign-ins to EMAIL's account, and end its sessions."""
     user = find(email)
     accounts.set_disabled(user.user_id, True)
     done(user, Kind.DISABLED)
@@ -165,9 +165,9 @@ def enable(email: str) -> None:
 
 
 @of_one_account
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Skip the question.")
 def delete(email: str, yes: bool) -> None:
-    """Delete EMAIL's account with all that belongs to it, or its invitation."""
+    """Delete EMAIL's account and everything in it, or delete its invitation."""
     if not accounts.find(canonical(email)) and invitations.withdraw(canonical(email)):
         click.echo(f"The invitation of {email} is withdrawn.")
         return
@@ -184,32 +184,33 @@ def delete(email: str, yes: bool) -> None:
 
 
 @of_one_account
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--yes", is_flag=True, help="Skip the question.")
 def reset_passkeys(email: str, yes: bool) -> None:
-    """Recover EMAIL's account: a mailed link is enough again to sign in.
+    """Recover EMAIL's account, so that its owner can sign in by email again.
 
-    Make sure who is asking: from then on, whoever reads the mailbox can sign in. Passkeys, recovery codes and sessions
-    go, and a passkey is no longer required.
+    First make sure that the owner asks for this: after it, anyone who reads the mailbox can sign in. It removes all
+    passkeys, recovery codes and sessions, and stops requiring a passkey.
     """
     user = find(email)
     if not yes:
         click.confirm(f"Remove all passkeys and recovery codes of {user.email}, and sign out everywhere?", abort=True)
     second_step.reset(user.user_id)
     done(user, Kind.PASSKEYS_RESET)
-    click.echo(f"{user.email} can sign in by link again.")
+    click.echo(f"{user.email} can sign in by email link again.")
 
 
 @users.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--keep-passkeys", is_flag=True, help="Keep passkeys, recovery codes, and whether a passkey is required.")
-@click.option("--yes", is_flag=True, help="Don't ask.")
+@click.option("--keep-passkeys", is_flag=True, help="Keep passkeys, recovery codes and the requirement.")
+@click.option("--yes", is_flag=True, help="Skip the question.")
 @plainly
 def change_email(old: str, new: str, keep_passkeys: bool, yes: bool) -> None:
     """Give the account at the address OLD back to its owner, at the address NEW.
 
-    Make sure who is asking (docs/deploy.md): afterwards, whoever reads NEW's mailbox can sign in. Passkeys, recovery
-    codes and sessions are removed, and a passkey is no longer required. All addresses of the last days are told.
+    First make sure that the owner asks for this (docs/deploy.md): after it, anyone who reads NEW's mailbox can sign in.
+    It removes all passkeys, recovery codes and sessions, and stops requiring a passkey. It mails all addresses of the
+    last days.
     """
     user, email = find(old), canonical(new)
     if accounts.find(email):

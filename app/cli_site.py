@@ -20,7 +20,7 @@ def init_app(app: Flask) -> None:
 
 @plainly
 def show_stats() -> None:
-    """Show sign-ins, refusals, the success rate and how long it takes, per day and in all."""
+    """Show sign-ins, refusals, the success rate and the median times, per day and in total."""
     days, total, medians = stats.count()
     methods = sorted(total.sign_ins) or ["sign-ins"]
     table(
@@ -45,7 +45,7 @@ def show_stats() -> None:
 
 @plainly
 def sweep() -> None:
-    """Forget what has expired: spent tokens, sessions, activity, counters. Requests do the same, bit by bit."""
+    """Delete expired rows: used tokens, sessions, activity, counters. Requests also delete a few each."""
     for what, forget in (
         ("spent tokens", single_use.sweep),
         ("sessions", sessions.sweep),
@@ -59,10 +59,10 @@ def sweep() -> None:
         click.echo(f"{forgotten} {what} forgotten.")
 
 
-@click.option("--send-to", metavar="EMAIL", help="Send a mail there, too.")
+@click.option("--send-to", metavar="EMAIL", help="Also send a test mail to EMAIL.")
 @plainly
 def examine(send_to: str | None) -> None:
-    """Say what might be wrong with how the site is set up; exit with 1 if anything is."""
+    """Find mistakes in the site's setup. Exit with 1 if there are any."""
     findings = [*doctor.examine()]
     for finding in findings:
         click.echo(f"{'ok ' if finding.is_fine else 'BAD'}  {finding.what}")
@@ -70,6 +70,6 @@ def examine(send_to: str | None) -> None:
             click.echo(f"     {finding.means}\n     {finding.change}")
     if send_to:
         mailer.send("notice", canonical(send_to), kind="test", client=OPERATOR, time=now())
-        click.echo(f"ok   A mail to {send_to} was handed over")
+        click.echo(f"ok   A mail to {send_to} was sent")
     if not all(finding.is_fine for finding in findings):
         raise click.exceptions.Exit(1)

@@ -212,7 +212,7 @@ def test_site_without_good_tls_is_found(make_app, speaks_tls, reason):
 
 def test_a_mail_is_sent_to_whom_one_wants(served):
     app = served()
-    assert "A mail to ada@example.org was handed over" in make_desk(app)("doctor", "--send-to", "ada@example.org")
+    assert "A mail to ada@example.org was sent" in make_desk(app)("doctor", "--send-to", "ada@example.org")
     assert mails.notices(app) == [("ada@example.org", "A test of Latchkey")]
     assert "no email address" in make_desk(app)("doctor", "--send-to", "nonsense", fails=1)
 
