@@ -188,7 +188,9 @@ def test_a_sign_in_page_that_was_open_before_signing_in_leads_to_another_account
     early.is_at("/sign-in/check-email")
     early.goto(early.read_mail().link)
     main = early.page.get_by_role("main")
-    expect(main).to_contain_text("You’re signed in as ada@example.com now. We’ll sign that account out in this browser.")
+    expect(main).to_contain_text(
+        "You’re signed in as ada@example.com now. We’ll sign that account out in this browser."
+    )
     early.button("Sign in").click()
     early.is_signed_in("grace@example.com")
 
