@@ -268,7 +268,7 @@ def test_another_address_replaces_the_request(visitor, mail, reasons):
     assert "grace@example.org" in visitor.get("/account").text
 
 
-def test_link_and_code_expire_ten_minutes_after_the_first_mail(visitor, mail, clock, reasons):
+def test_link_and_code_expire_ten_minutes_after_the_first_mail(visitor, clock, mail, reasons):
     clock.shift(5 * 60)
     expect(visitor.ask(ADDRESS), 303)
     again = visitor.read_mail()

@@ -331,7 +331,7 @@ def test_the_account_is_deleted_and_its_passkeys_with_it(member):
     with member.device.deletes(credentials[0]["credentialId"]):
         member.button("Delete my account").click()
         member.is_at("/")
-        expect(member.page.get_by_role("status")).to_contain_text("Your account is deleted")
+        expect(member.page.get_by_role("status")).to_contain_text("Your account was deleted")
     assert member.device.credentials == []
 
     member.sign_in_by_link()

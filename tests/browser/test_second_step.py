@@ -70,7 +70,7 @@ def test_a_lost_passkey_is_recovered_from(strict):
     strict.field("Code").fill(strict.codes[4])
     strict.field("Code").press("Enter")
     strict.is_at("/account")
-    expect(strict.page.get_by_role("status")).to_contain_text("9 are left")
+    expect(strict.page.get_by_role("status")).to_contain_text("You have 9 left")
 
     strict.make_passkey()
     rows = strict.page.get_by_role("region", name="Passkeys").get_by_role("listitem")

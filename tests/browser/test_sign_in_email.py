@@ -156,7 +156,7 @@ def test_a_link_used_before_says_so_to_whoever_is_signed_out(visitor):
     visitor.sign_out()
 
     visitor.goto(link)
-    expect(visitor.alert).to_contain_text("signs in once")
+    expect(visitor.alert).to_contain_text("only once")
 
 
 def test_sending_again_waits_for_the_countdown_and_keeps_the_first_mails_code(visitor):
