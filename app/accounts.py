@@ -14,25 +14,16 @@ from app.sessions import USER, SignedIn
 
 FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
 
-<<<<<<< HEAD
-# Whoever signs in by mail waits for what `hold` keeps (PostgreSQL; on SQLite, whoever writes waits anyway).
-FIND_AND_WAIT = FIND.with_for_update(key_share=True)
-=======
 # A sign-in by mail waits for the lock that `hold` takes (PostgreSQL; on SQLite all writers wait anyway).
-FIND_AND_WAIT = FIND.with_for_update()
->>>>>>> main
+FIND_AND_WAIT = FIND.with_for_update(key_share=True)
 
 # A write, so that it waits for other writers on SQLite too.
 HOLD = update(User).values(email=User.email).where(User.id == bindparam("user"))
 
-<<<<<<< HEAD
 KEEP = select(User.__table__.c.id).where(User.__table__.c.id == bindparam("user"))
 KEEP = KEEP.with_for_update(read=True, key_share=True)
 
-EMAIL_CHANGE = single_use.Purpose("email-change", timedelta(minutes=10))
-=======
 EMAIL_CHANGE = single_use.Purpose("email-change", codes.LIFETIME)
->>>>>>> main
 
 
 def find(email: str, and_wait: bool = False) -> Row[Any] | None:
