@@ -48,8 +48,8 @@ def kinds(app) -> list:
 @pytest.mark.parametrize(
     ("path", "form", "sentence"),
     [
-        ("/account/passkeys", {}, "making a passkey"),
-        ("/account/confirm", {}, "making a passkey"),
+        ("/account/passkeys", {}, "creating a passkey"),
+        ("/account/confirm", {}, "creating a passkey"),
         ("/account/passkeys/1/remove", {}, "removing a passkey"),
         ("/account/email", {"email": "eve@example.org"}, "changing the address"),
         ("/account/delete", {}, "deleting the account"),

@@ -30,7 +30,7 @@ GUARDED = [
     ("/account/sessions/1/revoke", {}, "sign out another browser"),
     ("/account/sessions/revoke-all", {}, "sign out all other browsers"),
     ("/account/require-passkey", {"require": "yes"}, "change whether a passkey is required"),
-    ("/account/confirm", {}, "make a passkey"),
+    ("/account/confirm", {}, "create a passkey"),
 ]
 
 

@@ -352,7 +352,7 @@ def test_the_activity_tells_what_happened(member):
 
 
 def test_the_tour_ticks_each_step_as_it_is_done(visitor):
-    steps = ["Ask for a link", "Open it", "Make a passkey", "Sign out", "Come back by autofill"]
+    steps = ["Ask for a link", "Open it", "Create a passkey", "Sign out", "Come back by autofill"]
 
     def has_ticked(count):
         visitor.goto("/")
