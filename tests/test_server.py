@@ -195,9 +195,13 @@ def test_taken_port_is_refused_and_a_free_one_suggested(tmp_path_factory, taken_
         assert suggested_port(said(), "make run") not in (taken_port, other.getsockname()[1])
 
 
-def test_development_server_refuses_a_taken_port_alike(taken_port):
+def test_development_server_refuses_a_taken_port_alike(tmp_path, taken_port):
+    # In a folder of its own: it makes files.
+    servers.site(tmp_path / "site", taken_port)
     environ = os.environ | {"FLASK_DEBUG": "1", "FLASK_SITE_URL": f"http://localhost:{taken_port}"}
-    run = subprocess.run([sys.executable, "wsgi.py"], cwd=ROOT, env=environ, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "wsgi"], cwd=tmp_path / "site", env=environ, capture_output=True, text=True
+    )
     assert run.stderr.startswith(f"Latchkey can't serve at localhost:{taken_port}: ")
     assert suggested_port(run.stderr, "make dev") != taken_port
     assert run.returncode == 1
