@@ -47,7 +47,7 @@ _is_due = or_(_notices.c.next_try <= bindparam("now"), _notices.c.next_try > bin
 
 
 def _claiming(*whose: ColumnElement[bool]) -> Update:
-    """Return the statement that claims the next notice. Another thread that runs it at the same time gets another notice, or none.
+    """Return the statement that claims the next notice. Threads that run it at the same time get different notices.
 
     Accounts take turns: after the account `last`, the next one that has notices comes first, then `last` again.
     """
