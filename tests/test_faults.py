@@ -102,7 +102,7 @@ def test_a_database_that_goes_away_and_comes_back(visitor, app):
     with away(app):
         response = expect(visitor.get("/account"), 503)
         assert response.headers["Retry-After"] == "5"
-        assert "try again in a few seconds" in Visitor.alert(response)
+        assert "Try again in a few seconds" in Visitor.alert(response)
         expect(other.post(link), 503)
         expect(visitor.get("/healthz"), 503)
         # Static files and cross-site refusals need no database.

@@ -1,6 +1,7 @@
 """What holds for every page: it reads well for everybody, fits a small screen, is valid, and leads somewhere."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import html5lib
@@ -62,7 +63,8 @@ def signed_out(visitor: Visitor, stranger: Visitor, email: str) -> Iterator[Visi
     tab.alert.wait_for()
     yield tab
     tab.field("Code").fill("wrong")
-    tab.button("Sign in").click()
+    with answer_of(tab):
+        tab.button("Sign in").click()
     tab.alert.wait_for()
     yield tab
 
@@ -170,7 +172,8 @@ def of_the_second_step(visitor: Visitor, elsewhere: Visitor, email: str) -> Iter
     for path in ("/account/require-passkey", "/account/recovery-codes"):
         visitor.goto(path)
         yield visitor
-    visitor.button("Make recovery codes").click()
+    with answer_of(visitor):
+        visitor.button("Make recovery codes").click()
     yield visitor
     [code, *_] = visitor.page.locator(".codes").get_by_role("listitem").all_text_contents()
     visitor.goto("/account/require-passkey")
@@ -192,7 +195,8 @@ def of_the_second_step(visitor: Visitor, elsewhere: Visitor, email: str) -> Iter
     show_every_failure(elsewhere)
     yield elsewhere
     elsewhere.field("Code").fill("wrong")
-    elsewhere.button("Sign in").click()
+    with answer_of(elsewhere):
+        elsewhere.button("Sign in").click()
     elsewhere.alert.wait_for()
     yield elsewhere
     elsewhere.field("Code").fill(code)
@@ -217,9 +221,17 @@ def show_every_failure(visitor: Visitor) -> None:
     visitor.page.locator("[data-failure]").evaluate_all("(all) => all.forEach((each) => { each.hidden = false })")
 
 
+@contextmanager
+def answer_of(visitor: Visitor) -> Iterator[None]:
+    """Wait until the page is there that a form is answered with: an alert may be on the page before it, too."""
+    with visitor.page.expect_navigation():
+        yield
+
+
 def send_as_it_is(visitor: Visitor, form: str) -> None:
     """Send a form that its button or script would hold back."""
-    visitor.page.locator(form).evaluate("(form) => form.submit()")
+    with answer_of(visitor):
+        visitor.page.locator(form).evaluate("(form) => form.submit()")
 
 
 def newest_mail(visitor: Visitor) -> str:
