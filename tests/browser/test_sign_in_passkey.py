@@ -66,6 +66,14 @@ def let_it_take(visitor, milliseconds):
     )
 
 
+def open_without_autofill(visitor):
+    """Open the sign-in page in a browser that offers no passkeys in its autofill. With autofill, the device may answer
+    that first: Chromium asks it at a moment of its own, and asks again after a button that came to nothing."""
+    visitor.page.add_init_script(NO_AUTOFILL)
+    visitor.goto("/sign-in")
+    expect(visitor.button(BUTTON)).to_be_enabled()
+
+
 def lose_the_answer(visitor):
     """Have the server's answer to a passkey get lost, so that the page that asked can be looked at afterwards."""
     visitor.page.route("**/sign-in/passkey", lambda route: route.fulfill(status=204))
@@ -209,7 +217,7 @@ def test_after_a_cancelled_button_the_page_says_so_and_autofill_still_signs_in(o
 
 
 def test_a_cancelled_button_can_be_pressed_again(owner, cancelled):
-    owner.open_sign_in()
+    open_without_autofill(owner)
     let_it_take(owner, 300)
     owner.button(BUTTON).click()
     expect(owner.alert).to_contain_text(cancelled)
@@ -232,7 +240,7 @@ def test_a_device_without_a_passkey_is_told_of_and_the_email_form_remains(visito
 
 
 def test_the_wrong_finger_on_the_button_signs_nobody_in(owner, cancelled):
-    owner.open_sign_in()
+    open_without_autofill(owner)
     owner.device.verifies, owner.device.present = False, True
     owner.button(BUTTON).click()
     expect(owner.alert).to_contain_text(cancelled)
@@ -259,7 +267,7 @@ def test_after_the_wrong_finger_in_autofill_a_click_into_the_field_offers_it_aga
 
 def test_where_nothing_is_found_here_a_phone_or_security_key_can_be_used(owner):
     """Immediate mediation looks at this device only, and the ordinary dialog at all."""
-    owner.open_sign_in()
+    open_without_autofill(owner)
     expect(owner.button(ELSEWHERE)).to_be_hidden()
     passkeys = owner.device.credentials
     owner.device.forget()
@@ -300,9 +308,7 @@ def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
     """Every site on every port shares the RP ID: what we don't know may be somebody's only way into another."""
     owner.device.forget()
     owner.device.hold([passkey_of_another_site()])
-    owner.page.add_init_script(NO_AUTOFILL)
-    owner.goto("/sign-in")
-    expect(owner.button(BUTTON)).to_be_enabled()
+    open_without_autofill(owner)
     owner.device.present = True
     owner.button(BUTTON).click()
     expect(owner.alert).to_contain_text("That didn’t sign you in")
@@ -312,9 +318,7 @@ def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
 
 def test_a_passkey_of_another_account_than_the_typed_one_is_refused(owner):
     # On the page that refuses, the device would answer autofill at once, and for its own account.
-    owner.page.add_init_script(NO_AUTOFILL)
-    owner.goto("/sign-in")
-    expect(owner.button(BUTTON)).to_be_enabled()
+    open_without_autofill(owner)
     owner.field("Email").fill("grace@example.com")
     owner.device.present = True
     owner.button(BUTTON).click()
