@@ -1,4 +1,4 @@
-"""What might be wrong with how a site is set up. Each finding says what it means for visitors, and what to change."""
+"""The doctor looks for mistakes in how a site is set up, and says what each means for visitors and what to change."""
 
 import socket
 import ssl

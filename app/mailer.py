@@ -30,7 +30,7 @@ _places = threading.BoundedSemaphore(4)
 # A visitor waits for a place no longer than this.
 SECONDS_FOR_A_PLACE = 0.5
 
-# The server will never take this message, so that nobody needs to try again.
+# The server refused this recipient or this message, and not mail as such.
 FOR_GOOD = ("recipient_refused", "message_refused")
 
 
@@ -39,7 +39,7 @@ class Unsent(Refusal):
 
     @property
     def is_for_good(self) -> bool:
-        """Whether trying again is useless."""
+        """Whether the refusal is about the recipient or the message: then a visitor's mail stays counted."""
         return self.reason in FOR_GOOD
 
 

@@ -1,4 +1,4 @@
-"""Who is signed in: a row per sign-in, so that ending one takes effect with the next request.
+"""Sessions: one row for each sign-in, so that ending one takes effect with the next request.
 
 The cookie holds the row's random token, and the mark that the last proof left there. Everything else names a session by
 its number, which opens nothing.
@@ -190,7 +190,7 @@ def doubt_others(user: SignedIn) -> None:
 
 
 def stop_recovering(user_id: int) -> None:
-    """Ask for proof again in the sessions that recovery codes have opened: this user has a passkey that works."""
+    """Ask for proof again in this user's sessions that recovery codes have opened, before they add a passkey."""
     run(STOP_RECOVERING, user=user_id)
 
 

@@ -34,7 +34,7 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class SignInRequest:
-    """What a browser asked for: a sign-in link for one address. The times of its first mail and of its last are in
+    """A browser's request for a sign-in link to one address. The times of its first mail and of its last are in
     seconds since 1970."""
 
     id: str
