@@ -11,7 +11,7 @@ from werkzeug.routing import MapAdapter
 
 from app import log, mailer, views
 from app.config import configure
-from app.extensions import db, login_manager
+from app.database import db
 
 ROOT = Path(__file__).parent.parent
 
@@ -50,18 +50,16 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
     configure(app.config, app.instance_path, environ)
     log.set_up(for_a_person=app.config["LOCAL"])
     db.init_app(app)
-    # Its context processor would look the visitor up for every page. Error pages must not ask a database that is down.
-    login_manager.init_app(app, add_context_processor=False)
     mailer.init_app(app)
     views.init_app(app)
     if os.environ.get("FLASK_RUN_FROM_CLI"):
         # Alembic serves `flask db ...` only, and would cost every worker 12 MiB; the rest is the operator's, too.
         from flask_migrate import Migrate
 
-        from app import cli, cli_site
+        from app.operator import site, users
 
-        cli.init_app(app)
-        cli_site.init_app(app)
+        users.init_app(app)
+        site.init_app(app)
         Migrate(app, db, directory=str(ROOT / "migrations"))
     if proxies := app.config["PROXIES"]:
         # Host and scheme are SITE_URL's to say.

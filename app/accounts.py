@@ -7,7 +7,7 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import IntegrityError
 
 from app import codes, invitations, single_use
-from app.extensions import db, run
+from app.database import db, run
 from app.models import User
 from app.refusals import Refusal
 from app.sessions import USER, SignedIn

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from flask import current_app
 from sqlalchemy import Row, bindparam, delete, func, insert, select
 
-from app.extensions import is_time_to_sweep, run
+from app.database import is_time_to_sweep, run
 from app.models import Activity, now
 
 PAGE = 50

@@ -4,7 +4,7 @@ of the address, and never before."""
 from flask import current_app
 from sqlalchemy import delete, select
 
-from app.extensions import insert_if_absent, run
+from app.database import insert_if_absent, run
 from app.models import Invitation, User, now
 
 

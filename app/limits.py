@@ -30,7 +30,7 @@ from flask import current_app
 from sqlalchemy import bindparam, case, or_, update
 
 from app import log
-from app.extensions import db, deletion_of_some, insertion, is_time_to_sweep, run
+from app.database import db, deletion_of_some, insertion, is_time_to_sweep, run
 from app.models import Counter, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW

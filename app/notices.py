@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Update, bindparam, delete, func, insert, o
 
 from app import activity, log, mailer
 from app.activity import Client
-from app.extensions import db, run
+from app.database import db, run
 from app.models import Notice, now
 from app.single_use import CLOCK_SKEW
 

@@ -13,9 +13,10 @@ from typing import Any
 from flask import current_app
 from sqlalchemy import Row, Select, bindparam, delete, select, update
 
-from app import ceremonies, sessions, single_use
-from app.attempts import Attempt, CeremonyError, attempt
-from app.extensions import insert_if_absent, run
+from app import sessions, single_use
+from app.ceremonies import verification
+from app.ceremonies.attempts import Attempt, CeremonyError, attempt
+from app.database import insert_if_absent, run
 from app.models import Passkey, User, now
 from app.refusals import Refusal
 from app.sessions import USER, SignedIn
@@ -60,7 +61,7 @@ def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     may_add = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST
     if not (may_add and user.could_add_passkey(now())):
         return ""
-    challenge = single_use.issue(ceremonies.REGISTRATION, session=str(user.session_id))
+    challenge = single_use.issue(verification.REGISTRATION, session=str(user.session_id))
     return _creation_options(challenge, user, passkeys)
 
 
@@ -72,8 +73,8 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
     """
     with attempt() as this:
         try:
-            credential, expected = ceremonies.open_response(
-                this, response, ceremonies.REGISTRATION, session=str(user.session_id)
+            credential, expected = verification.open_response(
+                this, response, verification.REGISTRATION, session=str(user.session_id)
             )
         except Refusal as refusal:
             if refusal.reason in ("expired", "already_used", "bound_to_another_session"):  # of our own, all the same
@@ -87,7 +88,7 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
         # What was true when the options were made may have ended since.
         if not (this.began and user.could_add_passkey(this.began)):
             raise CeremonyError("not_proven")
-        verified = ceremonies.verify_registration(credential, expected)
+        verified = verification.verify_registration(credential, expected)
         called = (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]
         with suppress(Refusal):  # the device has made it by now: a name that is none is no reason to refuse it
             called = clean_name(name)
@@ -95,8 +96,8 @@ def finish_registration(user: SignedIn, response: str, name: str, default_name: 
             "credential_id": verified.credential_id,
             "public_key": verified.credential_public_key,
             "sign_count": verified.sign_count,
-            "transports": ceremonies.transports(credential),
-            "backup_eligible": ceremonies.is_backup_eligible(verified),
+            "transports": verification.transports(credential),
+            "backup_eligible": verification.is_backup_eligible(verified),
             "backup_state": verified.credential_backed_up,
             "aaguid": verified.aaguid,
             "name": called,
@@ -114,7 +115,7 @@ def begin_authentication(browser: str) -> str:
     """Return request options as JSON text, for whoever sits at this browser; "" where passkeys are turned off."""
     if not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    return ceremonies.request_options(single_use.issue(ceremonies.AUTHENTICATION, browser=browser))
+    return verification.request_options(single_use.issue(verification.AUTHENTICATION, browser=browser))
 
 
 def finish_authentication(browser: str, response: str, email: str = "") -> tuple[Row[Any], Attempt]:
@@ -124,10 +125,10 @@ def finish_authentication(browser: str, response: str, email: str = "") -> tuple
     either way. Raises CeremonyError, having changed nothing else.
     """
     with attempt() as this:
-        credential, expected = ceremonies.open_response(this, response, ceremonies.AUTHENTICATION, browser=browser)
-        this.options = ceremonies.request_options(this.challenge)
+        credential, expected = verification.open_response(this, response, verification.AUTHENTICATION, browser=browser)
+        this.options = verification.request_options(this.challenge)
         # L3 7.2 step 6: nobody is known yet, so the response must tell whose the passkey is.
-        handle = ceremonies.decode(credential["response"]["userHandle"])
+        handle = verification.decode(credential["response"]["userHandle"])
         passkey = _owned(this, credential, handle, FIND_TO_SIGN_IN)
         _use(this, passkey, credential, expected, email)
     return passkey, this
@@ -138,8 +139,8 @@ def begin_confirmation(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
     where there is none, or passkeys are turned off."""
     if not passkeys or not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    challenge = single_use.issue(ceremonies.CONFIRMATION, session=str(user.session_id))
-    return ceremonies.request_options(challenge, _descriptors(passkeys))
+    challenge = single_use.issue(verification.CONFIRMATION, session=str(user.session_id))
+    return verification.request_options(challenge, _descriptors(passkeys))
 
 
 def finish_confirmation(user: SignedIn, response: str) -> Attempt:
@@ -149,13 +150,13 @@ def finish_confirmation(user: SignedIn, response: str) -> Attempt:
     nothing else.
     """
     with attempt() as this:
-        credential, expected = ceremonies.open_response(
-            this, response, ceremonies.CONFIRMATION, session=str(user.session_id)
+        credential, expected = verification.open_response(
+            this, response, verification.CONFIRMATION, session=str(user.session_id)
         )
-        this.options = ceremonies.request_options(this.challenge, _descriptors(of(user)))
+        this.options = verification.request_options(this.challenge, _descriptors(of(user)))
         # L3 7.2 step 6: the user is known, and some security keys leave the user handle out then.
         handle = credential["response"].get("userHandle")
-        passkey = _owned(this, credential, None if handle in (None, "") else ceremonies.decode(handle))
+        passkey = _owned(this, credential, None if handle in (None, "") else verification.decode(handle))
         if passkey.user_id != user.id:
             # Nothing of it may be read in this user's activity.
             this.found = {}
@@ -198,7 +199,7 @@ def clean_name(typed: str) -> str:
 
 
 def _creation_options(challenge: str, user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
-    return ceremonies.creation_options(challenge, user.user_handle, user.email, _descriptors(passkeys))
+    return verification.creation_options(challenge, user.user_handle, user.email, _descriptors(passkeys))
 
 
 def _descriptors(passkeys: Sequence[Row[Any]]) -> list[tuple[bytes, str]]:
@@ -206,7 +207,7 @@ def _descriptors(passkeys: Sequence[Row[Any]]) -> list[tuple[bytes, str]]:
 
 
 def _unless_stored(credential: dict[str, Any]) -> bytes:
-    id = ceremonies.decode(credential["rawId"])
+    id = verification.decode(credential["rawId"])
     return b"" if _find(id) else id
 
 
@@ -217,7 +218,7 @@ def _find(credential_id: bytes, statement: Select[Any] = FIND) -> Row[Any] | Non
 def _owned(this: Attempt, credential: dict[str, Any], handle: bytes | None, statement: Select[Any] = FIND) -> Row[Any]:
     """Return the passkey that the response names, with its user's columns. Where the response has a user handle, it
     must be that user's: L3 7.2 steps 5 and 6."""
-    id = ceremonies.decode(credential["rawId"])
+    id = verification.decode(credential["rawId"])
     passkey = _find(id, statement)
     if not passkey:
         # Only the authenticator that made it for this account knows the handle: it has been removed here since.
@@ -235,7 +236,7 @@ def _use(
     this: Attempt, passkey: Row[Any], credential: dict[str, Any], expected: dict[str, Any], email: str = ""
 ) -> None:
     """Check the response against the passkey's record (L3 7.2), and bring the record up to date."""
-    verified = ceremonies.verify_authentication(credential, expected, passkey.public_key, passkey.backup_eligible)
+    verified = verification.verify_authentication(credential, expected, passkey.public_key, passkey.backup_eligible)
     # Only now: whoever can't sign is not to learn whose it is.
     if email and email != passkey.email:
         raise CeremonyError("other_account")

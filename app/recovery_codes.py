@@ -5,7 +5,7 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 
 from app import codes
-from app.extensions import run
+from app.database import run
 from app.models import RecoveryCode
 from app.refusals import Refusal
 

@@ -8,7 +8,7 @@ from flask import current_app
 from sqlalchemy import Row, delete, exists, select, update
 
 from app import accounts, limits, recovery_codes, sessions, single_use
-from app.extensions import run
+from app.database import run
 from app.models import Passkey, RecoveryCode, User
 from app.refusals import Refusal
 from app.sessions import USER, SignedIn

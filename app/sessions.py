@@ -15,7 +15,7 @@ from flask import current_app
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
 from app import single_use
-from app.extensions import is_time_to_sweep, run
+from app.database import is_time_to_sweep, run
 from app.models import Session, User, now
 from app.single_use import CLOCK_SKEW
 

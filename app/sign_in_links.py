@@ -15,7 +15,7 @@ from flask import current_app
 from sqlalchemy import Row
 
 from app import accounts, codes, invitations, single_use
-from app.extensions import insert_if_absent
+from app.database import insert_if_absent
 from app.models import User, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW
@@ -33,7 +33,7 @@ FORGOTTEN_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class SignInRequest:
+class PendingSignIn:
     """A browser's request for a sign-in link to one address. The times of its first mail and of its last are in
     seconds since 1970."""
 
@@ -68,12 +68,12 @@ class SignInRequest:
         return max(0, round((self.expires_at - now()) / timedelta(minutes=1)))
 
     @property
-    def is_forgotten(self) -> bool:
+    def is_abandoned(self) -> bool:
         """Whether the browser has no more use for it: finished or abandoned, or made by a clock that was ahead."""
         return not now() - FORGOTTEN_AFTER < self.mailed_at <= now() + CLOCK_SKEW
 
 
-def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
+def ask(email: str, next: str, earlier: PendingSignIn | None) -> PendingSignIn:
     """Return the request to send a mail for: the earlier one again where it is for the same address and lives for long
     enough, else a new one."""
     at = int(now().timestamp())
@@ -82,10 +82,10 @@ def ask(email: str, next: str, earlier: SignInRequest | None) -> SignInRequest:
         # The answer to a confirmation may have got lost: then the browser still holds a request that is used up.
         if lives_for_long and not single_use.is_spent(earlier.id):
             return replace(earlier, next=next or earlier.next, sent_at=at)
-    return SignInRequest(single_use.new_id(), email, next, asked_at=at, sent_at=at)
+    return PendingSignIn(single_use.new_id(), email, next, asked_at=at, sent_at=at)
 
 
-def link_token(request: SignInRequest, browser: str, asked_with: str) -> str:
+def link_token(request: PendingSignIn, browser: str, asked_with: str) -> str:
     """Return the token of the mailed link. `browser` is the id of the browser that asked, and `asked_with` what it is,
     in words."""
     expires_at = str(int(request.expires_at.timestamp()))
@@ -106,7 +106,7 @@ def open_link(token: str) -> single_use.Token:
     return link
 
 
-def request_of(link: single_use.Token, latest: SignInRequest | None, browser: str) -> SignInRequest:
+def request_of(link: single_use.Token, latest: PendingSignIn | None, browser: str) -> PendingSignIn:
     """Return the request that an opened link belongs to, if it is the latest of this browser, whose id is `browser`.
 
     Raises Refusal `newer_mail` if this browser asked for the link, but has asked again or signed in since. Raises
@@ -119,8 +119,8 @@ def request_of(link: single_use.Token, latest: SignInRequest | None, browser: st
 
 
 def redeem_link(
-    link: single_use.Token, latest: SignInRequest | None, browser: str
-) -> tuple[Row[Any], SignInRequest, bool]:
+    link: single_use.Token, latest: PendingSignIn | None, browser: str
+) -> tuple[Row[Any], PendingSignIn, bool]:
     """Spend an opened link; return the user it signs in, its request, and whether the account is new.
 
     Raises Refusal as `request_of` does, which spends nothing, or `already_used`.
@@ -128,7 +128,7 @@ def redeem_link(
     return _prove(request_of(link, latest, browser))
 
 
-def redeem_code(typed: str, request: SignInRequest | None) -> tuple[Row[Any], SignInRequest, bool]:
+def redeem_code(typed: str, request: PendingSignIn | None) -> tuple[Row[Any], PendingSignIn, bool]:
     """Spend the request by its code; return as `redeem_link` does.
 
     Raises Refusal `no_request`, `expired`, as `codes.check` does, or `already_used`.
@@ -146,7 +146,7 @@ def _digest(browser: str) -> str:
     return sha256(browser.encode()).hexdigest()[:16]
 
 
-def _prove(request: SignInRequest) -> tuple[Row[Any], SignInRequest, bool]:
+def _prove(request: PendingSignIn) -> tuple[Row[Any], PendingSignIn, bool]:
     """Spend the request: its address is proven by that, and gets an account where it has none and may have one. Raises
     Refusal `not_invited` or `account_disabled`, too."""
     single_use.spend(request.id, request.expires_at)

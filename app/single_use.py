@@ -17,7 +17,7 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import bindparam, select
 
-from app.extensions import deletion_of_some, insert_if_absent, is_time_to_sweep, run
+from app.database import deletion_of_some, insert_if_absent, is_time_to_sweep, run
 from app.models import SpentToken, now
 from app.refusals import Refusal
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Flask
 
 from app.config import ConfigurationError
-from app.views.templating import add_header_link
+from app.views.site.templating import add_header_link
 
 YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 

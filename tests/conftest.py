@@ -25,7 +25,7 @@ from sqlalchemy import Engine, event, select
 from werkzeug.test import TestResponse
 
 from app import create_app, log
-from app.extensions import db
+from app.database import db
 from app.models import SpentToken, now
 from tests import databases, mails
 from tests.authenticator import Authenticator

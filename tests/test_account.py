@@ -8,9 +8,10 @@ import pytest
 import time_machine
 from sqlalchemy import select, text
 
-from app import activity, attempts, sessions
+from app import activity, sessions
 from app.activity import Kind
-from app.extensions import db
+from app.ceremonies import attempts
+from app.database import db
 from app.models import Activity, Passkey, Session, User, now
 from tests import mails
 from tests.authenticator import Authenticator, encode

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app.extensions import db
+from app.database import db
 from app.models import Activity, now
 from app.sessions import PROOF_LIFETIME
 from tests.conftest import Visitor, expect, parse, text_of

@@ -12,8 +12,8 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app.ceremonies import CHALLENGE_LIFETIME
-from app.extensions import db
+from app.ceremonies.verification import CHALLENGE_LIFETIME
+from app.database import db
 from app.models import Passkey, Session, now
 from tests import mails
 from tests.authenticator import (

@@ -10,9 +10,10 @@ import time_machine
 from flask.testing import FlaskCliRunner
 from sqlalchemy import insert, select
 
-from app import cli, cli_site, create_app, mailer
-from app.extensions import db
+from app import create_app, mailer
+from app.database import db
 from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Session, SpentToken, User, now
+from app.operator import site, users
 from tests import mails
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, options_of
@@ -38,8 +39,8 @@ def desk(app):
 
 def make_desk(app):
     # As the `flask` command has it, and no other process.
-    cli.init_app(app)
-    cli_site.init_app(app)
+    users.init_app(app)
+    site.init_app(app)
     runner = FlaskCliRunner(app)
 
     def run(*arguments: str, fails: int = 0, typed: str = "") -> str:

@@ -11,8 +11,9 @@ from flask_migrate import Migrate, upgrade
 from sqlalchemy import event
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from app import create_app, doctor
-from app.extensions import db
+from app import create_app
+from app.database import db
+from app.operator import doctor
 from bench.__main__ import free_port
 from tests import databases, mails
 from tests.conftest import ROOT, Visitor, expect, parse

@@ -18,9 +18,10 @@ from psycopg import sql
 from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import OperationalError
 
-from app import create_app, doctor, extensions, single_use
-from app.extensions import db
+from app import create_app, database, single_use
+from app.database import db
 from app.models import Activity, Session, SpentToken, User, now
+from app.operator import doctor
 from bench import server as servers
 from bench.__main__ import free_port
 from bench.visitor import Browser, ask
@@ -175,7 +176,7 @@ def test_an_expired_session_is_refused_where_the_database_takes_no_writes(visito
 def test_what_was_committed_survives_a_power_cut(tmp_path):
     """Or a spent token would be good again. (The tests themselves do without: see conftest.py.)"""
     with closing(sqlite3.connect(tmp_path / "site.db")) as connection:
-        extensions._set_up_sqlite(connection, None)
+        database._set_up_sqlite(connection, None)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
         assert connection.execute("PRAGMA foreign_keys").fetchone() == (1,)
 

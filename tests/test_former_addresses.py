@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 from app import activity
-from app.extensions import db
+from app.database import db
 from app.models import now
 from tests import mails
 from tests.authenticator import Authenticator

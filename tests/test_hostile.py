@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
 
-from app.extensions import db
+from app.database import db
 from app.models import Passkey
-from app.views import confirm
+from app.views.account import confirm
 from tests.authenticator import Authenticator, changed, decode, encode
 from tests.conftest import Visitor, as_text
 from tests.test_protection import DEMANDING, paths

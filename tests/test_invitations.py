@@ -6,7 +6,7 @@ from threading import Barrier
 import pytest
 
 from app import invitations
-from app.extensions import db
+from app.database import db
 from app.models import Invitation, User
 from tests import mails
 from tests.conftest import Visitor, expect

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.extensions import db
+from app.database import db
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect
 

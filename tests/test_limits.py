@@ -11,7 +11,7 @@ import time_machine
 
 from app import create_app, limits
 from app.config import ConfigurationError
-from app.extensions import db
+from app.database import db
 from app.limits import Limit, TooMany
 from app.models import Counter, now
 from app.sessions import PROOF_LIFETIME

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from app import log, user_agents
-from app.extensions import db
+from app.database import db
 from tests.authenticator import Authenticator, decode
 from tests.conftest import Visitor, expect
 

@@ -8,7 +8,7 @@ from flask_migrate import Migrate, check, downgrade, upgrade
 from sqlalchemy import bindparam, create_engine, inspect, select, text
 
 from app import create_app
-from app.extensions import db
+from app.database import db
 from app.models import Session, UtcDateTime
 from bench.load import plans
 from tests import databases

@@ -3,7 +3,7 @@
 import time_machine
 
 from app.models import now
-from app.views import known_accounts
+from app.views.shared import known_accounts
 from tests import mails
 from tests.conftest import Visitor, expect
 

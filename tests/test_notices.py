@@ -18,7 +18,7 @@ from sqlalchemy import func, select, text, update
 
 from app import mailer, notices
 from app.activity import Client
-from app.extensions import db
+from app.database import db
 from app.models import Activity, Notice, User, now
 from bench import server as servers
 from bench.server import Server

@@ -11,7 +11,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import select, update
 
 from app import sessions
-from app.extensions import db
+from app.database import db
 from app.models import Session, now
 from tests import mails
 from tests.authenticator import Authenticator, decode, encode

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask_login import encode_cookie
 
-from app.extensions import db
+from app.database import db
 from app.models import Passkey
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect

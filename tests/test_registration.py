@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sqlalchemy import select
 
 from app import passkeys
-from app.ceremonies import CHALLENGE_LIFETIME
-from app.extensions import db
+from app.ceremonies.verification import CHALLENGE_LIFETIME
+from app.database import db
 from app.models import Passkey, now
 from tests.authenticator import (
     BE,

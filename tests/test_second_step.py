@@ -9,7 +9,7 @@ import time_machine
 from sqlalchemy import select
 
 from app import sessions
-from app.extensions import db
+from app.database import db
 from app.models import Activity, RecoveryCode, now
 from tests import mails
 from tests.authenticator import Authenticator

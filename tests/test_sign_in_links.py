@@ -9,7 +9,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import select, text
 
 from app import mailer
-from app.extensions import db
+from app.database import db
 from app.models import Session, User
 from app.sign_in_links import LINK_LIFETIME, SEND_AGAIN_AFTER
 from tests.authenticator import decode
@@ -362,7 +362,7 @@ def test_a_browser_forgets_its_request_after_an_hour(visitor, mail, clock):
 )
 def test_a_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, kept):
     with visitor.client.session_transaction(base_url=visitor.site_url) as session:
-        session["request"] = kept
+        session["pending"] = kept
     expect(visitor.get(mail.link), 410)
     assert "request" not in cookie(visitor)
     visitor.sign_in_by_link("grace@example.org")

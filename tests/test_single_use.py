@@ -6,7 +6,7 @@ import pytest
 import time_machine
 
 from app import single_use
-from app.extensions import db, is_time_to_sweep
+from app.database import db, is_time_to_sweep
 from app.models import SpentToken, now
 from app.refusals import Refusal
 from tests.authenticator import respelled

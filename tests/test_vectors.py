@@ -12,8 +12,8 @@ import cbor2
 import pytest
 from webauthn.helpers import parse_attestation_object
 
-from app import ceremonies
-from app.attempts import CeremonyError, attempt
+from app.ceremonies import verification
+from app.ceremonies.attempts import CeremonyError, attempt
 from tests.authenticator import encode
 
 VECTORS = {
@@ -85,15 +85,15 @@ def test_only_policy_refuses(name):
     """Where the user need not be verified and no statement is made, every key of an algorithm that we offer
     registers as what it is, and signs in."""
     vector = VECTORS[name]
-    registered = register(vector, with_statement=False, verification=False)
+    registered = register(vector, with_statement=False, user_verification=False)
     assert registered.credential_id.hex() == vector["registration"]["credential_id"]
     assert registered.aaguid.replace("-", "") == vector["registration"]["aaguid"]
-    assert authenticate(vector, verification=False).credential_id == registered.credential_id
+    assert authenticate(vector, user_verification=False).credential_id == registered.credential_id
 
 
 @pytest.mark.parametrize("name", ["packed.ES384", "packed.ES512", "packed.Ed448"])
 def test_other_algorithms_are_refused_even_so(name):
-    assert outcome_of(lambda: register(VECTORS[name], with_statement=False, verification=False)) == NOT_OFFERED
+    assert outcome_of(lambda: register(VECTORS[name], with_statement=False, user_verification=False)) == NOT_OFFERED
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2]])
@@ -103,7 +103,7 @@ def test_a_signature_with_one_bit_changed_is_refused(name):
     signature[-1] ^= 1
     changed = vector | {"authentication": vector["authentication"] | {"signature": signature.hex()}}
     expected = CROSS_ORIGIN if POLICY[name][2] == CROSS_ORIGIN else "wrong_signature"
-    assert outcome_of(lambda: authenticate(changed, verification=False)) == expected
+    assert outcome_of(lambda: authenticate(changed, user_verification=False)) == expected
 
 
 def outcome_of(ceremony: Callable[[], object]) -> str:
@@ -116,7 +116,7 @@ def outcome_of(ceremony: Callable[[], object]) -> str:
     return ACCEPTED
 
 
-def register(vector: dict, with_statement: bool, verification: bool = True):
+def register(vector: dict, with_statement: bool, user_verification: bool = True):
     """Register as the vector does."""
     attestation_object = bytes.fromhex(vector["registration"]["attestationObject"])
     if not with_statement:
@@ -126,21 +126,21 @@ def register(vector: dict, with_statement: bool, verification: bool = True):
         "clientDataJSON": base64url(vector["registration"]["clientDataJSON"]),
         "attestationObject": encode(attestation_object),
     }
-    return ceremonies.verify_registration(
-        credential(vector, response), expectation(vector["registration"], verification)
+    return verification.verify_registration(
+        credential(vector, response), expectation(vector["registration"], user_verification)
     )
 
 
-def authenticate(vector: dict, verification: bool = True):
+def authenticate(vector: dict, user_verification: bool = True):
     """Authenticate as the vector does, with the public key of its registration."""
     registered = parse_attestation_object(bytes.fromhex(vector["registration"]["attestationObject"])).auth_data
     assert registered.attested_credential_data
     response = {
         name: base64url(vector["authentication"][name]) for name in ("clientDataJSON", "authenticatorData", "signature")
     }
-    return ceremonies.verify_authentication(
+    return verification.verify_authentication(
         credential(vector, response),
-        expectation(vector["authentication"], verification),
+        expectation(vector["authentication"], user_verification),
         public_key=registered.attested_credential_data.credential_public_key,
         backup_eligible=registered.flags.be,
     )
@@ -152,13 +152,13 @@ def credential(vector: dict, response: dict) -> dict:
     return {"id": id, "rawId": id, "type": "public-key", "clientExtensionResults": {}, "response": response}
 
 
-def expectation(ceremony: dict, verification: bool) -> dict:
+def expectation(ceremony: dict, user_verification: bool) -> dict:
     """What `open_response` returns for a challenge of ours. The vectors' challenges are nobody's tokens."""
     return {
         "expected_challenge": bytes.fromhex(ceremony["challenge"]),
         "expected_rp_id": "example.org",
         "expected_origin": "https://example.org",
-        "require_user_verification": verification,
+        "require_user_verification": user_verification,
     }
 
 

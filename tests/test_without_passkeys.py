@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.extensions import db
+from app.database import db
 from tests.conftest import Visitor, expect, options_of, parse, text_of
 from tests.test_protection import paths
 

@@ -2,48 +2,39 @@
 
 from flask import Flask
 
-from app.views import (
-    account,
+from app.views.account import (
     activity,
-    change_email,
     confirm,
-    delete_account,
-    dev_doctor,
-    dev_mail,
-    errors,
-    home,
+    delete,
+    email,
     passkeys,
-    protection,
     recovery_codes,
     require_passkey,
-    second_step,
     sessions,
-    sign_in,
-    sign_in_link,
-    sign_in_passkey,
-    sign_out,
-    static_files,
-    templating,
+    show,
 )
-from app.views.protection import route_pattern
+from app.views.dev import doctor, outbox
+from app.views.shared.visitor import login_manager
+from app.views.sign_in import link, mail, passkey, second_step, sign_out
+from app.views.site import errors, home, protection, static_files, templating
+from app.views.site.protection import route_pattern
 
 __all__ = ["init_app", "route_pattern"]
 
 
 def init_app(app: Flask) -> None:
-    """Register every page, and what holds for all of them."""
+    """Register the pages, and the rules for all of them."""
+    # Its context processor would look the visitor up for every page. Error pages must not ask a database that is down.
+    login_manager.init_app(app, add_context_processor=False)
     protection.init_app(app)
     errors.init_app(app)
     templating.init_app(app)
     static_files.init_app(app)
-    sign_in_pages = (sign_in, sign_in_link, second_step, sign_out)
-    account_pages = (account, confirm, sessions, activity, change_email, delete_account)
-    ways_in = (recovery_codes, require_passkey)
-    for module in (home, *sign_in_pages, *account_pages, *ways_in):
-        app.register_blueprint(module.blueprint)
+    pages = [home, mail, link, second_step, sign_out]
+    pages += [show, confirm, sessions, activity, email, delete, recovery_codes, require_passkey]
     if app.config["PASSKEYS_ENABLED"]:
-        app.register_blueprint(passkeys.blueprint)
-        app.register_blueprint(sign_in_passkey.blueprint)
+        pages += [passkey, passkeys]
     if app.config["LOCAL"]:
-        app.register_blueprint(dev_mail.blueprint)
-        app.register_blueprint(dev_doctor.blueprint)
+        pages += [outbox, doctor]
+    for module in pages:
+        app.register_blueprint(module.blueprint)

@@ -13,7 +13,7 @@ from flask import Flask
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError, expect
 
 from app import create_app
-from app.extensions import db
+from app.database import db
 from tests import browsers, databases
 from tests.browser.visitor import Visitor
 

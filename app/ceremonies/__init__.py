@@ -1,0 +1,1 @@
+"""The two ceremonies of WebAuthn."""

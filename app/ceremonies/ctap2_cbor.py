@@ -1,0 +1,79 @@
+"""CBOR (RFC 8949), as strict as CTAP 2.2, 8 "Message Encoding" wants it from authenticators.
+
+py_webauthn decodes with a general decoder, and encodes again to see where a value ended. So we check two things first:
+
+- There are no tags. With tags 28 and 29, a hundred bytes stand for a trillion lists.
+- A value has one encoding. With another one, the library would look for the end in the wrong place.
+"""
+
+from app.ceremonies.attempts import CeremonyError, refusing
+
+# Flags of authenticator data: WebAuthn L3 6.1.
+ATTESTED_CREDENTIAL_DATA_INCLUDED = 0x40
+EXTENSION_DATA_INCLUDED = 0x80
+
+# Major types (RFC 8949 3.1).
+BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = 2, 3, 4, 5, 6, 7
+
+# CTAP 2.2, 8: "MUST NOT use more than 4 levels" of maps and arrays.
+DEEPEST = 4
+
+
+def end_of(data: bytes, at: int = 0, *, canonical: bool = True, levels: int = DEEPEST) -> int:
+    """Return where the item that begins at `at` ends.
+
+    Raises ValueError if it is cut short, nested too deep, or has a tag or an indefinite length. If `canonical`, also if
+    a number or length takes more bytes than it needs, or the keys of a map are not in order.
+    """
+    if at >= len(data):
+        raise ValueError("cut short")
+    # The head: three bits of type, and five of a number, or of how many bytes the number takes that follows.
+    major_type, number = data[at] >> 5, data[at] & 31
+    if major_type == TAG or number > 27:
+        raise ValueError("a tag, or an indefinite length")
+    size = 1 << (number - 24) if number >= 24 else 0
+    at += 1 + size
+    if size:
+        number = int.from_bytes(data[at - size : at])
+        # Of a SIMPLE item, it is a float, and may have any length.
+        if canonical and major_type != SIMPLE and number < (24 if size == 1 else 1 << (4 * size)):
+            raise ValueError("a number in more bytes than it needs")
+    if major_type in (BYTES, TEXT):
+        at += number
+    if at > len(data):
+        raise ValueError("cut short")
+    if major_type in (ARRAY, MAP):
+        if not levels:
+            raise ValueError("nested too deep")
+        key = b""
+        for _ in range(number):
+            if major_type == MAP:
+                end = end_of(data, at, canonical=canonical, levels=levels - 1)
+                # They must be in the order of their bytes. So no key is there twice, either.
+                if canonical and data[at:end] <= key:
+                    raise ValueError("keys that are not in order")
+                key, at = data[at:end], end
+            at = end_of(data, at, canonical=canonical, levels=levels - 1)
+    return at
+
+
+def check_authenticator_data(data: bytes) -> None:
+    """Read authenticator data to its end (WebAuthn L3 6.1): 37 bytes, and then the maps that its flags announce.
+
+    Raises CeremonyError `malformed_authenticator_data`, or `malformed_cbor` where one of the maps is not canonical.
+    """
+    if not isinstance(data, bytes) or len(data) < 37:
+        raise CeremonyError("malformed_authenticator_data", "less than 37 bytes")
+    flags, at, maps = data[32], 37, 0
+    if flags & ATTESTED_CREDENTIAL_DATA_INCLUDED:
+        # L3 6.5.1: behind the AAGUID, the length of the credential id, and the id, there is the public key.
+        at, maps = 55 + int.from_bytes(data[53:55]), 1
+    if flags & EXTENSION_DATA_INCLUDED:
+        maps += 1
+    for _ in range(maps):
+        if at >= len(data) or data[at] >> 5 != MAP:
+            raise CeremonyError("malformed_authenticator_data", "a map that is announced and missing")
+        with refusing("malformed_cbor"):
+            at = end_of(data, at)
+    if at != len(data):
+        raise CeremonyError("malformed_authenticator_data", "more than the flags announce")

@@ -1,0 +1,1 @@
+"""The commands of the operator: `flask users`, `flask stats`, `flask doctor` and so on."""

@@ -1,0 +1,1 @@
+"""Pages that exist on localhost only: `/dev`."""

@@ -1,0 +1,41 @@
+"""This browser: its id, its pending sign-in, and how we describe it to the account's owner."""
+
+from contextlib import suppress
+from dataclasses import asdict
+
+from flask import request, session
+
+from app import single_use
+from app.activity import Client
+from app.sign_in_links import PendingSignIn
+from app.user_agents import describe
+
+
+def this_browser() -> str:
+    """Return the random id of this browser. It survives signing in and out, so one tab doesn't end the ceremony that
+    another has begun."""
+    if "browser" not in session:
+        session.permanent = True
+        session["browser"] = single_use.new_id()
+    return session["browser"]
+
+
+def this_client() -> Client:
+    """Return browser, system and IP address of this request, for the activity and for mails."""
+    return Client(describe(request.user_agent.string[:300]), (request.remote_addr or "")[:45])
+
+
+def pending_sign_in() -> PendingSignIn | None:
+    """Return this browser's last request for a mail, unless it is used or abandoned."""
+    with suppress(KeyError, TypeError):  # there is none, or its fields are those of another release
+        pending = PendingSignIn(**session["pending"])
+        if not pending.is_abandoned:
+            return pending
+    session.pop("pending", None)
+    return None
+
+
+def remember_sign_in(pending: PendingSignIn) -> None:
+    """Keep the request in this browser's cookie. It is stored nowhere else."""
+    this_browser()
+    session["pending"] = asdict(pending)

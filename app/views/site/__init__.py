@@ -1,0 +1,1 @@
+"""The front page, and rules for every request."""

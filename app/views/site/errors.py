@@ -1,0 +1,90 @@
+"""What goes wrong, as a page (or, for the scripts' two addresses, as RFC 9457 problem details)."""
+
+from http import HTTPStatus
+
+from flask import Flask, Response, jsonify, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
+
+from app import log
+from app.database import db
+from app.views.site.protection import route_pattern
+
+# A reloaded tab must not meet a 405: the page that holds the form, by how the form's address begins.
+PAGES_WITH_FORMS = {
+    "/sign-in/code": "sign_in.check_email",
+    "/sign-in/": "sign_in.show",
+    "/account/": "account.show",
+}
+
+SECONDS_TO_RETRY = 5
+
+# PostgreSQL, appendix A.
+FOREIGN_KEY_VIOLATION = "23503"
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error with a page of ours."""
+    app.register_error_handler(MethodNotAllowed, form_only)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(DBAPIError, database_busy)
+    app.register_error_handler(IntegrityError, account_gone)
+    app.register_error_handler(DataError, bad_data)
+
+
+def form_only(error: MethodNotAllowed) -> ResponseReturnValue:
+    """Lead a GET of an address that only takes a form to the page that has it."""
+    if request.method in ("GET", "HEAD"):
+        for beginning, endpoint in PAGES_WITH_FORMS.items():
+            if request.path.startswith(beginning):
+                return redirect(url_for(endpoint), 303)
+    return http_error(error)
+
+
+def http_error(error: HTTPException) -> ResponseReturnValue:
+    """Any refusal that isn't a view's own. Its reason is what we aborted with, else the status's name."""
+    code = error.code or 500
+    if code < 500:  # what is worse has its traceback in the log
+        ours = error.description and error.description.isidentifier()
+        reason = error.description if ours else error.name.lower().replace(" ", "_")
+        log.event("refused", reason=reason, route=route_pattern())
+    answer, status = problem(code)
+    return answer, status, {name: value for name, value in error.get_headers() if name in ("Allow", "Retry-After")}
+
+
+def database_busy(error: DBAPIError) -> ResponseReturnValue:
+    """The database is locked, full, away or not as it should be: nothing was changed, and the log says more."""
+    log.failure(route_pattern(), (type(error), error, error.__traceback__))
+    db.session.rollback()
+    answer, status = problem(503)
+    return answer, status, {"Retry-After": str(SECONDS_TO_RETRY)}
+
+
+def bad_data(error: DataError) -> ResponseReturnValue:
+    """Something was sent that no column can hold, such as a NUL to PostgreSQL: nothing was changed."""
+    db.session.rollback()
+    return http_error(BadRequest("bad_data"))
+
+
+def account_gone(error: IntegrityError) -> ResponseReturnValue:
+    """The account was deleted while this was under way: nothing was changed, as for whoever comes a moment later."""
+    names = getattr(error.orig, "sqlite_errorname", ""), getattr(error.orig, "sqlstate", "")
+    if not {"SQLITE_CONSTRAINT_FOREIGNKEY", FOREIGN_KEY_VIOLATION} & {*names}:
+        raise error  # a mistake of ours
+    db.session.rollback()
+    session.modified = False
+    log.event("refused", reason="account_gone", detail=type(error.orig).__name__, route=route_pattern())
+    return problem(401)
+
+
+def problem(status: int) -> tuple[Response | str, int]:
+    """Return the page for a status, and the status."""
+    if status >= 500:
+        # Nothing was changed: not what this browser remembers, either.
+        session.modified = False
+    if request.path.endswith("/options"):
+        response = jsonify(title=HTTPStatus(status).phrase, status=status)
+        response.mimetype = "application/problem+json"
+        return response, status
+    return render_template("error.html", status=status), status
