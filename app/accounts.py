@@ -1,112 +1,129 @@
-"""Accounts, and what their owners decide."""
+"""Accounts: finding, creating, locking and deleting them, and changing their address."""
 
-from typing import Any
+import secrets
 
-from sqlalchemy import Row, bindparam, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import IntegrityError
 
-from app import codes, invitations, single_use
-from app.database import db, run
-from app.models import User
+from app import codes, invitations, proof, single_use
+from app.database import db, execute, insert_if_absent
+from app.models import Session, User, now
 from app.refusals import Refusal
-from app.sessions import USER, SignedIn
 
-FIND = select(*USER).where(User.__table__.c.email == bindparam("email"))
+FIND = select(User).where(User.email == bindparam("email"))
 
-# A sign-in by mail waits for the lock that `hold` takes (PostgreSQL; on SQLite all writers wait anyway).
-FIND_AND_WAIT = FIND.with_for_update(key_share=True)
+# Signing in by mail waits for `lock` (PostgreSQL; on SQLite all writers wait anyway).
+FIND_UNLOCKED = FIND.with_for_update(key_share=True)
 
 # A write, so that it waits for other writers on SQLite too.
-HOLD = update(User).values(email=User.email).where(User.id == bindparam("user"))
+LOCK = update(User).where(User.id == bindparam("user")).values(email=User.email)
 
-KEEP = select(User.__table__.c.id).where(User.__table__.c.id == bindparam("user"))
-KEEP = KEEP.with_for_update(read=True, key_share=True)
+LOCK_AGAINST_DELETION = select(User.id).where(User.id == bindparam("user")).with_for_update(read=True, key_share=True)
 
 EMAIL_CHANGE = single_use.Purpose("email-change", codes.LIFETIME)
 
 
-def find(email: str, and_wait: bool = False) -> Row[Any] | None:
-    """Return the user (the columns USER) of this address. With `and_wait`, wait for the lock that `hold` takes."""
-    return run(FIND_AND_WAIT if and_wait else FIND, email=email).first()
+def find(email: str) -> User | None:
+    """Return the user of this address."""
+    return db.session.scalars(FIND, {"email": email}).first()
 
 
-def hold(user_id: int) -> None:
-    """Lock the account row until the transaction ends: other changes of its sign-in methods wait, and so do sign-ins by
-    mail. Call this before looking at what you change."""
-    run(HOLD, user=user_id)
+def find_or_create(email: str) -> tuple[User, bool]:
+    """Return the user of an address that has just been proven, and True if the account is new. Wait for `lock`.
+
+    Raises Refusal `not_invited` if the site is by invitation and there is neither an account nor an invitation.
+    """
+    user = db.session.scalars(FIND_UNLOCKED, {"email": email}).first()
+    if user:
+        return user, False
+    is_new = invitations.accept(email) and insert_if_absent(
+        User, email=email, user_handle=secrets.token_bytes(64), wants_passkey_offer=True, created_at=now()
+    )
+    # If it isn't new, another request may have created it just now.
+    user = db.session.scalars(FIND_UNLOCKED, {"email": email}).first()
+    if not user:
+        raise Refusal("not_invited")
+    return user, is_new
 
 
-def keep(user_id: int) -> None:
-    """Make a deletion of this account wait until the transaction ends (PostgreSQL), and nothing else. This is for a
-    second account: if two visitors each held one account and waited for the other, neither would go on."""
-    run(KEEP, user=user_id)
+def lock(user_id: int) -> None:
+    """Lock the account row until the transaction ends. Call this before reading what you are going to change.
+
+    Other changes of the account's sign-in methods wait, and so does signing in by mail.
+    """
+    execute(LOCK, user=user_id)
 
 
-def turn_down_offer(user: SignedIn) -> None:
-    """Recommend no passkey to this user any more: the account page says what there is, and leaves it at that."""
-    run(update(User).where(User.id == user.id).values(wants_passkey_offer=False))
+def lock_against_deletion(user_id: int) -> None:
+    """Make the deletion of this account wait until the transaction ends (PostgreSQL). Nothing else waits.
+
+    This is for the second account of a transaction: two visitors who lock each other's account would wait for ever.
+    """
+    execute(LOCK_AGAINST_DELETION, user=user_id)
 
 
-def begin_email_change(user: SignedIn, email: str) -> tuple[str, str, bool]:
-    """Return a token for this session and the code that goes with it, and whether the address has an account already:
-    then the code must not be mailed. Raises Refusal `same_email`."""
-    if email == user.email:
+def decline_passkey_offer(user_id: int) -> None:
+    """Don't offer the user a passkey again."""
+    execute(update(User).where(User.id == user_id), wants_passkey_offer=False)
+
+
+def begin_email_change(session: Session, email: str) -> codes.Issued:
+    """Return a token for the page and a code for the mail to the new address. Raises Refusal `same_email`."""
+    if email == session.user.email:
         raise Refusal("same_email")
-    token, code = codes.issue(EMAIL_CHANGE, email=email, **_bound_to(user))
-    return token, code, find(email) is not None
+    return codes.issue(EMAIL_CHANGE, email=email, **_bound_to(session))
 
 
-def pending_email_change(user: SignedIn, token: str) -> str:
-    """Return the address that a token of `begin_email_change` is for, as long as it's good for anything; else ""."""
+def pending_email(session: Session, token: str) -> str:
+    """Return the address that a valid token of `begin_email_change` is for, otherwise ""."""
     try:
-        return single_use.read(EMAIL_CHANGE, token, **_bound_to(user)).claims["email"]
+        return single_use.read(EMAIL_CHANGE, token, **_bound_to(session)).claims["email"]
     except Refusal:
         return ""
 
 
-def _bound_to(user: SignedIn) -> dict[str, str]:
-    # The address, too: what was begun before a change is not to follow it.
-    return {"session": str(user.session_id), "from": user.email}
+def finish_email_change(session: Session, token: str, typed: str) -> tuple[str, str]:
+    """Move the locked account to the address that the code proves. Return the former and the new address.
 
-
-def finish_email_change(user: SignedIn, token: str, typed: str) -> tuple[str, str]:
-    """Move the account to the address that the code proves; return the old and the new one. From then on a link to the
-    old one doesn't open this account.
-
-    Raises Refusal as `codes.redeem` does, `not_proven`, and `address_taken`.
+    From then on, a sign-in link that was sent to the former address doesn't open this account. Raises Refusal as
+    `codes.redeem` does, `not_proven`, and `address_taken`.
     """
-    redeemed = codes.redeem(EMAIL_CHANGE, token, typed, **_bound_to(user))
-    # What was true when it was begun may have ended since.
-    if not user.was_proven(redeemed.made_at):
+    redeemed = codes.redeem(EMAIL_CHANGE, token, typed, **_bound_to(session))
+    # Another session may have made this one prove again since.
+    if not proof.was_fresh(session, redeemed.made_at):
         raise Refusal("not_proven")
     email = redeemed.claims["email"]
-    return move(user.id, email), email
+    return change_email(session.user_id, email), email
 
 
-def move(user_id: int, email: str) -> str:
-    """Give the account this address, use up the address's invitation, and return the former address.
+def change_email(user_id: int, email: str) -> str:
+    """Give the locked account this address, use up the address's invitation, and return the former address.
 
-    The caller holds the account. Raises Refusal `account_gone` and `address_taken`.
+    Raises Refusal `account_gone` and `address_taken`.
     """
-    former = run(select(User.email).where(User.id == user_id)).scalar()
+    former = execute(select(User.email).where(User.id == user_id)).scalar()
     if not former:
         raise Refusal("account_gone")
     invitations.withdraw(email)
     try:
         with db.session.begin_nested():
-            run(update(User).where(User.id == user_id).values(email=email))
+            execute(update(User).where(User.id == user_id), email=email)
     except IntegrityError as error:
         raise Refusal("address_taken") from error
     return former
 
 
 def delete(user_id: int) -> None:
-    """Delete the account; passkeys, sessions and activity go with it. Its number and its handle are never given to
-    another."""
-    run(delete_from(User).where(User.id == user_id))
+    """Delete the account with its passkeys, sessions and activity. Its id and its handle are never used again."""
+    execute(delete_from(User).where(User.id == user_id))
 
 
 def set_disabled(user_id: int, is_disabled: bool) -> None:
-    """Let nothing sign in to the account any more, or let it again. What was signed in is ended by `revoke_of`."""
-    run(update(User).where(User.id == user_id).values(is_disabled=is_disabled))
+    """Refuse every sign-in to the account, or allow them again. Its sessions end by `revoke_for_user`."""
+    execute(update(User).where(User.id == user_id), is_disabled=is_disabled)
+
+
+def _bound_to(session: Session) -> dict[str, str]:
+    # Bound to the present address too: a change that was begun before another change must not follow it.
+    return {"session": str(session.id), "from": session.user.email}

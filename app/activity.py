@@ -1,38 +1,38 @@
-"""What happened to an account, for its owner to read: one row for each thing.
+"""The activity of an account, for its owner to read: one row for each event.
 
-Rows are written only where an account is known and something was submitted. Looking at pages writes nothing. Failed
-attempts that give only an email address are logged, not stored.
+A row is written only if the account is known and a form was submitted. Looking at pages writes nothing. Failed attempts
+that give only an email address are logged, not stored: otherwise the time for that row would tell whether an account
+exists.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import Row, bindparam, delete, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
-from app.database import is_time_to_sweep, run
+from app.database import ROWS_PER_SWEEP, db, execute, is_time_to_sweep
 from app.models import Activity, now
 
 PAGE = 50
 
-# So many transcripts are kept of what is refused in a while: a stranger with somebody's passkey ids could fill the
-# disk. And of each kind that isn't, where they are longer than an authenticator's: so could a member.
-TRANSCRIPTS = 20
-WITHIN = timedelta(hours=1)
-USUAL_TRANSCRIPT = 4096
+# Per account and hour, keep so many transcripts of refused ceremonies, because a stranger who knows somebody's passkey
+# ids could fill the disk. Also keep only so many long ones of each other kind, because a member could do the same.
+TRANSCRIPTS_PER_HOUR = 20
+LONG_TRANSCRIPT = 4096
 
-# Notices about ways in go to each address that the account had in this time. So ACTIVITY_DAYS is no less (config.py).
+# Notices about sign-in methods go to each address that the account had in this time. ACTIVITY_DAYS is never less.
 FORMER_ADDRESS_DAYS = 7
 
-# The oldest addresses of that time: a thief who changes the address often neither pushes out the owner's nor has each
-# notice sent a hundred times.
+# Notify the oldest of them only. So a thief who changes the address often neither pushes out the owner's address, nor
+# has each notice sent a hundred times.
 MOST_FORMER_ADDRESSES = 5
 
 
 class Kind(StrEnum):
-    """What can happen. Each has a sentence and an icon in `templates/account/kinds.html`."""
+    """The events. Each has a sentence and an icon in `templates/account/kinds.html`."""
 
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"
@@ -58,7 +58,7 @@ class Kind(StrEnum):
 
 REFUSED = [kind for kind in Kind if kind.endswith("_refused")]
 
-# What has a name or an address in its detail.
+# The detail of these is a name or an address.
 PERSONAL = {
     Kind.PASSKEY_ADDED,
     Kind.PASSKEY_RENAMED,
@@ -69,7 +69,7 @@ PERSONAL = {
 
 
 class Client(NamedTuple):
-    """Who is at the other end: browser and system in words, and the network address."""
+    """The other end of a request: browser and system, such as "Firefox on Windows", and the IP address."""
 
     browser: str
     address: str
@@ -77,36 +77,34 @@ class Client(NamedTuple):
 
 OPERATOR = Client("the people who run this site", "")
 
-
-_activities: Any = Activity.__table__
-RECORD = insert(_activities)
-TRANSCRIPTS_LATELY = select(func.count()).where(
-    _activities.c.user_id == bindparam("user"),
-    _activities.c.kind.in_(bindparam("kinds", expanding=True)),
-    func.length(_activities.c.transcript) > bindparam("longer"),
-    _activities.c.at > bindparam("since"),
+RECORD = insert(Activity)
+COUNT_TRANSCRIPTS = select(func.count()).where(
+    Activity.user_id == bindparam("user"),
+    Activity.kind.in_(bindparam("kinds", expanding=True)),
+    func.length(Activity.transcript) > bindparam("longer_than"),
+    Activity.at > bindparam("since"),
 )
 FORMER_ADDRESSES = (
-    select(_activities.c.detail)
+    select(Activity.detail)
     .where(
-        _activities.c.user_id == bindparam("user"),
-        _activities.c.kind == Kind.EMAIL_CHANGED,
-        _activities.c.at > bindparam("since"),
+        Activity.user_id == bindparam("user"),
+        Activity.kind == Kind.EMAIL_CHANGED,
+        Activity.at > bindparam("since"),
     )
-    .group_by(_activities.c.detail)
-    .order_by(func.min(_activities.c.id))
+    .group_by(Activity.detail)
+    .order_by(func.min(Activity.id))
     .limit(MOST_FORMER_ADDRESSES)
 )
-# By their numbers, and not as `deletion_of_some` does it: that would take an index on `at`.
+# The oldest rows by their ids. `sweep_of` would need an index on `at`.
 _oldest = (
-    select(_activities.c.id, _activities.c.at)
-    .order_by(_activities.c.id)
-    .limit(160)
-    # Two sweepers must not wait for each other (PostgreSQL; SQLite has one writer anyway).
+    select(Activity.id, Activity.at)
+    .order_by(Activity.id)
+    .limit(ROWS_PER_SWEEP)
+    # Two processes that sweep must not wait for each other (PostgreSQL; SQLite has one writer anyway).
     .with_for_update(skip_locked=True)
     .subquery()
 )
-SWEEP = delete(_activities).where(_activities.c.id.in_(select(_oldest.c.id).where(_oldest.c.at < bindparam("before"))))
+SWEEP = delete(Activity).where(Activity.id.in_(select(_oldest.c.id).where(_oldest.c.at < bindparam("before"))))
 
 
 def record(
@@ -117,47 +115,60 @@ def record(
     transcript: str = "",
     began: datetime | None = None,
 ) -> None:
-    """Write down that this happened, in the caller's transaction.
+    """Record an event of the account. The caller commits.
 
-    `detail` is what the sentence is about: a method, a reason, a name. `transcript` is a ceremony's. `began` is when
-    somebody set about it, where it's known.
+    `detail` completes the event's sentence: a method, a reason, a name. `transcript` is a ceremony's. `began` is the
+    time when the visitor began, if it is known.
     """
     at = now()
-    kinds, longer = (REFUSED, 0) if kind in REFUSED else ([kind], USUAL_TRANSCRIPT)
-    if len(transcript) > longer and _count_transcripts(user_id, kinds, longer) >= TRANSCRIPTS:
+    kinds, longer_than = (REFUSED, 0) if kind in REFUSED else ([kind], LONG_TRANSCRIPT)
+    if len(transcript) > longer_than and _count_transcripts(user_id, kinds, longer_than) >= TRANSCRIPTS_PER_HOUR:
         transcript = ""
-    took = max(0, round((at - began).total_seconds() * 1000)) if began else None
-    values = {"user_id": user_id, "kind": kind.value, "at": at, "detail": detail[:300], "transcript": transcript}
-    run(RECORD, milliseconds=took, **values, **client._asdict())
+    execute(
+        RECORD,
+        user_id=user_id,
+        kind=kind.value,
+        at=at,
+        browser=client.browser,
+        address=client.address,
+        detail=detail[:300],
+        milliseconds=max(0, round((at - began).total_seconds() * 1000)) if began else None,
+        transcript=transcript,
+    )
     if is_time_to_sweep():
         sweep()
 
 
-def of(user_id: int, kind: Kind | None = None, before: int | None = None) -> Sequence[Row[Any]]:
-    """Return the newest rows of a user's, at most PAGE and one more (so that the caller sees whether there are), of
-    one kind only, and older than the one of the number `before`."""
-    rows = select(_activities).where(_activities.c.user_id == user_id, _activities.c.at > _oldest_kept())
+def for_user(user_id: int, kind: Kind | None = None, before: int | None = None) -> Sequence[Activity]:
+    """Return the newest events of the user: at most PAGE, and one more if there are more.
+
+    They are of one kind only if `kind` is given, and older than the event with the id `before` if that is given.
+    """
+    newest = select(Activity).where(Activity.user_id == user_id, Activity.at > _oldest_kept())
     if kind:
-        rows = rows.where(_activities.c.kind == kind)
+        newest = newest.where(Activity.kind == kind)
     if before:
-        rows = rows.where(_activities.c.id < before)
-    return run(rows.order_by(_activities.c.id.desc()).limit(PAGE + 1)).all()
+        newest = newest.where(Activity.id < before)
+    return db.session.scalars(newest.order_by(Activity.id.desc()).limit(PAGE + 1)).all()
 
 
 def former_addresses(user_id: int) -> Sequence[str]:
-    """Return the addresses that the user has changed from in the last FORMER_ADDRESS_DAYS, the oldest first, at most
-    MOST_FORMER_ADDRESSES. The current one is among them if it was changed away and back."""
-    return run(FORMER_ADDRESSES, user=user_id, since=now() - timedelta(days=FORMER_ADDRESS_DAYS)).scalars().all()
+    """Return the addresses that the user has changed from in the last FORMER_ADDRESS_DAYS, the oldest first.
+
+    There are at most MOST_FORMER_ADDRESSES. The present address is among them if it was changed away and back.
+    """
+    since = now() - timedelta(days=FORMER_ADDRESS_DAYS)
+    return execute(FORMER_ADDRESSES, user=user_id, since=since).scalars().all()
 
 
 def sweep() -> int:
-    """Forget some of what is older than ACTIVITY_DAYS, because new rows pay for old ones; return how many."""
-    return run(SWEEP, before=_oldest_kept()).rowcount
+    """Delete some events that are older than ACTIVITY_DAYS. Return how many."""
+    return execute(SWEEP, before=_oldest_kept()).rowcount
 
 
-def _count_transcripts(user_id: int, kinds: Sequence[Kind], longer: int) -> int:
-    """Return how many rows of these kinds the user has from the last hour, with transcripts longer than so much."""
-    return run(TRANSCRIPTS_LATELY, user=user_id, kinds=kinds, longer=longer, since=now() - WITHIN).scalar_one()
+def _count_transcripts(user_id: int, kinds: Sequence[Kind], longer_than: int) -> int:
+    since = now() - timedelta(hours=1)
+    return execute(COUNT_TRANSCRIPTS, user=user_id, kinds=kinds, longer_than=longer_than, since=since).scalar_one()
 
 
 def _oldest_kept() -> datetime:

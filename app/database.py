@@ -1,4 +1,4 @@
-"""The database: the extension, how SQLite is set up, and statements that SQLAlchemy can't say for both databases."""
+"""The database: the extension, the settings of SQLite, and statements that each database says in its own way."""
 
 import secrets
 import sqlite3
@@ -6,13 +6,28 @@ from functools import cache
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import ColumnElement, CursorResult, Delete, Engine, Executable, Insert, MetaData, delete, event, select
+from sqlalchemy import (
+    ColumnElement,
+    CursorResult,
+    Delete,
+    Engine,
+    Executable,
+    Insert,
+    MetaData,
+    delete,
+    event,
+    select,
+)
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
+
+# One insert in so many also deletes expired rows, at most so many at a time. So no request is slow because of it.
+INSERTS_PER_SWEEP = 16
+ROWS_PER_SWEEP = 160
 
 
 class Base(DeclarativeBase):
-    """What the tables in models.py are made of."""
+    """The base class of the tables in models.py."""
 
     # Constraints have names, so that a migration can change one on SQLite too.
     metadata = MetaData(
@@ -25,7 +40,16 @@ class Base(DeclarativeBase):
     )
 
 
-db = SQLAlchemy(model_class=Base)
+# This site reads objects, and writes with statements.
+db = SQLAlchemy(
+    model_class=Base,
+    session_options={
+        # Objects keep their values after a commit. A page that shows them needs no second look.
+        "expire_on_commit": False,
+        # Each select brings loaded objects up to date. A read after a lock must see what others wrote meanwhile.
+        "execution_options": {"populate_existing": True},
+    },
+)
 
 
 @event.listens_for(Engine, "connect")
@@ -34,44 +58,52 @@ def _set_up_sqlite(connection: object, _record: object) -> None:
         connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
 
 
-def run(statement: Executable, **values: Any) -> CursorResult[Any]:
-    """Execute a statement of tables in the session's transaction. The ORM is passed by: this site loads no objects."""
+def execute(statement: Executable, **values: Any) -> CursorResult[Any]:
+    """Execute a statement that loads no objects, in the session's transaction.
+
+    It uses the connection, because the session takes 0.08 ms for an insert or update instead of 0.03 ms.
+    """
     return db.session.connection().execute(statement, values)
 
 
+def rollback() -> None:
+    """Undo the transaction. Loaded objects keep their values, so an error page can show them without the database."""
+    db.session.expunge_all()
+    db.session.rollback()
+
+
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
-    """Insert a row unless a unique constraint forbids it; return whether it was inserted.
+    """Insert a row unless a unique constraint forbids it. Return True if it was inserted.
 
-    Not by catching the violation: that would roll back what the transaction has done so far.
+    An exception for the violation would not do: the rollback would undo all that the transaction has done so far.
     """
-    return bool(run(_insertion_if_absent(model, db.engine.dialect.name), **values).rowcount == 1)
+    return execute(_insert_if_absent(model, db.engine.dialect.name), **values).rowcount == 1
 
 
-def is_time_to_sweep() -> bool:
-    """Return true for about one insert in 16: that one also deletes expired rows."""
-    return secrets.randbelow(16) == 0
-
-
-def deletion_of_some(key: ColumnElement[Any], are_over: ColumnElement[bool]) -> Delete:
-    """Return a DELETE of rows that are over, by their key, and of so few that no request is slow for it."""
-    # Two who do it at once must not wait for each other (PostgreSQL; SQLite has one writer anyway).
-    some = select(key).where(are_over).limit(160).with_for_update(skip_locked=True)
-    return delete(key.table).where(key.in_(some))
-
-
-def insertion(model: type[Base], dialect: str) -> Any:
-    """Return an INSERT that can say what is to happen on a conflict: each database's own, and both alike."""
-    insert: Any = sqlite.insert
+def upsert(model: type[Base], dialect: str) -> Any:
+    """Return an INSERT for this dialect ("sqlite" or "postgresql") that can have an ON CONFLICT clause."""
     if dialect == "postgresql":
         # Imported late: it takes 28 ms, a twentieth of importing the app.
         from sqlalchemy.dialects import postgresql
 
-        insert = postgresql.insert
-    return insert(model.__table__)
+        return postgresql.insert(model)
+    return sqlite.insert(model)
 
 
 @cache
-def _insertion_if_absent(model: type[Base], dialect: str) -> Insert:
-    # Making a statement costs more than running it.
-    statement: Insert = insertion(model, dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+def _insert_if_absent(model: type[Base], dialect: str) -> Insert:
+    # Building a statement takes longer than executing it.
+    statement: Insert = upsert(model, dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return statement
+
+
+def is_time_to_sweep() -> bool:
+    """Return True for about one call in INSERTS_PER_SWEEP."""
+    return secrets.randbelow(INSERTS_PER_SWEEP) == 0
+
+
+def sweep_of(key: InstrumentedAttribute[Any], is_expired: ColumnElement[bool]) -> Delete:
+    """Return a DELETE of up to ROWS_PER_SWEEP rows that have expired, where `key` is their primary key."""
+    # Two processes that sweep must not wait for each other (PostgreSQL; SQLite has one writer anyway).
+    some = select(key).where(is_expired).limit(ROWS_PER_SWEEP).with_for_update(skip_locked=True)
+    return delete(key.class_).where(key.in_(some))

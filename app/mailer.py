@@ -1,4 +1,4 @@
-"""All mail leaves here: over SMTP, or on localhost without a server into `instance/mail/`, one file per message."""
+"""The mailer sends all mail over SMTP, or on localhost without a server into files of `instance/mail/`."""
 
 import os
 import smtplib
@@ -18,33 +18,34 @@ from flask_mail import Connection, Mail, Message
 from app import log
 from app.refusals import Refusal
 
-# For each answer of the mail server: a visitor may be waiting.
+# The longest wait for each answer of the mail server. A visitor may be waiting too.
 SECONDS_PER_ANSWER = 4.0
 
 # The port where TLS begins with the first byte (RFC 8314 3.3); elsewhere, STARTTLS asks for it.
 IMPLICIT_TLS = 465
 
-# At most four threads of a process talk to the mail server, so that a slow one leaves four of eight for other requests.
-_places = threading.BoundedSemaphore(4)
+# Of the eight threads of a process, so many may talk to the mail server. If it is slow, the others serve pages.
+MOST_CONNECTIONS = 4
+_connections = threading.BoundedSemaphore(MOST_CONNECTIONS)
 
-# A visitor waits for a place no longer than this.
-SECONDS_FOR_A_PLACE = 0.5
+# A visitor waits this long for other threads to finish.
+SECONDS_FOR_A_SLOT = 0.5
 
-# The server refused this recipient or this message, and not mail as such.
-FOR_GOOD = ("recipient_refused", "message_refused")
+# The server refused this recipient or this message permanently.
+PERMANENT = ("recipient_refused", "message_refused")
 
 
 class Unsent(Refusal):
-    """The mail server did not take the message."""
+    """The mail server did not accept the message."""
 
     @property
-    def is_for_good(self) -> bool:
-        """Whether the refusal is about the recipient or the message: then a visitor's mail stays counted."""
-        return self.reason in FOR_GOOD
+    def is_permanent(self) -> bool:
+        """True if the server refused the recipient or the message, and not all mail."""
+        return self.reason in PERMANENT
 
 
 class _Server(smtplib.SMTP):
-    """A mail server that doesn't answer after the whole message counts as having taken it: most likely it has."""
+    """If the server gives no answer after the whole message, count it as accepted: most likely it is."""
 
     has_message = False
 
@@ -56,7 +57,7 @@ class _Server(smtplib.SMTP):
                 log.event("mail_unanswered")
                 return 250, b""
             raise
-        # After "354 go ahead", the next answer is about the message.
+        # After "354", the next answer is about the message.
         self.has_message = reply[0] == 354
         return reply
 
@@ -66,12 +67,12 @@ class _TlsServer(_Server, smtplib.SMTP_SSL):
 
 
 class _Connection(Connection):
-    """Flask-Mail's connection, with certificates verified and an end to waiting."""
+    """Flask-Mail's connection, but it verifies certificates and has a time limit."""
 
     def configure_host(self) -> smtplib.SMTP:
         config = current_app.config
         server = config["MAIL_SERVER"], config["MAIL_PORT"]
-        # Naming ourselves saves a DNS look-up for a name that would say nothing.
+        # Without this name, smtplib would look up this machine's own in the DNS.
         options = {"timeout": SECONDS_PER_ANSWER, "local_hostname": config["RP_ID"]}
         if config["MAIL_PORT"] == IMPLICIT_TLS:
             host: smtplib.SMTP = _TlsServer(*server, **options, context=tls_context())
@@ -88,7 +89,7 @@ class _Connection(Connection):
         return host
 
     def __exit__(self, *_: object) -> None:
-        # By now the message was taken or not: how the server says goodbye changes nothing.
+        # The message was accepted or refused by now, so don't wait for the server's goodbye.
         if self.host:
             self.host.close()
 
@@ -100,7 +101,7 @@ def tls_context() -> ssl.SSLContext:
 
 
 def init_app(app: Flask) -> None:
-    """Choose between the mail server and the outbox."""
+    """Bind Flask-Mail to the site. Without a mail server, make the outbox."""
     app.config["MAIL_SUPPRESS_SEND"] = False
     Mail(app)
     if not app.config["MAIL_SERVER"]:
@@ -108,56 +109,57 @@ def init_app(app: Flask) -> None:
 
 
 def outbox(app: Flask) -> Path:
-    """The folder of the messages written on localhost."""
+    """Return the folder of the mails that stay on this machine."""
     return Path(app.instance_path) / "mail"
 
 
 def send(template: str, to: str, **values: Any) -> None:
-    """Send a mail while a visitor waits for it. Arguments as for `compose`.
+    """Send a mail that a visitor waits for. The arguments are those of `compose`.
 
-    Raises Unsent as `hand_over` does, and `mail_server_busy` where four others are talking to the server.
+    Raises Unsent as `deliver` and `connection_slot` do.
     """
     message = compose(template, to, **values)
-    with place(SECONDS_FOR_A_PLACE):
-        hand_over(message)
+    with connection_slot(SECONDS_FOR_A_SLOT):
+        deliver(message)
 
 
 def new_message_id() -> str:
-    """Return a Message-ID of this site's. Flask-Mail would put this machine's own name into it."""
+    """Return a new Message-ID in this site's name. Flask-Mail would use this machine's name."""
     return make_msgid(domain=current_app.config["RP_ID"])
 
 
 def compose(template: str, to: str, message_id: str = "", **values: Any) -> Message:
-    """Return the message of `mail/<template>.txt` (its first line is the subject) and `.html`, with these values."""
+    """Return a message made of `mail/<template>.txt`, whose first line is the subject, and `mail/<template>.html`."""
     subject, _, text = render_template(f"mail/{template}.txt", **values).partition("\n")
     html = render_template(f"mail/{template}.html", subject=subject, **values)
-    # Auto-Submitted (RFC 3834): nobody's out-of-office reply is wanted.
+    # RFC 3834: with Auto-Submitted, nobody's out-of-office reply answers.
     message = Message(subject, [to], text.lstrip(), html, extra_headers={"Auto-Submitted": "auto-generated"})
     message.msgId = message_id or new_message_id()
     return message
 
 
 @contextmanager
-def place(seconds: float | None = None) -> Iterator[None]:
-    """Be one of the four threads that may talk to the mail server. Waits for so many seconds, or as long as it takes.
+def connection_slot(seconds: float | None = None) -> Iterator[None]:
+    """Be one of the MOST_CONNECTIONS threads that may talk to the mail server. Wait for up to so many seconds, or for
+    as long as it takes.
 
     Raises Unsent `mail_server_busy`.
     """
-    if not _places.acquire(timeout=seconds):
+    if not _connections.acquire(timeout=seconds):
         raise Unsent("mail_server_busy")
     try:
         yield
     finally:
-        _places.release()
+        _connections.release()
 
 
-def hand_over(message: Message) -> None:
-    """Give the message to the mail server, or put it into the outbox. To be called in a `place`.
+def deliver(message: Message) -> None:
+    """Give the message to the mail server, or put it into the outbox. Call this within `connection_slot`.
 
-    Raises Unsent `mail_server_unreachable` or `mail_refused` where the server did not take it, and `recipient_refused`
-    or `message_refused` where it never will.
+    Raises Unsent `mail_server_unreachable` or `mail_refused` if a later try may succeed, otherwise `recipient_refused`
+    or `message_refused`.
     """
-    with _refusals():
+    with _translated_errors():
         if current_app.config["MAIL_SERVER"]:
             with _Connection(current_app.extensions["mail"]) as connection:
                 connection.send(message)
@@ -165,18 +167,19 @@ def hand_over(message: Message) -> None:
             _write(message, outbox(current_app))
 
 
-def greet() -> None:
-    """Call the mail server as `send` does, and hang up. Raises Unsent where it isn't there, or doesn't let us in."""
-    with place(SECONDS_FOR_A_PLACE), _refusals(), _Connection(current_app.extensions["mail"]):
-        pass  # it has let us in
+def check_connection() -> None:
+    """Connect to the mail server, log in, and disconnect. Raises Unsent as `deliver` does."""
+    with connection_slot(SECONDS_FOR_A_SLOT), _translated_errors(), _Connection(current_app.extensions["mail"]):
+        pass  # logged in
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
+    """Raise Unsent for the errors of smtplib and the network."""
     try:
         yield
     except (OSError, ValueError) as error:  # SMTPException is an OSError
-        # Its name and code only: the server's words may hold the address.
+        # Log its name and code only, because the server's message may contain the address.
         refused = error.recipients.values() if isinstance(error, smtplib.SMTPRecipientsRefused) else ()
         code = max([getattr(error, "smtp_code", 0), *(code for code, _ in refused)])
         reason = "mail_refused" if code >= 400 else "mail_server_unreachable"
@@ -188,7 +191,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _write(message: Message, folder: Path) -> None:
-    """Write the message aside and rename it, so that whoever finds it finds it whole."""
+    """Write the message under another name and rename it. So nobody reads half a message."""
     name = f"{time.time_ns()}-{os.urandom(4).hex()}"
     aside = folder / f".{name}.part"
     aside.write_bytes(message.as_bytes())

@@ -1,20 +1,24 @@
-"""The tables, their constraints, and nothing else."""
+"""The tables and their constraints.
+
+A relationship raises an error unless its query has loaded it (`lazy="raise"`), so no page runs a hidden query.
+"""
 
 from datetime import UTC, datetime
 
+from flask_login import UserMixin
 from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, TypeDecorator
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.database import db
 
 
 def now() -> datetime:
-    """The present time in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time. SQLite forgets the time zone, so it is put back: what goes in and comes out is UTC."""
+    """A point in time, in UTC. SQLite doesn't store the time zone, so we add it when reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -26,30 +30,37 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
-# SQLite keeps such a table in the order of its text key, without numbering the rows too: one page less to write.
+# SQLite then stores the rows in the order of their key, without a second index for row numbers: one page less to write.
 BY_PRIMARY_KEY = ({"sqlite_with_rowid": False},)
 
 
 class User(db.Model):
-    """An account: it exists from the moment its address is proven."""
+    """An account. It exists once its email address is proven."""
 
     __tablename__ = "users"
-    # No row number is ever given twice: a token for a deleted account must not fit the next one.
+    # No id is ever used twice: a token for a deleted account must not fit a later one.
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True)
     user_handle: Mapped[bytes] = mapped_column(LargeBinary(64), unique=True)
+    """WebAuthn L3 14.6.1: 64 random bytes, so that it says nothing about the person."""
     wants_passkey_offer: Mapped[bool]
+    """False if the owner asked not to be offered a passkey again."""
     requires_passkey: Mapped[bool] = mapped_column(default=False)
-    """Whether email alone signs nobody in."""
+    """True if the owner decided that an email link is not enough to sign in."""
     is_disabled: Mapped[bool] = mapped_column(default=False)
-    """Whether nothing signs anybody in: the operator's decision."""
+    """True if the operator decided that nobody can sign in."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @property
+    def mark(self) -> str:
+        """Each form on an account's page carries this mark. A page that was left open can't change the next account."""
+        return self.user_handle.hex()[:16]
 
 
 class Invitation(db.Model):
-    """An address that may sign up where not everybody may."""
+    """An address that may sign up on a site by invitation."""
 
     __tablename__ = "invitations"
     __table_args__ = BY_PRIMARY_KEY
@@ -78,6 +89,8 @@ class Passkey(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
+    user: Mapped[User] = relationship(lazy="raise")
+
 
 class RecoveryCode(db.Model):
     """A recovery code that has not been used."""
@@ -87,35 +100,46 @@ class RecoveryCode(db.Model):
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    """SHA-256: nobody can guess their way back to 71 random bits, so nothing slower is needed."""
+    """SHA-256. A slower hash isn't needed, because nobody can guess 71 random bits."""
 
 
-class Session(db.Model):
-    """One sign-in of one browser. The signed cookie holds its token; deleting the row ends it."""
+class Session(UserMixin, db.Model):
+    """One sign-in of one browser. The signed cookie holds its token. Deleting the row ends it."""
 
     __tablename__ = "sessions"
     __table_args__ = (
         Index("ix_sessions_user_id_created_at", "user_id", "created_at"),
-        # What was begun in one session must not fit a later one: no number is given twice.
+        # No id is ever used twice: a challenge of an ended session must not fit a later one.
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    """Its name in pages, addresses and challenges. The number opens nothing."""
+    """The name of the session in pages, paths and challenges. It gives no access."""
     token: Mapped[str] = mapped_column(String(22), unique=True)
     """Random, and only in the cookie."""
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     method: Mapped[str] = mapped_column(String(20))
+    """A value of `sessions.Method`."""
     passkey_id: Mapped[int | None]
-    """The passkey that opened it; that may have been removed since, and numbers are never given twice."""
+    """The passkey that opened the session. It may have been removed since, so this is no foreign key."""
     browser: Mapped[str] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
     proved_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    """The time of the last proof of identity: see proof.py."""
     proof_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
-    """SHA-256 of the mark that the last proof left in the cookie; empty where no proof counts."""
+    """SHA-256 of the mark that the last proof left in the cookie. Empty if no proof counts."""
     recovering_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Until when the recovery code that opened it allows adding a passkey."""
+    """Set if a recovery code opened the session: until then it may add a passkey."""
+
+    user: Mapped[User] = relationship(lazy="raise")
+
+    # Not a column: `sessions.find` compares the cookie of this request with `proof_digest`.
+    has_proof_mark = False
+
+    def get_id(self) -> str:
+        """Return the text that Flask-Login keeps in the cookie."""
+        return self.token
 
 
 class Activity(db.Model):
@@ -132,13 +156,13 @@ class Activity(db.Model):
     address: Mapped[str] = mapped_column(String(45))
     detail: Mapped[str] = mapped_column(String(300))
     milliseconds: Mapped[int | None]
-    """From begin to finish, where somebody took the time."""
+    """From begin to finish, if it was measured."""
     transcript: Mapped[str]
-    """JSON text of a ceremony (see attempts.py), or ""."""
+    """JSON text of a ceremony (see ceremonies/attempts.py), or ""."""
 
 
 class Counter(db.Model):
-    """How often something was done in a while that ends: see limits.py."""
+    """How often something was done in a period of time: see limits.py."""
 
     __tablename__ = "counters"
     __table_args__ = BY_PRIMARY_KEY
@@ -149,7 +173,7 @@ class Counter(db.Model):
 
 
 class SpentToken(db.Model):
-    """The id of a signed token that has been used. Its primary key decides who was first."""
+    """The id of a signed token that has been used. Its primary key decides who is first."""
 
     __tablename__ = "spent_tokens"
     __table_args__ = BY_PRIMARY_KEY
@@ -159,20 +183,20 @@ class SpentToken(db.Model):
 
 
 class Notice(db.Model):
-    """A mail to an owner that has not been sent yet: see notices.py."""
+    """A mail to an account's owner that has not been sent yet: see notices.py."""
 
     __tablename__ = "notices"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     user_id: Mapped[int] = mapped_column(index=True)
-    """No foreign key: the notice that an account was deleted outlives it, and no number is ever given twice."""
+    """No foreign key, because the notice that an account was deleted outlives the account."""
     recipient: Mapped[str] = mapped_column(String(254))
     kind: Mapped[str] = mapped_column(String(30))
     context: Mapped[str]
-    """JSON text of what else the mail's template needs."""
+    """JSON text of the other values for the mail's template."""
     message_id: Mapped[str] = mapped_column(String(300))
-    """Of the mail, however often it is sent: after a crash, that may be twice."""
+    """The Message-ID of the mail. It stays the same if a crash causes the mail to be sent twice."""
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     next_try: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
     tries: Mapped[int]

@@ -1,265 +1,261 @@
-"""Passkeys: made by one ceremony, used by the other, renamed and removed.
+"""Passkeys: created by one ceremony, used by the other, renamed and removed.
 
-`begin_...` makes options whose challenge is a signed token, so nothing is stored before the response; `finish_...`
-spends that token and then checks the response, whatever comes of it. The checks are in ceremonies.py.
+`begin_...` returns options whose challenge is a signed token, so nothing is stored before the response arrives.
+`finish_...` spends that challenge and then checks the response, whatever the outcome. The caller commits either way.
+The checks are in ceremonies/verification.py.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
 
 from flask import current_app
-from sqlalchemy import Row, Select, bindparam, delete, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
+from sqlalchemy.orm import contains_eager
 
-from app import sessions, single_use
-from app.ceremonies import verification
-from app.ceremonies.attempts import Attempt, CeremonyError, attempt
-from app.database import insert_if_absent, run
-from app.models import Passkey, User, now
+from app import proof, single_use
+from app.ceremonies import options, verification
+from app.ceremonies.attempts import Attempt, CeremonyError
+from app.ceremonies.base64url import decode
+from app.database import db, execute, insert_if_absent
+from app.models import Passkey, Session, User, now
 from app.refusals import Refusal
-from app.sessions import USER, SignedIn
 from app.user_agents import authenticator
 
 LONGEST_NAME = 60
 
-# Of one account: each makes its pages and its options longer.
+# Each passkey of an account makes its pages and its options longer.
 MOST = 50
-CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-# Statements of the way in are made once, of tables instead of classes: that is half their cost.
-_passkeys: Any = Passkey.__table__
-_users: Any = User.__table__
-OF_USER = select(_passkeys).where(_passkeys.c.user_id == bindparam("user")).order_by(_passkeys.c.id)
-_found = (
-    select(_passkeys, *USER[1:])
-    .join_from(_passkeys, _users)
-    .where(_passkeys.c.credential_id == bindparam("credential"))
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+# Our own challenges that are no longer valid. A device that answers one has just made a passkey for nothing.
+STALE_CHALLENGE = ("expired", "already_used", "bound_to_another_session")
+
+FOR_USER = select(Passkey).where(Passkey.user_id == bindparam("user")).order_by(Passkey.id)
+_find = (
+    select(Passkey)
+    .join(Passkey.user)
+    .options(contains_eager(Passkey.user))
+    .where(Passkey.credential_id == bindparam("credential"))
 )
 # On PostgreSQL, every transaction locks the user's row before the passkey's, so that no two wait for each other.
-FIND = _found.with_for_update(read=True, key_share=True, of=_users)
-# Signing in also waits while somebody disables the account, and makes them wait. Only signing in: elsewhere the
-# visitor's own account is locked already, and two visitors with each other's passkeys would wait for each other.
-FIND_TO_SIGN_IN = _found.with_for_update(read=True, of=_users)
-USED = (
-    update(_passkeys)
-    .where(_passkeys.c.id == bindparam("passkey"))
+FIND = _find.with_for_update(read=True, key_share=True, of=User)
+# Signing in also waits for somebody who disables the account. Other ceremonies have locked the visitor's own account,
+# so they don't wait here: two visitors who answer with each other's passkeys would wait for ever.
+FIND_TO_SIGN_IN = _find.with_for_update(read=True, of=User)
+MARK_USED = (
+    update(Passkey)
+    .where(Passkey.id == bindparam("passkey"))
     .values({name: bindparam(name) for name in ("sign_count", "backup_state", "last_used_at")})
 )
 
 
-def of(user: SignedIn) -> Sequence[Row[Any]]:
+def for_user(user_id: int) -> Sequence[Passkey]:
     """Return the user's passkeys, oldest first."""
-    return run(OF_USER, user=user.id).all()
+    return db.session.scalars(FOR_USER, {"user": user_id}).all()
 
 
-def begin_registration(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
-    """Return creation options as JSON text for one more passkey of this user's, who has these; "" where it takes fresh
-    proof first, so that none is made on the device and then refused, where MOST are there, or the site has passkeys
-    turned off."""
-    may_add = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST
-    if not (may_add and user.could_add_passkey(now())):
-        return ""
-    challenge = single_use.issue(verification.REGISTRATION, session=str(user.session_id))
-    return _creation_options(challenge, user, passkeys)
+def begin_registration(session: Session, passkeys: Sequence[Passkey]) -> str:
+    """Return creation options as JSON text, for one more passkey of this session's user, who has these passkeys.
 
-
-def finish_registration(user: SignedIn, response: str, name: str, default_name: str) -> tuple[str, Attempt]:
-    """Check the response to creation options (L3 7.1) and add the passkey to the user's account. Returns its name.
-
-    It is called `name`, if there is one, else what its AAGUID says, else `default_name`. The challenge is spent
-    whatever the outcome; the caller commits either way. Raises CeremonyError, having changed nothing else.
+    Return "" if the session needs fresh proof first, the user has MOST passkeys, or the site has passkeys turned off.
+    Then the device makes no passkey that would be refused.
     """
-    with attempt() as this:
+    is_possible = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST
+    if not (is_possible and proof.could_add_passkey(session, now())):
+        return ""
+    challenge = single_use.issue(options.REGISTRATION, session=str(session.id))
+    return options.creation_options(challenge, session.user, passkeys)
+
+
+def finish_registration(session: Session, response: str, name: str, default_name: str) -> tuple[Passkey, Attempt]:
+    """Check the response to creation options (L3 7.1), and add the passkey to the account. Return the new passkey.
+
+    Its name is `name` if that is valid, else the name of its authenticator, else `default_name`. Raises CeremonyError;
+    then only the challenge has been spent.
+    """
+    with Attempt(options.REGISTRATION, response) as attempt:
         try:
-            credential, expected = verification.open_response(
-                this, response, verification.REGISTRATION, session=str(user.session_id)
-            )
+            verification.open_response(attempt, session=str(session.id))
         except Refusal as refusal:
-            if refusal.reason in ("expired", "already_used", "bound_to_another_session"):  # of our own, all the same
-                this.orphan = _unless_stored(json.loads(response))
+            if refusal.reason in STALE_CHALLENGE:
+                attempt.unknown_credential_id = _id_unless_stored(attempt)
             raise
-        # The device has made it, and would keep it: should it be refused, it is nobody's.
-        this.orphan, own = _unless_stored(credential), of(user)
-        this.options = _creation_options(this.challenge, user, own)
+        # The device has made the passkey by now. If we refuse it, the device should forget it.
+        attempt.unknown_credential_id, own = _id_unless_stored(attempt), for_user(session.user_id)
+        attempt.options = options.creation_options(attempt.challenge, session.user, own)
         if len(own) >= MOST:
             raise CeremonyError("enough_passkeys")
-        # What was true when the options were made may have ended since.
-        if not (this.began and user.could_add_passkey(this.began)):
+        # Another session may have made this one prove again since the options were made.
+        if not (attempt.began and proof.could_add_passkey(session, attempt.began)):
             raise CeremonyError("not_proven")
-        verified = verification.verify_registration(credential, expected)
-        called = (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]
-        with suppress(Refusal):  # the device has made it by now: a name that is none is no reason to refuse it
-            called = clean_name(name)
+        verified = verification.verify_registration(attempt.credential, verification.expectations(attempt))
+        valid_name = (authenticator(verified.aaguid)[0] or default_name)[:LONGEST_NAME]
+        with suppress(Refusal):  # an invalid name is no reason to refuse the passkey, because the device has it by now
+            valid_name = clean_name(name)
         values = {
             "credential_id": verified.credential_id,
             "public_key": verified.credential_public_key,
             "sign_count": verified.sign_count,
-            "transports": verification.transports(credential),
+            "transports": verification.known_transports(attempt.credential),
             "backup_eligible": verification.is_backup_eligible(verified),
             "backup_state": verified.credential_backed_up,
             "aaguid": verified.aaguid,
-            "name": called,
+            "name": valid_name,
         }
-        this.found = _record(values)
+        passkey = Passkey(**values)
+        attempt.record = _record(passkey)
         # L3 7.1 step 26: a credential belongs to one account, once.
-        if not insert_if_absent(Passkey, user_id=user.id, created_at=now(), **values):
-            this.orphan = b""
+        if not insert_if_absent(Passkey, user_id=session.user_id, created_at=now(), **values):
+            attempt.unknown_credential_id = b""
             raise CeremonyError("duplicate_credential")
-        sessions.doubt_others(user)
-    return called, this
+        proof.expire_others(session)
+    return passkey, attempt
 
 
 def begin_authentication(browser: str) -> str:
-    """Return request options as JSON text, for whoever sits at this browser; "" where passkeys are turned off."""
+    """Return request options as JSON text, for signing in with any passkey in the browser of this id.
+
+    Return "" if the site has passkeys turned off.
+    """
     if not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    return verification.request_options(single_use.issue(verification.AUTHENTICATION, browser=browser))
+    return options.request_options(single_use.issue(options.AUTHENTICATION, browser=browser))
 
 
-def finish_authentication(browser: str, response: str, email: str = "") -> tuple[Row[Any], Attempt]:
-    """Check the response to request options (L3 7.2) and return the passkey that it proves, with its user's columns.
+def finish_authentication(browser: str, response: str, email: str = "") -> tuple[Passkey, Attempt]:
+    """Check the response to request options (L3 7.2), and return the passkey that it proves, with its user.
 
-    Where `email` is given, it must be the user's. The challenge is spent whatever the outcome; the caller commits
-    either way. Raises CeremonyError, having changed nothing else.
+    If `email` is given, it must be the user's. Raises CeremonyError; then only the challenge has been spent.
     """
-    with attempt() as this:
-        credential, expected = verification.open_response(this, response, verification.AUTHENTICATION, browser=browser)
-        this.options = verification.request_options(this.challenge)
-        # L3 7.2 step 6: nobody is known yet, so the response must tell whose the passkey is.
-        handle = verification.decode(credential["response"]["userHandle"])
-        passkey = _owned(this, credential, handle, FIND_TO_SIGN_IN)
-        _use(this, passkey, credential, expected, email)
-    return passkey, this
+    with Attempt(options.AUTHENTICATION, response) as attempt:
+        verification.open_response(attempt, browser=browser)
+        attempt.options = options.request_options(attempt.challenge)
+        # L3 7.2 step 6: the user isn't known yet, so the response must have a user handle.
+        handle = decode(attempt.credential["response"]["userHandle"])
+        passkey = _credential_of(attempt, handle, FIND_TO_SIGN_IN)
+        _check_against_record(attempt, passkey, email)
+    return passkey, attempt
 
 
-def begin_confirmation(user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
-    """Return request options as JSON text, for this session's user to prove themselves again with one of these; ""
-    where there is none, or passkeys are turned off."""
+def begin_confirmation(session: Session, passkeys: Sequence[Passkey]) -> str:
+    """Return request options as JSON text, for fresh proof with one of these passkeys of the session's user.
+
+    Return "" if there is none, or the site has passkeys turned off.
+    """
     if not passkeys or not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    challenge = single_use.issue(verification.CONFIRMATION, session=str(user.session_id))
-    return verification.request_options(challenge, _descriptors(passkeys))
+    challenge = single_use.issue(options.CONFIRMATION, session=str(session.id))
+    return options.request_options(challenge, passkeys)
 
 
-def finish_confirmation(user: SignedIn, response: str) -> Attempt:
-    """Check the response to the options of `begin_confirmation`: it takes a passkey of this very user's.
+def finish_confirmation(session: Session, response: str) -> tuple[Passkey, Attempt]:
+    """Check the response to the options of `begin_confirmation`, and return the passkey of this user that it proves.
 
-    The challenge is spent whatever the outcome; the caller commits either way. Raises CeremonyError, having changed
-    nothing else.
+    Raises CeremonyError; then only the challenge has been spent.
     """
-    with attempt() as this:
-        credential, expected = verification.open_response(
-            this, response, verification.CONFIRMATION, session=str(user.session_id)
-        )
-        this.options = verification.request_options(this.challenge, _descriptors(of(user)))
-        # L3 7.2 step 6: the user is known, and some security keys leave the user handle out then.
-        handle = credential["response"].get("userHandle")
-        passkey = _owned(this, credential, None if handle in (None, "") else verification.decode(handle))
-        if passkey.user_id != user.id:
-            # Nothing of it may be read in this user's activity.
-            this.found = {}
+    with Attempt(options.CONFIRMATION, response) as attempt:
+        verification.open_response(attempt, session=str(session.id))
+        attempt.options = options.request_options(attempt.challenge, for_user(session.user_id))
+        # L3 7.2 step 6: the user is known, so the authenticator may leave the user handle out.
+        handle = attempt.credential["response"].get("userHandle")
+        passkey = _credential_of(attempt, None if handle in (None, "") else decode(handle))
+        if passkey.user_id != session.user_id:
+            # This user's activity must show nothing about somebody else's passkey.
+            attempt.record = {}
             raise CeremonyError("other_account")
-        _use(this, passkey, credential, expected)
-    return this
+        _check_against_record(attempt, passkey)
+    return passkey, attempt
 
 
-def rename(user: SignedIn, passkey_id: int, name: str) -> bool:
-    """Give the user's passkey of this number another name, one that `clean_name` returned; return whether there was
-    such a passkey."""
-    own = update(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
-    return bool(run(own, name=name).rowcount)
+def rename(user_id: int, passkey_id: int, name: str) -> bool:
+    """Give the user's passkey a name that `clean_name` has returned. Return False if there is no such passkey."""
+    own = update(Passkey).where(Passkey.id == passkey_id, Passkey.user_id == user_id)
+    return execute(own, name=name).rowcount == 1
 
 
-def remove(user: SignedIn, passkey_id: int) -> Row[Any] | None:
-    """Remove the user's passkey of this number: from the next request on it signs nobody in. Returns it, if there was
-    one. The caller holds the account. Raises Refusal `last_passkey` where it requires one, and has no other."""
-    if user.requires_passkey and [passkey.id for passkey in of(user)] == [passkey_id]:
+def remove(session: Session, passkey_id: int) -> Passkey | None:
+    """Remove a passkey of this session's user, whose account is locked. Return it, or None if there is no such passkey.
+
+    From the next request on it signs nobody in. Raises Refusal `last_passkey` if the account requires a passkey and has
+    no other.
+    """
+    own = {passkey.id: passkey for passkey in for_user(session.user_id)}
+    if passkey_id not in own:
+        return None
+    if session.user.requires_passkey and len(own) == 1:
         raise Refusal("last_passkey")
-    own = delete(_passkeys).where(_passkeys.c.id == passkey_id, _passkeys.c.user_id == user.id)
-    removed = run(own.returning(*_passkeys.c)).first()
-    if removed:
-        # Another session's proof may have been given with this one.
-        sessions.doubt_others(user)
-    return removed
+    execute(delete(Passkey).where(Passkey.id == passkey_id))
+    # The last proof of another session may have been given with this passkey.
+    proof.expire_others(session)
+    return own[passkey_id]
 
 
 def clean_name(typed: str) -> str:
-    """Return a name as it is stored: one line, without control characters. Raises Refusal `invalid_name` where that
-    leaves nothing to see, more than LONGEST_NAME characters, or a web address."""
-    # Whatever else Unicode has may stand in a name: pages keep it apart from their own text (<bdi>).
-    name = " ".join(CONTROLS.sub(" ", typed).split())
+    """Return a typed name as one line without control characters.
+
+    Raises Refusal `invalid_name` if nothing visible is left, or more than LONGEST_NAME characters, or a web address.
+    """
+    # Any other Unicode character is allowed. Pages isolate the name from their own text (<bdi>).
+    name = " ".join(CONTROL_CHARACTERS.sub(" ", typed).split())
     if len(name) > LONGEST_NAME or not any(character.isprintable() for character in name):
         raise Refusal("invalid_name")
-    # Notices to the owner have the name in them, and mail programs would make a link of this.
+    # Notices to the owner contain the name, and mail programs would make a link of this.
     if "://" in name or "www." in name.lower():
         raise Refusal("invalid_name", "a web address")
     return name
 
 
-def _creation_options(challenge: str, user: SignedIn, passkeys: Sequence[Row[Any]]) -> str:
-    return verification.creation_options(challenge, user.user_handle, user.email, _descriptors(passkeys))
+def _id_unless_stored(attempt: Attempt) -> bytes:
+    """Return the credential id of the response, or b"" if it belongs to a passkey that we know."""
+    id = decode(attempt.credential["rawId"])
+    return b"" if db.session.scalars(FIND, {"credential": id}).first() else id
 
 
-def _descriptors(passkeys: Sequence[Row[Any]]) -> list[tuple[bytes, str]]:
-    return [(passkey.credential_id, passkey.transports) for passkey in passkeys]
-
-
-def _unless_stored(credential: dict[str, Any]) -> bytes:
-    id = verification.decode(credential["rawId"])
-    return b"" if _find(id) else id
-
-
-def _find(credential_id: bytes, statement: Select[Any] = FIND) -> Row[Any] | None:
-    return run(statement, credential=credential_id).first()
-
-
-def _owned(this: Attempt, credential: dict[str, Any], handle: bytes | None, statement: Select[Any] = FIND) -> Row[Any]:
-    """Return the passkey that the response names, with its user's columns. Where the response has a user handle, it
-    must be that user's: L3 7.2 steps 5 and 6."""
-    id = verification.decode(credential["rawId"])
-    passkey = _find(id, statement)
+def _credential_of(attempt: Attempt, handle: bytes | None, statement: Select[Passkey] = FIND) -> Passkey:
+    """Return the passkey that the response names. If it has a user handle, that must be the passkey's user's: L3 7.2
+    steps 5 and 6."""
+    id = decode(attempt.credential["rawId"])
+    passkey = db.session.scalars(statement, {"credential": id}).first()
     if not passkey:
-        # Only the authenticator that made it for this account knows the handle: it has been removed here since.
-        this.user_id = run(select(_users.c.id).where(_users.c.user_handle == handle)).scalar()
-        this.orphan = id if this.user_id else b""
-        raise CeremonyError("removed_passkey" if this.user_id else "unknown_passkey")
-    # What the authenticator thinks and what we know must agree.
-    if handle is not None and handle != passkey.user_handle:
+        # Only an authenticator with a passkey for this account knows the handle. So the passkey was removed here.
+        attempt.user_id = execute(select(User.id).where(User.user_handle == handle)).scalar()
+        attempt.unknown_credential_id = id if attempt.user_id else b""
+        raise CeremonyError("removed_passkey" if attempt.user_id else "unknown_passkey")
+    if handle is not None and handle != passkey.user.user_handle:
         raise CeremonyError("wrong_user_handle")
-    this.user_id, this.found = passkey.user_id, _record(passkey._mapping)
+    attempt.user_id, attempt.record = passkey.user_id, _record(passkey)
     return passkey
 
 
-def _use(
-    this: Attempt, passkey: Row[Any], credential: dict[str, Any], expected: dict[str, Any], email: str = ""
-) -> None:
-    """Check the response against the passkey's record (L3 7.2), and bring the record up to date."""
-    verified = verification.verify_authentication(credential, expected, passkey.public_key, passkey.backup_eligible)
-    # Only now: whoever can't sign is not to learn whose it is.
-    if email and email != passkey.email:
-        raise CeremonyError("other_account")
-    if passkey.is_disabled:
-        raise CeremonyError("account_disabled")
-    # L3 7.2 step 22: zero is normal for synced passkeys, and a step back is a signal, not a verdict.
-    this.counter_went_back = verified.new_sign_count <= passkey.sign_count and bool(
-        verified.new_sign_count or passkey.sign_count
+def _check_against_record(attempt: Attempt, passkey: Passkey, email: str = "") -> None:
+    """Check the response against the passkey's record (L3 7.2), and update the record."""
+    verified = verification.verify_authentication(
+        attempt.credential, verification.expectations(attempt), passkey.public_key, passkey.backup_eligible
     )
-    used = run(
-        USED,
+    # After the signature: somebody who can't sign must not learn whose passkey it is.
+    if email and email != passkey.user.email:
+        raise CeremonyError("other_account")
+    if passkey.user.is_disabled:
+        raise CeremonyError("account_disabled")
+    # L3 7.2 step 22: zero is normal for synced passkeys. A counter that went back is a warning, not a refusal.
+    counts = verified.new_sign_count > 0 or passkey.sign_count > 0
+    attempt.counter_went_back = counts and verified.new_sign_count <= passkey.sign_count
+    used = execute(
+        MARK_USED,
         passkey=passkey.id,
         sign_count=verified.new_sign_count,
         backup_state=verified.credential_backed_up,
         last_used_at=now(),
     )
     if not used.rowcount:
-        # Removed while this was under way (PostgreSQL; on SQLite the spent challenge keeps other writers out).
+        # It was removed meanwhile (PostgreSQL; on SQLite the spent challenge keeps other writers out).
         raise CeremonyError("removed_passkey")
-    sessions.stop_recovering(passkey.user_id)
+    proof.end_recovery(passkey.user_id)
 
 
-def _record(values: Any) -> dict[str, Any]:
-    """The parts of a credential record that a transcript keeps."""
-    kept = {name: values[name] for name in ("sign_count", "backup_eligible", "backup_state", "aaguid", "name")}
-    return kept | {"public_key": values["public_key"].hex()}
+def _record(passkey: Passkey) -> dict[str, object]:
+    """Return the parts of a credential record that a transcript keeps."""
+    names = ("sign_count", "backup_eligible", "backup_state", "aaguid", "name")
+    return {name: getattr(passkey, name) for name in names} | {"public_key": passkey.public_key.hex()}

@@ -1,11 +1,11 @@
-"""Recovery codes: what takes the passkey's place once, where a mailbox is not proof enough and the passkey is gone."""
+"""Recovery codes: each takes the passkey's place once, for an owner who has lost it and whose mailbox is not enough."""
 
 from hashlib import sha256
 
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 
 from app import codes
-from app.database import run
+from app.database import execute
 from app.models import RecoveryCode
 from app.refusals import Refusal
 
@@ -16,36 +16,42 @@ LENGTH = 16
 
 
 def make(user_id: int) -> list[str]:
-    """Return ten new codes. They can be shown this once only, and the old ones are worth nothing from now on.
+    """Return COUNT new codes of the user, and delete the old ones. The codes can't be shown again.
 
-    The caller holds the account, or two who do this at once would leave it twenty.
+    The account must be locked: two requests at once would leave the user twice as many codes.
     """
-    run(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
-    made = [codes.at_random(LENGTH) for _ in range(COUNT)]
-    run(insert(RecoveryCode).values([{"user_id": user_id, "digest": _digest(code)} for code in made]))
+    execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    made = [codes.random_code(LENGTH) for _ in range(COUNT)]
+    execute(insert(RecoveryCode).values([{"user_id": user_id, "digest": _digest(code)} for code in made]))
     return made
 
 
-def remaining(user_id: int) -> int:
-    """Return how many codes the user has that were not used."""
-    return run(select(func.count()).where(RecoveryCode.user_id == user_id)).scalar_one()
+def count(user_id: int) -> int:
+    """Return how many unused codes the user has."""
+    return execute(select(func.count()).where(RecoveryCode.user_id == user_id)).scalar_one()
 
 
 def check(user_id: int, typed: str) -> None:
-    """Take the code in any case, with or without dashes, without using it. Raises Refusal `wrong_recovery_code`."""
-    if not run(select(RecoveryCode.user_id).where(_is(user_id, typed))).first():
+    """Accept a code of the user, in any case, with or without dashes. This doesn't use it up.
+
+    Raises Refusal `wrong_recovery_code`.
+    """
+    if not execute(select(RecoveryCode.user_id).where(_matches(user_id, typed))).first():
         raise Refusal("wrong_recovery_code")
 
 
 def spend(user_id: int, typed: str) -> int:
-    """Use a code up, as `check` takes it, and return how many remain. Raises Refusal `wrong_recovery_code`: not one of
-    this user's, or used before. Whoever comes second deletes nothing."""
-    if not run(delete(RecoveryCode).where(_is(user_id, typed))).rowcount:
+    """Use up a code of the user, and return how many are left.
+
+    One statement finds and deletes the code, so it works once. Raises Refusal `wrong_recovery_code`, also if the code
+    was used before.
+    """
+    if not execute(delete(RecoveryCode).where(_matches(user_id, typed))).rowcount:
         raise Refusal("wrong_recovery_code")
-    return remaining(user_id)
+    return count(user_id)
 
 
-def _is(user_id: int, typed: str) -> ColumnElement[bool]:
+def _matches(user_id: int, typed: str) -> ColumnElement[bool]:
     return and_(RecoveryCode.user_id == user_id, RecoveryCode.digest == _digest(typed))
 
 

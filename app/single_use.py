@@ -1,8 +1,8 @@
 """Signed tokens that work once.
 
-*Issuing* writes nothing, so nobody can fill the database by asking. *Reading* checks and changes nothing. *Spending*
-writes one row, and the primary key decides who was first, however many arrive at once. All that follows from a spent
-token belongs to the same transaction; the caller commits it.
+*Issuing* writes nothing, so nobody can fill the database by asking. *Reading* checks a token and changes nothing.
+*Spending* writes one row. The primary key decides who is first, however many requests arrive at once. Spending a token
+and everything that follows from it belong to one transaction, and the caller commits it.
 """
 
 import secrets
@@ -10,32 +10,30 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
-from typing import Any
 
 from flask import current_app
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import bindparam, select
 
-from app.database import deletion_of_some, insert_if_absent, is_time_to_sweep, run
+from app.database import execute, insert_if_absent, is_time_to_sweep, sweep_of
 from app.models import SpentToken, now
 from app.refusals import Refusal
 
-# Machines disagree about the time by seconds; a token from further ahead was not made by us.
+# Clocks of different machines differ by seconds. A token from further ahead was not made by us.
 CLOCK_SKEW = timedelta(seconds=30)
 
-# A spent id is kept for this long after its token expired, so that a clock set back revives nothing.
+# A spent id is kept for this long after its token expired. So setting a clock back makes no token valid again.
 KEPT_AFTER_EXPIRY = timedelta(days=1)
 
-# Statements of the way in are made once, of tables instead of classes: that is half their cost.
-_spent: Any = SpentToken.__table__
-IS_SPENT = select(_spent.c.id).where(_spent.c.id == bindparam("id"))
-SWEEP = deletion_of_some(_spent.c.id, _spent.c.expires_at < bindparam("before"))
+# Building a statement takes longer than executing it, so each is built once.
+IS_SPENT = select(SpentToken.id).where(SpentToken.id == bindparam("id"))
+SWEEP = sweep_of(SpentToken.id, SpentToken.expires_at < bindparam("before"))
 
 
 @dataclass(frozen=True)
 class Purpose:
-    """What a token is for. A token made for one purpose is never taken for another."""
+    """The purpose of a token, and how long it is valid. A token for one purpose is refused for every other."""
 
     name: str
     lifetime: timedelta
@@ -43,7 +41,7 @@ class Purpose:
 
 @dataclass(frozen=True)
 class Token:
-    """What a token says, once its signature, age and purpose have been checked."""
+    """The contents of a token whose signature, age and purpose have been checked."""
 
     id: str
     claims: dict[str, str]
@@ -57,22 +55,22 @@ def new_id() -> str:
 
 
 def issue(purpose: Purpose, id: str | None = None, **claims: str) -> str:
-    """Return a signed token with a random id, or the given one, and what it is bound to.
+    """Return a signed token with these claims. Its id is random unless it is given.
 
-    It expires after its purpose's lifetime; or earlier, with a claim `expires_at` in seconds since 1970.
+    It expires after its purpose's lifetime, or earlier if it has a claim `expires_at` (in seconds since 1970).
     """
     return _serializer(purpose).dumps([id or new_id(), claims])
 
 
 def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
-    """Return what the token says, having changed nothing.
+    """Check a token and return its contents. This changes nothing.
 
     Raises Refusal `malformed_token` (not signed here, or for another purpose), `expired`, `from_the_future`, or
-    `bound_to_another_<claim>` where one of its claims is not the given one.
+    `bound_to_another_<claim>` if one of its claims differs from the given one.
     """
     try:
         (id, claims), made_at = _serializer(purpose).loads(text, return_timestamp=True)
-        # A token has one text. Python's decoder skips what it can't read, and the bits that no byte needs.
+        # Accept one text per token. Python's decoder ignores foreign characters and unused bits.
         signature = text.rpartition(".")[2]
         if base64_encode(base64_decode(signature)).decode() != signature:
             raise BadSignature("Another text for the same signature")
@@ -91,25 +89,25 @@ def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
     return Token(id, claims, made_at, expires_at)
 
 
-def spend(id: str, expires_at: datetime) -> None:
-    """Use up a token, before anything that follows from it is written, so that who comes second changes nothing.
+def spend(token: Token) -> None:
+    """Use up a token. Call this before writing anything else, so that the second of two requests changes nothing.
 
     Raises Refusal `already_used`.
     """
-    if not insert_if_absent(SpentToken, id=id, expires_at=expires_at):
+    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):
         raise Refusal("already_used")
     if is_time_to_sweep():
         sweep()
 
 
 def is_spent(id: str) -> bool:
-    """Whether the token has been used."""
-    return run(IS_SPENT, id=id).first() is not None
+    """Return True if the token of this id has been used. This changes nothing."""
+    return execute(IS_SPENT, id=id).first() is not None
 
 
 def sweep() -> int:
-    """Forget some ids that have been useless for long, because new rows pay for old ones; return how many."""
-    return run(SWEEP, before=now() - KEPT_AFTER_EXPIRY).rowcount
+    """Delete some ids of tokens that expired long ago. Return how many."""
+    return execute(SWEEP, before=now() - KEPT_AFTER_EXPIRY).rowcount
 
 
 def _serializer(purpose: Purpose) -> URLSafeTimedSerializer:

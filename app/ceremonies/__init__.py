@@ -1,1 +1,4 @@
-"""The two ceremonies of WebAuthn."""
+"""The two ceremonies of WebAuthn, from the relying party's side: registration and authentication.
+
+Sections refer to Web Authentication Level 3. The rows that ceremonies leave behind belong to app/passkeys.py.
+"""

@@ -1,20 +1,25 @@
-"""One answer to a ceremony, as far as it got: what is logged, kept in the account's activity, and told to the browser
-when it was refused. Whatever a hostile response makes the library, CBOR or cryptography raise becomes one error."""
+"""An attempt: one response to a ceremony's options, from its arrival to the verdict.
+
+The attempt collects facts for the log, for the account's activity, and for the browser. A hostile response makes the
+library, CBOR and cryptography raise many kinds of exceptions. The attempt turns all of them into one, with a reason.
+"""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.refusals import Refusal
+from app.single_use import Purpose
 
 LONGEST_TRANSCRIPT = 16 * 1024
 
-# What the library says, by how it begins, and what we call it.
+# The beginnings of the library's messages (pyproject.toml pins its minor version), and our reasons for them.
 REASONS = {
     "Unexpected client data type": "wrong_type",
     "Unexpected client data origin": "wrong_origin",
@@ -43,43 +48,62 @@ REASONS = {
 }
 
 
+class CeremonyError(Refusal):
+    """A response was refused. `attempt` has the facts that are known by then."""
+
+    attempt: "Attempt | None" = None
+
+
 @dataclass
 class Attempt:
-    """What is known about one answer. Nothing is kept before its challenge is spent: it may be alive elsewhere."""
+    """A response to a ceremony's options. Use it as a context manager around everything that looks at the response:
+    whatever is raised within becomes a CeremonyError, except for errors of the database."""
 
+    purpose: Purpose
+    response: str
+    """JSON text from the browser."""
+    credential: dict[str, Any] = field(default_factory=dict)
+    """The parsed response: a PublicKeyCredential (L3 5.1)."""
     challenge: str = ""
-    options: str = ""
-    """JSON text, as the browser got it."""
-    response: str = ""
-    """JSON text, as the browser sent it."""
+    """Known once it has been spent."""
     began: datetime | None = None
-    """When the challenge was issued."""
+    """The time when the challenge was issued."""
+    options: str = ""
+    """JSON text of the options that the browser got."""
     user_id: int | None = None
-    """Whose account it is about, where the response says so."""
-    found: dict[str, Any] = field(default_factory=dict)
-    """The credential record that the response was checked against, or the one that it makes."""
+    """The account that the response is about, if it says so."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """Parts of the credential record (L3 4) that the response is checked against, or that it creates."""
     counter_went_back: bool = False
-    orphan: bytes = b""
-    """A credential id that is proven to sign nobody in here, so that the authenticator may be told to forget it."""
+    unknown_credential_id: bytes = b""
+    """Set if it is proven that this passkey signs nobody in here. Then the authenticator is told to forget it."""
 
     def transcript(self, refused: str = "") -> str:
-        """Return all of it as JSON text of at most LONGEST_TRANSCRIPT bytes, or "" where there is nothing to keep."""
+        """Return the ceremony as JSON text, or "" if its challenge was not spent: it may be valid elsewhere.
+
+        A text over LONGEST_TRANSCRIPT bytes is replaced by its length. `refused` is the reason of the refusal.
+        """
         if not self.options:
             return ""
-        parts = {"options": self.options, "response": self.response, "found": self.found, "refused": refused}
+        parts = {"options": self.options, "response": self.response, "found": self.record, "refused": refused}
         text = json.dumps(parts)
         return text if len(text) <= LONGEST_TRANSCRIPT else json.dumps({"too_long": len(text), "refused": refused})
 
+    def __enter__(self) -> Self:
+        return self
 
-class CeremonyError(Refusal):
-    """A response was refused. `attempt` says how far it got."""
-
-    attempt = Attempt()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, SQLAlchemyError):
+            refused = CeremonyError(*_reason_and_detail(error))
+            refused.attempt = self
+            raise refused from error
 
 
 @contextmanager
 def refusing(reason: str) -> Iterator[None]:
-    """Raise CeremonyError with this reason for whatever the block raises, unless that has a reason of its own."""
+    """Raise CeremonyError with this reason for any exception of the block that has no reason of its own."""
     try:
         yield
     except Refusal:
@@ -88,20 +112,9 @@ def refusing(reason: str) -> Iterator[None]:
         raise CeremonyError(reason, f"{type(error).__name__}: {error}") from error
 
 
-@contextmanager
-def attempt() -> Iterator[Attempt]:
-    """Watch over one answer; whatever is raised becomes a CeremonyError, but for a database that is in trouble."""
-    this = Attempt()
-    try:
-        yield this
-    except SQLAlchemyError:
-        raise
-    except Exception as error:
-        if isinstance(error, Refusal):
-            refused = CeremonyError(error.reason, error.detail)
-        else:
-            text = str(error)
-            reasons = (reason for beginning, reason in REASONS.items() if text.startswith(beginning))
-            refused = CeremonyError(next(reasons, "malformed_response"), f"{type(error).__name__}: {text}")
-        refused.attempt = this
-        raise refused from error
+def _reason_and_detail(error: Exception) -> tuple[str, str]:
+    if isinstance(error, Refusal):
+        return error.reason, error.detail
+    message = str(error)
+    reasons = (reason for beginning, reason in REASONS.items() if message.startswith(beginning))
+    return next(reasons, "malformed_response"), f"{type(error).__name__}: {message}"

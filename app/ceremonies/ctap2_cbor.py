@@ -1,9 +1,9 @@
 """CBOR (RFC 8949), as strict as CTAP 2.2, 8 "Message Encoding" wants it from authenticators.
 
-py_webauthn decodes with a general decoder, and encodes again to see where a value ended. So we check two things first:
+py_webauthn uses a general decoder, and encodes a value again to find its end. So we check two things before:
 
-- There are no tags. With tags 28 and 29, a hundred bytes stand for a trillion lists.
-- A value has one encoding. With another one, the library would look for the end in the wrong place.
+- There are no tags. With tags 28 and 29, a hundred bytes become a trillion lists.
+- Each value has its only canonical encoding. Otherwise the library looks for its end in the wrong place.
 """
 
 from app.ceremonies.attempts import CeremonyError, refusing

@@ -1,4 +1,6 @@
-"""Which public keys may be stored: a key that loads may still be of no use, or of use to everybody."""
+"""The check of a new public key. A key that loads may still be useless, or usable by anybody."""
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from app.ceremonies.attempts import CeremonyError
 
@@ -11,12 +13,10 @@ SMALL_ORDER = (0, 1, PRIME - 1, ORDER_8, PRIME - ORDER_8)
 
 
 def check(key: object, algorithm: int) -> None:
-    """Check that a key, as `cryptography` has it, is of the kind that the COSE algorithm wants (RFC 9053, L3 5.8.5).
+    """Check that a key of `cryptography` is of the kind that the COSE algorithm needs (RFC 9053, L3 5.8.5).
 
-    Raises CeremonyError `unusable_key`, or `weak_key` where anybody could sign.
+    Raises CeremonyError `unusable_key`, or `weak_key` if anybody could sign.
     """
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-
     usable = {
         -8: isinstance(key, ed25519.Ed25519PublicKey),
         -7: isinstance(key, ec.EllipticCurvePublicKey) and key.curve.name == "secp256r1",

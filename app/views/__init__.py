@@ -7,11 +7,11 @@ from app.views.account import (
     confirm,
     delete,
     email,
+    overview,
     passkeys,
     recovery_codes,
     require_passkey,
     sessions,
-    show,
 )
 from app.views.dev import doctor, outbox
 from app.views.shared.visitor import login_manager
@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
     templating.init_app(app)
     static_files.init_app(app)
     pages = [home, mail, link, second_step, sign_out]
-    pages += [show, confirm, sessions, activity, email, delete, recovery_codes, require_passkey]
+    pages += [overview, confirm, sessions, activity, email, delete, recovery_codes, require_passkey]
     if app.config["PASSKEYS_ENABLED"]:
         pages += [passkey, passkeys]
     if app.config["LOCAL"]:

@@ -1,4 +1,4 @@
-"""What happened to the visitor's account."""
+"""The activity of the visitor's account."""
 
 from contextlib import suppress
 
@@ -11,17 +11,19 @@ from app.activity import PAGE, Kind
 
 blueprint = Blueprint("activity", __name__, url_prefix="/account/activity")
 
+# The largest number that the id's column can hold on PostgreSQL.
+LARGEST_ID = 2**31 - 1
+
 
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """The newest first, a page at a time, of one kind or all. A filter that is none is dropped, as a bad `next` is."""
+    """Show the newest events first, a page at a time, of one kind or of all. An unknown kind is ignored."""
     kind = None
     with suppress(ValueError):
         kind = Kind(request.args.get("kind", ""))
-    # PostgreSQL refuses a number that the column can't hold.
-    before = min(request.args.get("before", 0, int), 2**31 - 1)
-    rows = activity.of(current_user.id, kind, before if before > 0 else None)
+    before = min(request.args.get("before", 0, int), LARGEST_ID)
+    rows = activity.for_user(current_user.user_id, kind, before if before > 0 else None)
     return render_template(
         "account/activity.html", rows=rows[:PAGE], more=len(rows) > PAGE, kind=kind, kinds=list(Kind), before=before
     )

@@ -1,4 +1,4 @@
-"""Changing the address: proven by a code that is mailed to the new one."""
+"""Changing the address. A code that is mailed to the new address proves it."""
 
 from typing import Any
 
@@ -12,8 +12,9 @@ from app.ceremonies import signals
 from app.email_addresses import canonical
 from app.models import now
 from app.refusals import Refusal
-from app.views.account import confirm
-from app.views.shared import allowances, known_accounts
+from app.views.account.confirm import fresh_proof
+from app.views.shared import known_accounts
+from app.views.shared.allowances import mail_allowance
 from app.views.shared.answers import flash_done, render_page
 from app.views.shared.browser import this_client
 from app.views.shared.history import notify_owner, record_activity, record_ended_sessions
@@ -26,7 +27,7 @@ blueprint = Blueprint("change_email", __name__, url_prefix="/account/email")
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """Where the new address is typed, or the code that was mailed to it."""
+    """Show the field for the new address, or for the code that was mailed to it."""
     return page()
 
 
@@ -40,54 +41,61 @@ def change() -> ResponseReturnValue:
     return finish()
 
 
-@confirm.fresh_proof
+@fresh_proof
 def begin() -> ResponseReturnValue:
-    """Mail a code to the new address; or, where that has an account, word of it. The page looks the same."""
+    """Mail a code to the new address. If that has an account, the mail says so instead. The page looks the same."""
     typed = request.form["email"]
     try:
         email = canonical(typed)
-        token, code, is_taken = accounts.begin_email_change(current_user, email)
-        values: dict[str, Any] = {"client": this_client(), "time": now()}
-        # The proof counts from here: nobody else's writing is to wait for a mail server.
+        token, code = accounts.begin_email_change(current_user, email)
+        is_taken = accounts.find(email) is not None
+        # Fresh proof counts from here. Commit, so that nobody waits for our locks while the mail server is slow.
         commit()
-        with allowances.mail_allowance(email):
-            if is_taken:
-                mailer.send("notice", email, kind="address_taken", **values)
-            else:
-                mailer.send("code", email, purpose="change_email", code=code, **values)
+        with mail_allowance(email):
+            send(email, code, is_taken)
     except Refusal as refusal:
         return page(refusal, typed=typed[:254])
     session["email_change"] = token
     return redirect(url_for(".show"), 303)
 
 
+def send(email: str, code: str, is_taken: bool) -> None:
+    """Mail the code to the new address. If another account has that address, the mail says so instead."""
+    values: dict[str, Any] = {"client": this_client(), "time": now()}
+    if is_taken:
+        mailer.send("notice", email, kind="address_taken", **values)
+    else:
+        mailer.send("code", email, purpose="change_email", code=code, **values)
+
+
 def finish() -> ResponseReturnValue:
-    """Move the account to the new address, and notify both."""
+    """Move the account to the new address, and notify both addresses."""
+    visitor = lock_account()
     try:
-        old, new = accounts.finish_email_change(
-            lock_account(), session.get("email_change", ""), request.form.get("code", "")
+        former, email = accounts.finish_email_change(
+            visitor, session.get("email_change", ""), request.form.get("code", "")
         )
     except Refusal as refusal:
         if "wrong_code" not in refusal.reason:
             session.pop("email_change", None)
         return page(refusal)
-    # What the old mailbox has opened ends with it.
-    record_ended_sessions(sessions.revoke(current_user))
+    # The former mailbox may have opened other sessions.
+    record_ended_sessions(sessions.revoke(visitor))
     session.pop("email_change")
-    known_accounts.remember(current_user.user_handle, new)
-    record_activity(current_user.id, Kind.EMAIL_CHANGED, old)
-    notify_owner(current_user.id, new, "email_changed")
-    flash_done("email_changed", signal=signals.user_details(current_user.user_handle, new))
+    known_accounts.remember(visitor.user.user_handle, email)
+    record_activity(visitor.user_id, Kind.EMAIL_CHANGED, former)
+    notify_owner(visitor.user, "email_changed", email=email)
+    flash_done("email_changed", signal=signals.user_details(visitor.user.user_handle, email))
     return redirect(url_for("account.show"), 303)
 
 
 def page(refusal: Refusal | None = None, typed: str = "") -> ResponseReturnValue:
-    """Return the page for the step that this browser is at, with the refusal if there is one."""
-    # ?again starts anew.
-    starts_anew = "again" in request.args or "email" in request.form
-    return render_page("account/email.html", refusal, waiting_for="" if starts_anew else new_address(), typed=typed)
+    """Return the page for the step that this browser is at, and the refusal if there is one."""
+    # ?again starts over.
+    starts_over = "again" in request.args or "email" in request.form
+    return render_page("account/email.html", refusal, pending="" if starts_over else pending_email(), typed=typed)
 
 
-def new_address() -> str:
-    """Return the address that waits for its code, to be typed in this browser; "" if there is none."""
-    return accounts.pending_email_change(current_user, session.get("email_change", ""))
+def pending_email() -> str:
+    """Return the address whose code this browser is waiting for, or ""."""
+    return accounts.pending_email(current_user, session.get("email_change", ""))

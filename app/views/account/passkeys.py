@@ -1,18 +1,20 @@
-"""The visitor's passkeys: make one, rename one, remove one."""
+"""The visitor's passkeys: create one, rename one, remove one."""
 
 from flask import Blueprint, Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import limits, passkeys, sessions
+from app import passkeys, proof, sessions
 from app.activity import Kind
 from app.ceremonies import signals
-from app.ceremonies.verification import CHALLENGE_LIFETIME
+from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.models import now
 from app.refusals import Refusal
 from app.user_agents import passkey_name
-from app.views.account import confirm, show
-from app.views.shared import allowances, tour
+from app.views.account import overview
+from app.views.account.confirm import fresh_proof, record_attempt
+from app.views.shared import tour
+from app.views.shared.allowances import count_passkey_answer, count_proof, give_back_proof
 from app.views.shared.answers import flash_done
 from app.views.shared.browser import this_client
 from app.views.shared.history import notify_owner, record_activity, record_ended_sessions, record_refusal
@@ -27,83 +29,89 @@ blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 @login_required
 @one_transaction
 def create() -> ResponseReturnValue:
-    """Add the passkey that the authenticator made. Its challenge was issued on fresh proof, and only on that."""
-    next = next_page(request.form.get("next"))
-    if not request.form.get("credential") and not creation_options():
-        # The button of a page without options.
-        if len(passkeys.of(current_user)) >= passkeys.MOST:
-            return show.page(Refusal("enough_passkeys"))
-        confirm.record_attempt()
-        return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
-    # A session without proof for that long can't add a passkey. It must neither use up the owner's limit nor fill the
-    # activity.
-    could_add = current_user.could_add_passkey(now() - CHALLENGE_LIFETIME)
+    """Add the passkey that the authenticator made. Its challenge was issued on fresh proof only."""
+    form, next = request.form, next_page(request.form.get("next"))
+    if not form.get("credential") and not creation_options():
+        return without_options(next)
+    # A session that had no proof for that long can't add a passkey. Its attempts must neither use up the owner's limit
+    # nor fill the activity.
+    could_add = proof.could_add_passkey(current_user, now() - CHALLENGE_LIFETIME)
     try:
-        limits.take(passkey_answers=(limits.client(this_client().address),))
+        count_passkey_answer()
         if could_add:
-            limits.take(proofs=allowances.who(current_user.id))
-        added, attempt = passkeys.finish_registration(
-            lock_account(), request.form.get("credential", ""), request.form.get("name", ""), this_client().browser
+            count_proof(current_user.user_id)
+        visitor, default_name = lock_account(), this_client().browser
+        passkey, attempt = passkeys.finish_registration(
+            visitor, form.get("credential", ""), form.get("name", ""), default_name
         )
     except Refusal as refusal:
         if could_add:
-            record_refusal(refusal, Kind.PASSKEY_REFUSED, current_user.id)
+            record_refusal(refusal, Kind.PASSKEY_REFUSED, current_user.user_id)
         else:
-            confirm.record_attempt()
-        return show.welcome_page(next, refusal) if request.form.get("welcome") else show.page(refusal)
-    record_activity(current_user.id, Kind.PASSKEY_ADDED, added, attempt.transcript(), attempt.began)
-    details = passkey_name(added, attempt.found["aaguid"])
-    notify_owner(current_user.id, current_user.email, "passkey_added", detail=details)
-    tour.tick("create")
-    flash_done("passkey_added", is_first=len(passkeys.of(current_user)) == 1)
+            record_attempt()
+        return overview.welcome_page(next, refusal) if form.get("welcome") else overview.page(refusal)
+    record_activity(visitor.user_id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript(), attempt.began)
+    notify_owner(visitor.user, "passkey_added", detail=passkey_name(passkey.name, passkey.aaguid))
+    tour.mark_done("create")
+    flash_done("passkey_added", is_first=len(passkeys.for_user(visitor.user_id)) == 1)
     return redirect(next or url_for("account.show"), 303)
+
+
+def without_options(next: str) -> ResponseReturnValue:
+    """Answer the button of a page that got no options: the visitor has too many passkeys, or needs fresh proof."""
+    if len(passkeys.for_user(current_user.user_id)) >= passkeys.MOST:
+        return overview.page(Refusal("enough_passkeys"))
+    record_attempt()
+    return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
 
 
 @blueprint.post("/options")
 @login_required
 def options() -> ResponseReturnValue:
-    """Fresh creation options, for a page that has been open for long; none without fresh proof."""
+    """Return fresh creation options, for a page that has been open for long. Without fresh proof there are none."""
     return Response(creation_options() or abort(403, "not_proven"), mimetype="application/json")
 
 
 def creation_options() -> str:
-    """Return creation options for one more passkey, or "" where it takes fresh proof first."""
-    return passkeys.begin_registration(current_user, passkeys.of(current_user))
+    """Return creation options for one more passkey, or "" as `passkeys.begin_registration` does."""
+    return passkeys.begin_registration(current_user, passkeys.for_user(current_user.user_id))
 
 
 @blueprint.post("/<int(max=2147483647):passkey_id>/rename")
 @login_required
 @one_transaction
 def rename(passkey_id: int) -> ResponseReturnValue:
-    """Call one of the visitor's passkeys something else."""
+    """Give one of the visitor's passkeys another name."""
+    typed = request.form.get("name", "")
     try:
-        name = passkeys.clean_name(request.form.get("name", ""))
-        limits.take(proofs=allowances.who(current_user.id))
+        name = passkeys.clean_name(typed)
+        count_proof(current_user.user_id)
     except Refusal as refusal:
-        return show.page(refusal, renamed=passkey_id, typed=request.form.get("name", "")[:60])
-    if not passkeys.rename(lock_account(), passkey_id, name):
-        limits.give_back(proofs=allowances.who(current_user.id))
+        return overview.page(refusal, renamed=passkey_id, typed=typed[: passkeys.LONGEST_NAME])
+    visitor = lock_account()
+    if not passkeys.rename(visitor.user_id, passkey_id, name):
+        give_back_proof(visitor.user_id)
         abort(404)
-    record_activity(current_user.id, Kind.PASSKEY_RENAMED, name)
+    record_activity(visitor.user_id, Kind.PASSKEY_RENAMED, name)
     return redirect(url_for("account.show"), 303)
 
 
 @blueprint.post("/<int(max=2147483647):passkey_id>/remove")
 @login_required
 @one_transaction
-@confirm.fresh_proof
+@fresh_proof
 def remove(passkey_id: int) -> ResponseReturnValue:
-    """Remove one of the visitor's passkeys, and end the sessions that it opened where that was asked for."""
+    """Remove one of the visitor's passkeys. If asked to, also end the sessions that it opened."""
+    visitor = lock_account()
     try:
-        passkey = passkeys.remove(lock_account(), passkey_id)
+        passkey = passkeys.remove(visitor, passkey_id)
     except Refusal as refusal:
-        return show.page(refusal)
+        return overview.page(refusal)
     if not passkey:
         abort(404)
     if request.form.get("sessions"):
-        record_ended_sessions(sessions.revoke(current_user, passkey_id=passkey_id))
-    record_activity(current_user.id, Kind.PASSKEY_REMOVED, passkey.name)
-    details = passkey_name(passkey.name, passkey.aaguid)
-    notify_owner(current_user.id, current_user.email, "passkey_removed", detail=details)
+        record_ended_sessions(sessions.revoke(visitor, passkey_id=passkey_id))
+    record_activity(visitor.user_id, Kind.PASSKEY_REMOVED, passkey.name)
+    notify_owner(visitor.user, "passkey_removed", detail=passkey_name(passkey.name, passkey.aaguid))
     flash_done("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))
     return redirect(url_for("account.show"), 303)

@@ -1,14 +1,15 @@
-"""Recovery codes: made anew, and shown once."""
+"""Recovery codes: made, and shown once."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import recovery_codes, sessions
+from app import proof, recovery_codes
 from app.activity import Kind
-from app.views.account import confirm
+from app.views.account.confirm import fresh_proof
 from app.views.shared.history import notify_owner, record_activity
 from app.views.shared.transaction import one_transaction
+from app.views.shared.visitor import lock_account
 
 blueprint = Blueprint("recovery_codes", __name__, url_prefix="/account/recovery-codes")
 
@@ -16,25 +17,26 @@ blueprint = Blueprint("recovery_codes", __name__, url_prefix="/account/recovery-
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """What they are for, and how many are left."""
+    """Say what the codes are for, and how many are left."""
     return page()
 
 
 @blueprint.post("")
 @login_required
 @one_transaction
-@confirm.fresh_proof
+@fresh_proof
 def make() -> ResponseReturnValue:
-    """Make ten and show them. No redirect: nothing but this page may ever hold them."""
-    made = recovery_codes.make(current_user.id)
-    # An old one may have opened them.
-    sessions.doubt_others(current_user)
-    record_activity(current_user.id, Kind.RECOVERY_CODES_MADE)
-    notify_owner(current_user.id, current_user.email, "recovery_codes_made")
+    """Make new codes and show them. This doesn't redirect, because no other page may ever show them."""
+    visitor = lock_account()
+    made = recovery_codes.make(visitor.user_id)
+    # A former code may have opened another session.
+    proof.expire_others(visitor)
+    record_activity(visitor.user_id, Kind.RECOVERY_CODES_MADE)
+    notify_owner(visitor.user, "recovery_codes_made")
     return page(made)
 
 
 def page(made: list[str] | None = None) -> ResponseReturnValue:
-    """Return the page, with the codes that were made just now if there are any."""
-    values = {"codes": made, "remaining": recovery_codes.remaining(current_user.id)}
-    return render_template("account/recovery_codes.html", **values)
+    """Return the page, with the codes if they have just been made."""
+    remaining = recovery_codes.count(current_user.user_id)
+    return render_template("account/recovery_codes.html", codes=made, remaining=remaining)

@@ -1,4 +1,4 @@
-"""Whether email alone signs in to the visitor's account."""
+"""The owner's decision that a passkey is required, and that a link or code is not enough."""
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -7,7 +7,7 @@ from flask_login import current_user, login_required
 from app import passkeys, recovery_codes, second_step
 from app.activity import Kind
 from app.refusals import Refusal
-from app.views.account import confirm
+from app.views.account.confirm import fresh_proof
 from app.views.shared.answers import flash_done, render_page
 from app.views.shared.history import notify_owner, record_activity, record_ended_sessions
 from app.views.shared.transaction import one_transaction
@@ -19,34 +19,37 @@ blueprint = Blueprint("require_passkey", __name__, url_prefix="/account/require-
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """What it means, and what it takes."""
+    """Say what requiring a passkey means, and what it takes."""
     return page()
 
 
 @blueprint.post("")
 @login_required
 @one_transaction
-@confirm.fresh_proof
+@fresh_proof
 def change() -> ResponseReturnValue:
-    """Turn it on, with a recovery code typed back, or off."""
-    wanted = request.form.get("require") == "yes"
-    # A second click finds it done.
-    if wanted != lock_account().requires_passkey:
-        if wanted:
-            try:
-                record_ended_sessions(second_step.require_passkey(current_user, request.form.get("kept", "")))
-            except Refusal as refusal:
-                return page(refusal)
-        else:
-            second_step.stop_requiring(current_user.id)
-        kind = Kind.PASSKEY_REQUIRED if wanted else Kind.PASSKEY_NOT_REQUIRED
-        record_activity(current_user.id, kind)
-        notify_owner(current_user.id, current_user.email, kind.value)
-        flash_done(kind.value)
+    """Require a passkey if the visitor types a recovery code, or stop requiring it."""
+    require, visitor = request.form.get("require") == "yes", lock_account()
+    # A second click finds nothing to change.
+    if require == visitor.user.requires_passkey:
+        return redirect(url_for("account.show"), 303)
+    if require:
+        try:
+            ended = second_step.require_passkey(visitor, request.form.get("kept", ""))
+        except Refusal as refusal:
+            return page(refusal)
+        record_ended_sessions(ended)
+    else:
+        second_step.stop_requiring_passkey(visitor.user_id)
+    kind = Kind.PASSKEY_REQUIRED if require else Kind.PASSKEY_NOT_REQUIRED
+    record_activity(visitor.user_id, kind)
+    notify_owner(visitor.user, kind.value)
+    flash_done(kind.value)
     return redirect(url_for("account.show"), 303)
 
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page for what the account has, with the refusal if there is one."""
-    has_passkey, remaining = bool(passkeys.of(current_user)), recovery_codes.remaining(current_user.id)
+    """Return the page for the passkeys and codes that the account has, and the refusal if there is one."""
+    has_passkey = bool(passkeys.for_user(current_user.user_id))
+    remaining = recovery_codes.count(current_user.user_id)
     return render_page("account/require_passkey.html", refusal, has_passkey=has_passkey, remaining=remaining)

@@ -1,11 +1,11 @@
-"""Where the visitor is signed in."""
+"""The visitor's sessions: ending one of them, or all others."""
 
 from flask import Blueprint, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import login_required
 
 from app import sessions
-from app.views.account import confirm
+from app.views.account.confirm import fresh_proof
 from app.views.shared.answers import flash_done
 from app.views.shared.history import record_ended_sessions
 from app.views.shared.transaction import one_transaction
@@ -17,7 +17,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
 @blueprint.post("/<int(max=2147483647):session_id>/revoke")
 @login_required
 @one_transaction
-@confirm.fresh_proof
+@fresh_proof
 def revoke(session_id: int) -> ResponseReturnValue:
     """End one of the visitor's sessions."""
     ended = sessions.revoke(lock_account(), id=session_id)
@@ -31,9 +31,9 @@ def revoke(session_id: int) -> ResponseReturnValue:
 @blueprint.post("/revoke-all")
 @login_required
 @one_transaction
-@confirm.fresh_proof
+@fresh_proof
 def revoke_all() -> ResponseReturnValue:
-    """End all of the visitor's sessions but this one."""
+    """End all of the visitor's sessions except this one."""
     record_ended_sessions(sessions.revoke(lock_account()))
     flash_done("sessions_ended")
     return redirect(url_for("account.show"), 303)

@@ -63,7 +63,7 @@ def show(id: str) -> ResponseReturnValue:
     values = {
         "text": text,
         "code": code if code in text else "",
-        "is_for_change": current_user.is_authenticated and message["To"] == email.new_address(),
+        "is_for_change": current_user.is_authenticated and message["To"] == email.pending_email(),
     }
     return render_template("dev/message.html", id=id, message=message, **values)
 

@@ -1,4 +1,4 @@
-"""For whom mail and attempts are counted: see limits.py."""
+"""The limits of this request: for whom mails, proofs and passkey answers are counted. See limits.py."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,39 +12,61 @@ from app.views.shared.browser import this_browser, this_client
 
 @contextmanager
 def mail_allowance(email: str) -> Iterator[None]:
-    """Count the mail that is sent within; nobody else's writing waits for the mail server. Raises TooMany, and what it
-    is sent with raises Unsent: then it has not been counted, unless the server refuses it for good."""
-    counted = _take_mail(email, limits.client(this_client().address), known_accounts.has_address(email))
+    """Count the mail to this address that the block sends. This commits before the block, so no lock is held while the
+    mail server is slow.
+
+    Raises TooMany. If the block raises Unsent, the mail isn't counted, unless the server refused it permanently.
+    """
+    counted = _count_mail(email)
     limits.watch("alarm")
     db.session.commit()
     try:
         yield
     except mailer.Unsent as refusal:
-        # For good, it counts: or nothing would keep a client from trying addresses out on the mail server.
-        if not refusal.is_for_good:
+        # Permanent refusals count. Otherwise a client could try addresses on the mail server without limit.
+        if not refusal.is_permanent:
             limits.give_back(**counted)
             db.session.commit()
         raise
 
 
-def _take_mail(email: str, address: str, is_known: bool) -> dict[str, tuple[str, ...]]:
-    """Count one mail, and return what was counted: what a browser that has signed in has for itself, or what everybody
-    has, once that is used up (its cookie may be in other hands, too)."""
-    # By the very address, which was proven there: nobody else whose address is only like it has a part in this.
-    own: dict[str, tuple[str, ...]] = {
-        "mails": (email, this_browser()),
-        "mails_to_address": (email, "known browsers"),
-    }
-    if is_known:
+def count_passkey_answer() -> None:
+    """Count an answer to a passkey's ceremony. Raises TooMany."""
+    limits.take(passkey_answers=(_this_client(),))
+
+
+def count_proof(user_id: int) -> None:
+    """Count a proof for this account, or a change of it. Raises TooMany.
+
+    The count is per client, so that a stranger can't lock the owner out.
+    """
+    limits.take(proofs=(str(user_id), _this_client()))
+
+
+def give_back_proof(user_id: int) -> None:
+    """Undo `count_proof`, because nothing was changed."""
+    limits.give_back(proofs=(str(user_id), _this_client()))
+
+
+def _this_client() -> str:
+    return limits.client(this_client().address)
+
+
+def _count_mail(email: str) -> dict[str, tuple[str, ...]]:
+    """Count a mail, and return what was counted. A browser that has signed in to the account has a count of its own.
+
+    When that is used up, count for everybody instead, because a thief may have copied the browser's cookie.
+    """
+    if known_accounts.has_address(email):
+        # For this very address, which the browser has proven, and not for the whole inbox.
+        own: dict[str, tuple[str, ...]] = {
+            "mails": (email, this_browser()),
+            "mails_to_address": (email, "known browsers"),
+        }
         with suppress(TooMany):
             limits.take(**own)
             return own
-    inbox = limits.inbox(email)
-    everybodys = {"mails": (inbox, address), "mails_to_address": (inbox,), "mails_of_client": (address,)}
-    limits.take(**everybodys)
-    return everybodys
-
-
-def who(user_id: int) -> tuple[str, str]:
-    """Whose attempts at an account are counted together: one client's, so that no stranger locks its owner out."""
-    return str(user_id), limits.client(this_client().address)
+    inbox, client = limits.inbox(email), _this_client()
+    for_everybody = {"mails": (inbox, client), "mails_to_address": (inbox,), "mails_of_client": (client,)}
+    limits.take(**for_everybody)
+    return for_everybody

@@ -20,8 +20,8 @@ def render_page(template: str, refusal: Refusal | None = None, status: int = 400
     """
     if not refusal:
         return make_response(render_template(template, **values))
-    if isinstance(refusal, CeremonyError) and refusal.attempt.orphan:
-        values["signal"] = signals.unknown_credential(refusal.attempt.orphan)
+    if isinstance(refusal, CeremonyError) and refusal.attempt and refusal.attempt.unknown_credential_id:
+        values["signal"] = signals.unknown_credential(refusal.attempt.unknown_credential_id)
     # The library's messages quote the response. Cut them, so that a visitor can't fill the disk.
     log.event("refused", reason=refusal.reason, detail=refusal.detail[:300], route=route_pattern())
     headers = {}

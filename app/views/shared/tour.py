@@ -1,20 +1,20 @@
-"""The guided tour: five steps, and when this browser did each. Only the session's cookie keeps them."""
+"""The guided tour: five steps, and the time when this browser did each. They are kept in its cookie only."""
 
 from flask import current_app, session
 
 from app.models import now
 
 STEPS = ("ask", "open", "create", "leave", "return")
-WITHOUT_PASSKEYS = ("ask", "open", "leave")
+STEPS_WITHOUT_PASSKEYS = ("ask", "open", "leave")
 
 
 def steps() -> tuple[str, ...]:
     """Return the names of this site's steps, in their order."""
-    return STEPS if current_app.config["PASSKEYS_ENABLED"] else WITHOUT_PASSKEYS
+    return STEPS if current_app.config["PASSKEYS_ENABLED"] else STEPS_WITHOUT_PASSKEYS
 
 
 def done() -> dict[str, int]:
-    """Return the steps that this browser has done, each with its time (in seconds since 1970)."""
+    """Return the steps that this browser has done, each with its time in seconds since 1970."""
     kept = session.get("tour")
     # A cookie of an earlier release has a list.
     return kept if isinstance(kept, dict) else {}
@@ -25,6 +25,6 @@ def upcoming() -> str | None:
     return next((step for step in steps() if step not in done()), None)
 
 
-def tick(step: str) -> None:
-    """Note that a step is done, unless it was before."""
+def mark_done(step: str) -> None:
+    """Record that a step is done, unless it was recorded before."""
     session["tour"] = {step: int(now().timestamp())} | done()

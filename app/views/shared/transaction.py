@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException
 
-from app.database import db
+from app.database import db, rollback
 
 P = ParamSpec("P")
 
@@ -54,4 +54,4 @@ def commit_if_possible(write: Callable[P, bool], *args: P.args, **kwargs: P.kwar
         if write(*args, **kwargs):
             db.session.commit()
     except DBAPIError:
-        db.session.rollback()
+        rollback()

@@ -1,11 +1,11 @@
-"""The visitor: the session that this request's cookie names."""
+"""The visitor: the session that this request's cookie names. Flask-Login calls it `current_user`."""
 
 from flask import abort, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user
 
 from app import accounts, log, sessions
-from app.sessions import SignedIn
+from app.models import Session
 from app.views.shared.next_page import next_page
 from app.views.shared.transaction import commit_if_possible
 from app.views.site.errors import problem
@@ -17,8 +17,8 @@ login_manager.session_protection = None
 
 
 @login_manager.user_loader
-def load_visitor(token: str) -> SignedIn | None:
-    """Return who is signed in by this token of the cookie. A session that has expired is deleted."""
+def load_visitor(token: str) -> Session | None:
+    """Return the session of this token from the cookie. Delete it if it has expired."""
     visitor = find_visitor(token)
     if not visitor:
         commit_if_possible(sessions.end_expired, token)
@@ -27,22 +27,22 @@ def load_visitor(token: str) -> SignedIn | None:
 
 @login_manager.unauthorized_handler
 def unauthorized() -> ResponseReturnValue:
-    """Lead from a page to signing in, and back to it afterwards. Refuse a form, which can't be kept."""
+    """Lead from a page to signing in, and back to it afterwards. Refuse a form, because it can't be kept."""
     if request.method in ("GET", "HEAD"):
         return redirect(url_for("sign_in.show", next=next_page(request.full_path.rstrip("?")) or None), 303)
     log.event("refused", reason="not_signed_in", route=route_pattern())
     return problem(401)
 
 
-def find_visitor(token: str) -> SignedIn | None:
-    """Return who is signed in by this token of the cookie, if its session lives."""
+def find_visitor(token: str) -> Session | None:
+    """Return the session of this token, unless it has ended or expired."""
     return sessions.find(token, session.get("proof", ""))
 
 
-def lock_account() -> SignedIn:
-    """Lock the visitor's account until the transaction ends, and return the visitor as they are now.
+def lock_account() -> Session:
+    """Lock the visitor's account until the transaction ends, and return the visitor's session as it is now.
 
-    Aborts with 401 if the session has ended in the meantime.
+    Abort with 401 if the session has ended in the meantime.
     """
-    accounts.hold(current_user.id)
+    accounts.lock(current_user.user_id)
     return find_visitor(current_user.token) or abort(401, "session_ended")

@@ -6,13 +6,15 @@ from flask import Blueprint, current_app, make_response, redirect, request, url_
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import invitations, mailer, sign_in_links
+from app import invitations, mailer, passkeys, sign_in_links
 from app.email_addresses import canonical
 from app.limits import TooMany
 from app.models import now
-from app.passkeys import begin_authentication
 from app.refusals import Refusal
-from app.views.shared import allowances, tour
+from app.sessions import Method
+from app.sign_in_links import PendingSignIn
+from app.views.shared import tour
+from app.views.shared.allowances import mail_allowance
 from app.views.shared.answers import render_page
 from app.views.shared.browser import pending_sign_in, remember_sign_in, this_browser, this_client
 from app.views.shared.next_page import next_page
@@ -24,39 +26,56 @@ blueprint = Blueprint("sign_in", __name__)
 
 @blueprint.get("/sign-in")
 def show() -> ResponseReturnValue:
-    """The email field and both buttons; a ceremony waits in the field's autofill."""
+    """Show the email field and both buttons. The field's autofill offers passkeys."""
     next = next_page(request.args.get("next"))
     if current_user.is_authenticated:
         return redirect(next or url_for("account.show"), 303)
     response = make_response(page(next=next))
-    # The Back button may show it as it was left: its script renews the options.
+    # The Back button may show the page as it was. Then its script fetches new options.
     response.cache_control.private = response.cache_control.no_cache = True
     return response
 
 
-def page(refusal: Refusal | None = None, **values: Any) -> ResponseReturnValue:
-    """Return the sign-in page, with fresh options for this browser, and the refusal if there is one."""
-    values = {"email": "", "next": ""} | values | {"options": begin_authentication(this_browser())}
-    return render_page("sign_in/show.html", refusal, **values)
+def page(refusal: Refusal | None = None, email: str = "", next: str = "") -> ResponseReturnValue:
+    """Return the sign-in page with fresh options for this browser, and the refusal if there is one."""
+    options = passkeys.begin_authentication(this_browser())
+    return render_page("sign_in/show.html", refusal, email=email, next=next, options=options)
 
 
 @blueprint.post("/sign-in")
 def ask() -> ResponseReturnValue:
-    """Mail a link and a code; or, on a site by invitation, word of that. Nothing is stored, and every address gets the
-    same answer."""
+    """Mail a link and a code. Nothing is stored, and every address gets the same answer.
+
+    On a site by invitation, addresses without one get a mail that says so.
+    """
     typed, next = request.form.get("email", ""), next_page(request.form.get("next"))
-    earlier = pending_sign_in()
     try:
         email = canonical(typed)
     except Refusal as refusal:
         return page(refusal, email=typed[:254], next=next)
+    earlier = pending_sign_in()
     if earlier and earlier.email == email and (wait := earlier.send_again_in):
         return check_email_page(earlier, TooMany("too_soon", wait))
     pending = sign_in_links.ask(email, next, earlier)
+    # Both mails get the same values, so that they take the same time.
+    template = "sign_in" if invitations.may_sign_in(email) else "notice"
+    values = mail_values(pending)
+    try:
+        with mail_allowance(email):
+            mailer.send(template, email, **values)
+    except Refusal as refusal:
+        return page(refusal, email=email, next=next)
+    remember_sign_in(pending)
+    tour.mark_done("ask")
+    return redirect(url_for("sign_in.check_email"), 303)
+
+
+def mail_values(pending: PendingSignIn) -> dict[str, Any]:
+    """Return the values for the mail of this request."""
     client = this_client()
     token = sign_in_links.link_token(pending, this_browser(), client.browser)
-    values = {
-        # Of SITE_URL, whatever a proxy makes of the request.
+    return {
+        # From SITE_URL, whatever Host header a proxy sends.
         "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),
         "code": sign_in_links.code_for(pending.id),
         "pending": pending,
@@ -64,28 +83,19 @@ def ask() -> ResponseReturnValue:
         "client": client,
         "time": now(),
     }
-    template = "sign_in" if invitations.lets_in(email) else "notice"
-    try:
-        with allowances.mail_allowance(email):
-            mailer.send(template, email, **values)
-    except Refusal as refusal:
-        return page(refusal, email=email, next=next)
-    remember_sign_in(pending)
-    tour.tick("ask")
-    return redirect(url_for("sign_in.check_email"), 303)
 
 
 @blueprint.get("/sign-in/check-email")
 def check_email() -> ResponseReturnValue:
-    """Where the code is typed, and the mail sent again."""
+    """Show the code field, and the button that sends the mail again."""
     pending = pending_sign_in()
     if not pending:
         return redirect(url_for("sign_in.show"), 303)
     return check_email_page(pending)
 
 
-def check_email_page(pending: sign_in_links.PendingSignIn, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page that waits for the code, with the refusal if there is one."""
+def check_email_page(pending: PendingSignIn, refusal: Refusal | None = None) -> ResponseReturnValue:
+    """Return the page with the code field, and the refusal if there is one."""
     return render_page("sign_in/check_email.html", refusal, pending=pending)
 
 
@@ -95,10 +105,10 @@ def use_code() -> ResponseReturnValue:
     """Sign in with the code of the mail, in the browser that asked for it."""
     pending = pending_sign_in()
     if not pending and current_user.is_authenticated:
-        # A second tab: the link or the code has been used since, by this same visitor.
+        # The link or the code was used in another tab.
         return redirect(url_for("account.show"), 303)
     try:
-        user, asked, is_new = sign_in_links.redeem_code(request.form.get("code", ""), pending)
+        proven = sign_in_links.redeem_code(request.form.get("code", ""), pending)
     except Refusal as refusal:
         return check_email_page(pending, refusal) if pending else page(refusal)
-    return finish_email(user, "code", asked, is_new)
+    return finish_email(proven, Method.CODE)

@@ -16,11 +16,11 @@ blueprint = Blueprint("sign_out", __name__)
 @blueprint.post("/sign-out")
 @one_transaction
 def sign_out() -> ResponseReturnValue:
-    """End this browser's session, and lead back to the start."""
+    """End this browser's session, and lead to the front page."""
     if current_user.is_authenticated:
-        accounts.hold(current_user.id)
+        accounts.lock(current_user.user_id)
         end_session()
         logout_user()
-        tour.tick("leave")
+        tour.mark_done("leave")
         flash_done("signed_out")
     return redirect(url_for("home.show"), 303)

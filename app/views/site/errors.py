@@ -8,7 +8,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException, MethodNotAllowed
 
 from app import log
-from app.database import db
+from app.database import rollback
 from app.views.site.protection import route_pattern
 
 # A reloaded tab must not meet a 405: the page that holds the form, by how the form's address begins.
@@ -56,14 +56,14 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
 def database_busy(error: DBAPIError) -> ResponseReturnValue:
     """The database is locked, full, away or not as it should be: nothing was changed, and the log says more."""
     log.failure(route_pattern(), (type(error), error, error.__traceback__))
-    db.session.rollback()
+    rollback()
     answer, status = problem(503)
     return answer, status, {"Retry-After": str(SECONDS_TO_RETRY)}
 
 
 def bad_data(error: DataError) -> ResponseReturnValue:
     """Something was sent that no column can hold, such as a NUL to PostgreSQL: nothing was changed."""
-    db.session.rollback()
+    rollback()
     return http_error(BadRequest("bad_data"))
 
 
@@ -72,7 +72,7 @@ def account_gone(error: IntegrityError) -> ResponseReturnValue:
     names = getattr(error.orig, "sqlite_errorname", ""), getattr(error.orig, "sqlstate", "")
     if not {"SQLITE_CONSTRAINT_FOREIGNKEY", FOREIGN_KEY_VIOLATION} & {*names}:
         raise error  # a mistake of ours
-    db.session.rollback()
+    rollback()
     session.modified = False
     log.event("refused", reason="account_gone", detail=type(error.orig).__name__, route=route_pattern())
     return problem(401)

@@ -113,7 +113,7 @@ def _read_form() -> None:
 def _see_visitor() -> None:
     """Before the view, because writing that somebody was here is a transaction of its own."""
     if current_user.is_authenticated:
-        commit_if_possible(sessions.see, current_user)
+        commit_if_possible(sessions.touch, current_user)
     # Error pages look at this: they must not ask a database that is down.
     g.visitor_is_known = True
 
@@ -121,7 +121,7 @@ def _see_visitor() -> None:
 def _refuse_another_accounts_page() -> None:
     """Take no form from a page that was left open when somebody else signed in here: it shows another account."""
     whose = request.method == "POST" and request.form.get("account")
-    if whose and current_user.is_authenticated and whose != current_user.mark:
+    if whose and current_user.is_authenticated and whose != current_user.user.mark:
         abort(409, "another_account")
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from flask import Flask
 from flask_login import current_user
 
-from app import codes, sessions, sign_in_links, user_agents
+from app import codes, proof, sign_in_links, user_agents
 from app.models import now
 from app.views.shared import tour
 
@@ -22,7 +22,7 @@ def init_app(app: Flask) -> None:
         tour=tour,
         link_minutes=sign_in_links.LINK_LIFETIME // timedelta(minutes=1),
         code_minutes=codes.LIFETIME // timedelta(minutes=1),
-        proof_minutes=sessions.PROOF_LIFETIME // timedelta(minutes=1),
+        proof_minutes=proof.PROOF_LIFETIME // timedelta(minutes=1),
         passkeys_enabled=app.config["PASSKEYS_ENABLED"],
         by_invitation=app.config["SIGN_UP"] == "invite",
         activity_days=app.config["ACTIVITY_DAYS"],

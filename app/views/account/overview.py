@@ -1,15 +1,14 @@
-"""The account, and the offer after the first sign-in."""
+"""The account page, and the offer to make a passkey after the first sign-in."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable
 
 from flask import Blueprint, current_app, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
-from sqlalchemy import Row
 
 from app import accounts, notices, passkeys, recovery_codes, sessions
+from app.models import Passkey
 from app.refusals import Refusal
 from app.views.shared.answers import render_page
 from app.views.shared.next_page import next_page
@@ -21,38 +20,44 @@ blueprint = Blueprint("account", __name__, url_prefix="/account")
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """The address, the passkeys, and where the visitor is signed in."""
+    """Show the address, the passkeys, and where the visitor is signed in."""
     return page()
 
 
 def page(refusal: Refusal | None = None, renamed: int = 0, typed: str = "") -> ResponseReturnValue:
-    """Return the account page, and the refusal if there is one. Where a new name for a passkey was refused, `renamed`
-    is the passkey's id, and `typed` the name."""
-    own = passkeys.of(current_user)
-    values: dict[str, Any] = {
-        "passkeys": own,
-        "names": numbered_names(own),
-        "options": passkeys.begin_registration(current_user, own),
-        "remaining": recovery_codes.remaining(current_user.id),
-        "mail_is_delayed": notices.are_delayed(current_user.id),
-        # This browser's first; sorting leaves the others as they are.
-        "sessions": sorted(sessions.of(current_user), key=lambda each: each.id != current_user.session_id),
-    }
-    return render_page("account/show.html", refusal, renamed=renamed, typed=typed, **values)
+    """Return the account page, and the refusal if there is one.
+
+    If a new name for a passkey was refused, `renamed` is the passkey's id, and `typed` the name.
+    """
+    own = passkeys.for_user(current_user.user_id)
+    return render_page(
+        "account/show.html",
+        refusal,
+        renamed=renamed,
+        typed=typed,
+        passkeys=own,
+        names=numbered_names(own),
+        options=passkeys.begin_registration(current_user, own),
+        remaining=recovery_codes.count(current_user.user_id),
+        mail_is_delayed=notices.are_delayed(current_user.user_id),
+        # This browser's session first. Sorting keeps the order of the others.
+        sessions=sorted(sessions.for_user(current_user.user_id), key=lambda each: each.id != current_user.id),
+    )
 
 
 @blueprint.get("/welcome")
 @login_required
 def welcome() -> ResponseReturnValue:
-    """The offer to make a passkey, if this site has them."""
+    """Offer to make a passkey, if this site has them."""
+    next = next_page(request.args.get("next"))
     if not current_app.config["PASSKEYS_ENABLED"]:
-        return redirect(next_page(request.args.get("next")) or url_for(".show"), 303)
-    return welcome_page(next_page(request.args.get("next")))
+        return redirect(next or url_for(".show"), 303)
+    return welcome_page(next)
 
 
 def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the offer with fresh creation options, and the refusal if there is one."""
-    options = passkeys.begin_registration(current_user, passkeys.of(current_user))
+    options = passkeys.begin_registration(current_user, passkeys.for_user(current_user.user_id))
     return render_page("account/welcome.html", refusal, options=options, next=next)
 
 
@@ -62,12 +67,12 @@ def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnVal
 def decline() -> ResponseReturnValue:
     """Turn the offer down, for now or for good."""
     if request.form.get("again") == "never":
-        accounts.turn_down_offer(current_user)
+        accounts.decline_passkey_offer(current_user.user_id)
     return redirect(next_page(request.form.get("next")) or url_for(".show"), 303)
 
 
-def numbered_names(own: Sequence[Row[Any]]) -> dict[int, str]:
-    """Return a name to show for each passkey, by its id. The second of the same name has "(2)" behind it, and so on."""
+def numbered_names(own: Iterable[Passkey]) -> dict[int, str]:
+    """Return the name of each passkey by its id. The second of the same name gets "(2)", and so on."""
     counts: Counter[str] = Counter()
     names = {}
     for passkey in own:
