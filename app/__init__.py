@@ -1,6 +1,7 @@
 """Latchkey: sign in with an email link, make a passkey, come back by autofill."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ class Site(Flask):
         log.failure(views.route_pattern(), exc_info)
 
 
-def create_app(environ: dict[str, str] | None = None, instance_path: str | None = None) -> Flask:
+def create_app(environ: Mapping[str, str] = os.environ, instance_path: str | None = None) -> Flask:
     """Return the site, configured from the environment (or, for tests, from `environ`).
 
     Raises ConfigurationError where it would be unsafe to run.
@@ -48,11 +49,11 @@ def create_app(environ: dict[str, str] | None = None, instance_path: str | None 
         instance_path=instance_path or str(ROOT / "instance"),
     )
     configure(app.config, app.instance_path, environ)
-    log.set_up(for_a_person=app.config["LOCAL"])
+    log.init_app(app)
     db.init_app(app)
     mailer.init_app(app)
     views.init_app(app)
-    if os.environ.get("FLASK_RUN_FROM_CLI"):
+    if app.config["IS_COMMAND"]:
         # Alembic serves `flask db ...` only, and would cost every worker 12 MiB; the rest is the operator's, too.
         from flask_migrate import Migrate
 

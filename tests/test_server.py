@@ -99,7 +99,7 @@ def test_what_cannot_be_run_is_not_tried_again_and_again(tmp_path):
     """PostgreSQL is not brought up to date by the start, so that the first to see what is wrong is a worker."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
-    with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME is not usable"), site.running():
+    with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME=' ' is not usable"), site.running():
         pass
 
 
@@ -226,5 +226,5 @@ def test_wrong_setting_is_said_in_one_line(tmp_path):
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     said = refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
     assert said.strip().splitlines()[1:] == [
-        "Latchkey can't start: FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it."
+        "Latchkey can't start: FLASK_SITE_NAME=' ' is not usable: say in a line what to call the site, or unset it."
     ]
