@@ -63,6 +63,14 @@ def test_no_header_moves_the_site(send, name):
     assert page(send) == before
 
 
+def test_health_check_says_how_the_request_came(send):
+    request = b"GET /healthz HTTP/1.0\r\nHost: 10.0.0.7:8080\r\nX-Forwarded-For: 192.0.2.1\r\nVia: 1.1 cache\r\n\r\n"
+    head, _, answer = send(request).partition(b"\r\n\r\n")
+    assert b" 200 " in head[:20]
+    assert b"\r\nCache-Control: no-store\r\n" in head
+    assert answer == b"ok\nHost: 10.0.0.7:8080\nX-Forwarded-For: present\nVia: present\n"
+
+
 HEAD = b"POST /sign-in HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\n"
 FORM = HEAD + b"Content-Type: application/x-www-form-urlencoded\r\n"
 
