@@ -39,7 +39,10 @@ class ConfigurationError(Exception):
 
 
 def canonical_site_url(text: str) -> str:
-    """Return an http(s) URL as an origin: scheme, lower-case IDNA host, and the port if it isn't the default."""
+    """Return an http(s) URL as an origin: scheme, lower-case IDNA host, and the port if it isn't the default.
+
+    Raises ValueError if the host is an IP address, or if the URL says more than an origin.
+    """
     url = urlsplit(text.strip())
     host, port = (url.hostname or "").rstrip("."), url.port
     if url.scheme not in ("http", "https") or not host or port == 0:

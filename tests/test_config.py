@@ -203,6 +203,14 @@ def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
     assert connect_args["options"].endswith(" -c lock_timeout=9s")
 
 
+@pytest.mark.parametrize(("environ", "timeout"), [({}, "5s"), ({"FLASK_RUN_FROM_CLI": "true"}, "0")])
+def test_only_commands_may_run_a_statement_for_longer_than_five_seconds(tmp_path, environ, timeout):
+    config = Config(tmp_path)
+    configure(config, str(tmp_path), {"FLASK_SQLALCHEMY_DATABASE_URI": "postgresql://u@localhost/d", **environ})
+    options = config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]["options"]
+    assert f" -c statement_timeout={timeout} " in options
+
+
 @pytest.mark.parametrize(
     ("changes", "to_change"),
     [

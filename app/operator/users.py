@@ -31,17 +31,15 @@ def email_command(command: Callable[P, None]) -> click.Command:
 def list_users() -> None:
     """List accounts and invitations, by address."""
     passkeys = select(func.count()).where(Passkey.user_id == User.id).scalar_subquery()
-    last_seen = select(func.max(Session.seen_at)).where(Session.user_id == User.id).scalar_subquery()
+    seen = select(func.max(Session.seen_at)).where(Session.user_id == User.id).scalar_subquery()
     changes = (Activity.user_id == User.id, Activity.kind == Kind.EMAIL_CHANGED)
-    formerly = select(func.aggregate_strings(Activity.detail, ", ")).where(*changes).scalar_subquery()
+    former = select(func.aggregate_strings(Activity.detail, ", ")).where(*changes).scalar_subquery()
+    accounts_by_email = select(User, passkeys, seen, former).order_by(User.email)
     rows = []
-    for user, count, seen_at, former in db.session.execute(
-        select(User, passkeys, last_seen, formerly).order_by(User.email)
-    ):
-        states = ["disabled" * user.is_disabled, "requires-passkey" * user.requires_passkey]
-        states.append(f"formerly {former}" if former else "")
-        state = " ".join(filter(None, states))
-        rows.append((user.email, format_minute(user.created_at), count, format_minute(seen_at), state))
+    for user, count, seen_at, addresses in db.session.execute(accounts_by_email):
+        states = ["disabled"] * user.is_disabled + ["requires-passkey"] * user.requires_passkey
+        states += ["formerly", addresses] if addresses else []
+        rows.append((user.email, format_minute(user.created_at), count, format_minute(seen_at), " ".join(states)))
     for invitation in db.session.scalars(select(Invitation).order_by(Invitation.email)):
         rows.append((invitation.email, format_minute(invitation.created_at), 0, "-", "invited"))
     print_table(("EMAIL", "SINCE (UTC)", "PASSKEYS", "LAST SEEN", "STATE"), rows)
@@ -81,11 +79,11 @@ def enable(email: str) -> None:
 @yes_option
 def delete(email: str, yes: bool) -> None:
     """Delete EMAIL's account and everything in it, or delete its invitation."""
-    if not accounts.find(canonical(email)) and invitations.withdraw(canonical(email)):
+    email = canonical(email)
+    if not accounts.find(email) and invitations.withdraw(email):
         click.echo(f"The invitation of {email} is withdrawn.")
         return
-    user = find_user(email)
-    user_id, email = user.id, user.email
+    user_id = find_user(email).id
     if not yes:
         click.confirm(f"Delete {email} with all passkeys, sessions and activity, for good?", abort=True)
     # Before the deletion, because that deletes the former addresses, which get this notice too.

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, current_app, jsonify, render_templ
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 
-from app.database import run
+from app.database import db
 from app.models import User
 from app.operator.doctor import FORWARDING_HEADERS
 from app.views.shared.browser import pending_sign_in
@@ -33,6 +33,6 @@ def healthz() -> ResponseReturnValue:
 
     The doctor reads the lines after the first one: the host asked for, and the names of the forwarding headers.
     """
-    run(select(User).limit(1))
+    db.session.execute(select(User).limit(1))
     forwarded = "".join(f"{name}: present\n" for name in FORWARDING_HEADERS if name in request.headers)
     return Response(f"ok\nHost: {request.host}\n{forwarded}", mimetype="text/plain")
