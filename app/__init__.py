@@ -1,6 +1,7 @@
 """Latchkey: sign in with an email link, make a passkey, come back by autofill."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
 
-from app import log, mailer, views
+from app import log, mailer, operator, views
 from app.config import configure
 from app.database import db
 
@@ -17,51 +18,44 @@ ROOT = Path(__file__).parent.parent
 
 
 class Site(Flask):
-    """Flask at the root of an origin, with an error log that names the route and not the path: paths hold tokens."""
+    """A Flask app at the root of its origin. Its error log names routes by their pattern, because paths hold tokens."""
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """The site is an origin, and no part of one, whatever a server takes a request's headers to say."""
+        """Serve a request. The site has no path prefix, even if a server takes one from the request's headers."""
         environ["SCRIPT_NAME"] = ""
         return super().__call__(environ, start_response)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Route the request. If its Host header is no host name, such as `a..b`, there is no route; but the page that
-        says so has links, too."""
+        """Return what routes the request. If its Host header is no host name (`a..b`), no route matches, but the error
+        page can still make links."""
         try:
             return super().create_url_adapter(request)
         except HTTPException:
             return self.url_map.bind(self.config["HOST"])
 
     def log_exception(self, exc_info: Any) -> None:
+        """Log an unhandled exception of a request."""
         log.failure(views.route_pattern(), exc_info)
 
 
-def create_app(environ: dict[str, str] | None = None, instance_path: str | None = None) -> Flask:
-    """Return the site, configured from the environment (or, for tests, from `environ`).
+def create_app(environ: Mapping[str, str] = os.environ, instance_path: str = str(ROOT / "instance")) -> Flask:
+    """Return the site, configured from the environment, or for tests from another mapping.
 
-    Raises ConfigurationError where it would be unsafe to run.
+    Raises ConfigurationError if it would be unsafe to run.
     """
-    app = Site(
-        __name__,
-        root_path=str(ROOT),
-        static_folder=None,
-        instance_path=instance_path or str(ROOT / "instance"),
-    )
+    app = Site(__name__, root_path=str(ROOT), static_folder=None, instance_path=instance_path)
     configure(app.config, app.instance_path, environ)
-    log.set_up(for_a_person=app.config["LOCAL"])
+    log.init_app(app)
     db.init_app(app)
     mailer.init_app(app)
     views.init_app(app)
-    if os.environ.get("FLASK_RUN_FROM_CLI"):
-        # Alembic serves `flask db ...` only, and would cost every worker 12 MiB; the rest is the operator's, too.
+    operator.init_app(app)
+    if app.config["IS_COMMAND"]:
+        # Imported late: Alembic is for `flask db ...` only, and would cost every worker 10 MiB.
         from flask_migrate import Migrate
 
-        from app.operator import site, users
-
-        users.init_app(app)
-        site.init_app(app)
         Migrate(app, db, directory=str(ROOT / "migrations"))
     if proxies := app.config["PROXIES"]:
-        # Host and scheme are SITE_URL's to say.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore
+        # Trust no header for host and scheme: SITE_URL decides them.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_proto=0)  # type: ignore[method-assign]
     return app

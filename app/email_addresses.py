@@ -1,4 +1,4 @@
-"""One canonical form for an email address, or none."""
+"""The canonical form of an email address."""
 
 import unicodedata
 
@@ -9,22 +9,22 @@ from app.refusals import Refusal
 
 
 def canonical(typed: str) -> str:
-    """Return the one form in which the address is compared, stored and mailed: ASCII, lower case, IDNA domain.
+    """Return the form in which an address is compared, stored and mailed: ASCII, lower case, IDNA domain.
 
-    The local part must be ASCII. The domain may have capital letters; but for those, it must be as IDNA writes it.
-    Raises Refusal `invalid_email`.
+    The local part must be ASCII. IDNA may change nothing in the domain but capital letters. Raises Refusal
+    `invalid_email`.
     """
-    # Only needed by those who ask for a link.
+    # Imported late, because few requests need it.
     from email_validator import EmailNotValidError, validate_email
 
     typed = typed.strip()
     local_part, _, domain = typed.rpartition("@")
     if len(typed) > 254:
         raise Refusal("invalid_email", "too long")
-    # Before anything normalises it: a Kelvin sign would become a K, and somebody else's address.
+    # Check this before the library normalises it: a Kelvin sign would become a K, and so another person's address.
     if not local_part.isascii():
         raise Refusal("invalid_email", "not ASCII")
-    # RFC 2047: mail programs show such an encoded word as something else.
+    # An encoded word (RFC 2047): mail programs show it as other text.
     if "=?" in local_part:
         raise Refusal("invalid_email", "an encoded word")
     try:
@@ -39,12 +39,12 @@ def canonical(typed: str) -> str:
 
 
 def _is_as_written(domain: str) -> bool:
-    """Whether UTS 46, which IDNA applies to a domain, changes nothing in this one but the case of letters.
+    """Return whether IDNA's mapping (UTS 46) changes nothing in this domain but the case of letters.
 
-    It makes ASCII of a Kelvin sign, fullwidth letters or an ideographic full stop. Somebody could ask for mail to a
-    domain that looks like another one, and is that one.
+    UTS 46 turns a Kelvin sign, fullwidth letters and an ideographic full stop into ASCII. Then the mail would go to
+    another domain than the one that was typed.
     """
     lower = unicodedata.normalize("NFC", "".join(character.lower() for character in domain))
-    # Python's `lower` makes a k of a Kelvin sign, too.
-    has_stand_ins = any(unicodedata.normalize("NFKC", character) != character for character in domain)
-    return not has_stand_ins and idna.uts46_remap(domain, std3_rules=False) == lower
+    # Python's `lower` turns a Kelvin sign into a k, too.
+    has_compatibility_characters = any(unicodedata.normalize("NFKC", character) != character for character in domain)
+    return not has_compatibility_characters and idna.uts46_remap(domain, std3_rules=False) == lower

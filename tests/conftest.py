@@ -34,7 +34,7 @@ from tests.mails import Mail
 
 ROOT = Path(__file__).parent.parent
 
-# Standard output changes hands during a test run: with a handler here, `log.set_up` adds none that writes there.
+# Standard output changes hands during a test run: with a handler here, `log.init_app` adds none that writes there.
 log.logger.addHandler(logging.NullHandler())
 log.logger.setLevel(logging.INFO)
 

@@ -7,13 +7,11 @@ from threading import Barrier
 
 import pytest
 import time_machine
-from flask.testing import FlaskCliRunner
 from sqlalchemy import insert, select
 
 from app import create_app, mailer
 from app.database import db
 from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Session, SpentToken, User, now
-from app.operator import site, users
 from tests import mails
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, options_of
@@ -38,10 +36,7 @@ def desk(app):
 
 
 def make_desk(app):
-    # As the `flask` command has it, and no other process.
-    users.init_app(app)
-    site.init_app(app)
-    runner = FlaskCliRunner(app)
+    runner = app.test_cli_runner()
 
     def run(*arguments: str, fails: int = 0, typed: str = "") -> str:
         result = runner.invoke(args=[*arguments], input=typed)
@@ -156,7 +151,7 @@ def test_ten_thousand_accounts_are_listed(app, desk):
     for command in ["disable", "enable", "sign-out", "reset-passkeys", "delete"]:
         assert "user09999@example.org " in desk("users", command, "user09999@example.org", typed="y\n")
     desk("users", "invite", "user09999@example.org")
-    assert desk("sweep").startswith("0 spent tokens forgotten.")
+    assert desk("sweep").startswith("0 spent tokens deleted.")
 
 
 # Accounts.
@@ -431,7 +426,7 @@ def test_an_account_is_found_by_the_address_that_it_had(thief, desk):
 
 def test_a_new_address_that_gets_an_account_meanwhile_is_in_one_account(app, desk):
     """The first one has it: the command says so, or the link opens the account that was given back."""
-    runner = FlaskCliRunner(app)
+    runner = app.test_cli_runner()
     for number in range(10):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
         Visitor(app).sign_in_by_link(old)
@@ -522,10 +517,10 @@ def test_what_has_expired_is_forgotten(ada, app, desk):
     with time_machine.travel(now() + timedelta(days=200)):
         output = desk("sweep")
     assert output.splitlines() == [
-        "2 spent tokens forgotten.",
-        "1 sessions forgotten.",
-        "2 activities forgotten.",
-        "6 counters forgotten.",
+        "2 spent tokens deleted.",
+        "1 sessions deleted.",
+        "2 activities deleted.",
+        "6 counters deleted.",
     ]
     assert [count(app, table) for table in (SpentToken, Session, Activity)] == [0] * 3
     assert count(app, User) == 1

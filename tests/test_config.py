@@ -92,15 +92,15 @@ def test_a_site_url_has_one_form(text, canonical):
         "http://0x7f000001:8000",
     ],
 )
-def test_what_is_no_origin_is_no_site_url(text):
+def test_site_url_that_is_no_origin_is_refused(configured, text):
     with pytest.raises(ConfigurationError, match=r"^FLASK_SITE_URL=.* is not usable: .+[.]$"):
-        canonical_site_url(text)
+        configured(FLASK_SITE_URL=text)
 
 
 @pytest.mark.parametrize("text", ["localhost:8000", "example.org", "//example.org", "https://"])
-def test_half_a_site_url_is_told_how_it_would_be_whole(text):
+def test_incomplete_site_url_is_refused_with_an_example(configured, text):
     with pytest.raises(ConfigurationError, match=r"give a full URL such as https://example\.org"):
-        canonical_site_url(text)
+        configured(FLASK_SITE_URL=text)
 
 
 # Values.
@@ -189,7 +189,9 @@ def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])
 def test_a_site_that_has_no_name_does_not_start(configured, name):
-    with pytest.raises(ConfigurationError, match="FLASK_SITE_NAME is not usable"):
+    with pytest.raises(
+        ConfigurationError, match=r"FLASK_SITE_NAME=.* is not usable: say in a line what to call the site"
+    ):
         configured(FLASK_SITE_NAME=name)
 
 
@@ -199,6 +201,14 @@ def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
     connect_args = configured(FLASK_SQLALCHEMY_DATABASE_URI=uri).config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
     assert connect_args["options"].startswith("-c ")
     assert connect_args["options"].endswith(" -c lock_timeout=9s")
+
+
+@pytest.mark.parametrize(("environ", "timeout"), [({}, "5s"), ({"FLASK_RUN_FROM_CLI": "true"}, "0")])
+def test_only_commands_may_run_a_statement_for_longer_than_five_seconds(tmp_path, environ, timeout):
+    config = Config(tmp_path)
+    configure(config, str(tmp_path), {"FLASK_SQLALCHEMY_DATABASE_URI": "postgresql://u@localhost/d", **environ})
+    options = config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]["options"]
+    assert f" -c statement_timeout={timeout} " in options
 
 
 @pytest.mark.parametrize(

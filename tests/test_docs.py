@@ -2,7 +2,7 @@
 
 import re
 
-from app.config import DEFAULTS
+from app.config import SETTINGS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -10,7 +10,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_the_settings_table_has_every_setting_and_no_other():
     documented = re.findall(r"^\| *`(FLASK_\w+)`", README, re.MULTILINE)
-    assert sorted(documented) == sorted(f"FLASK_{name}" for name in DEFAULTS)
+    assert sorted(documented) == sorted(f"FLASK_{name}" for name in SETTINGS)
 
 
 PROSE = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)

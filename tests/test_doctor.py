@@ -3,7 +3,8 @@
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 
 import pytest
 import trustme
@@ -218,12 +219,83 @@ def test_a_mail_is_sent_to_whom_one_wants(served):
     assert "no email address" in make_desk(app)("doctor", "--send-to", "nonsense", fails=1)
 
 
-# What a request shows.
+# How a visitor's request arrives.
 
 
-def test_the_page_says_the_same_and_asks_the_browser(visitor):
-    page = expect(visitor.get("/dev/doctor"), 200).text
-    assert "The browser asked for localhost:8000" in page
+def forwarding(port: int, **headers: str):
+    """Return a proxy: it asks the site at this port of localhost, with these headers besides its own Host."""
+
+    def proxy(environ, start_response):
+        with closing(HTTPConnection("localhost", port, timeout=10)) as connection:
+            connection.request(environ["REQUEST_METHOD"], environ["PATH_INFO"], headers=headers)
+            answer = connection.getresponse()
+            start_response(f"{answer.status} {answer.reason}", answer.getheaders())
+            return [answer.read()]
+
+    return proxy
+
+
+@pytest.fixture
+def behind_proxy(make_app):
+    """Return a site that answers at its SITE_URL through a proxy that sends these headers."""
+    with ExitStack() as servers:
+
+        def serve(headers: dict[str, str], **environ: str):
+            proxy, backend = (make_server("localhost", 0, lambda *_: [], threaded=True) for _ in range(2))
+            backend.app = make_app(FLASK_SITE_URL=f"http://localhost:{proxy.port}", **environ)
+            proxy.app = forwarding(backend.port, **{"Host": f"localhost:{proxy.port}"} | headers)
+            for server in (proxy, backend):
+                servers.enter_context(running(server))
+            return backend.app
+
+        yield serve
+
+
+FORWARDED_FOR = {"X-Forwarded-For": "192.0.2.1"}
+
+
+@pytest.mark.parametrize(
+    ("proxies", "headers", "changes"),
+    [
+        ("0", {}, []),
+        ("0", FORWARDED_FOR, ["FLASK_PROXIES=1"]),
+        ("0", {"Via": "1.1 cache"}, ["FLASK_PROXIES=1"]),
+        ("1", {}, ["FLASK_PROXIES=0"]),
+        ("1", FORWARDED_FOR, []),
+        ("1", FORWARDED_FOR | {"Host": "10.0.0.7:8000"}, ["Make the proxy pass on the Host header."]),
+    ],
+)
+def test_doctor_sees_how_proxies_pass_requests_on(behind_proxy, proxies, headers, changes):
+    app = behind_proxy(headers, FLASK_PROXIES=proxies)
+    with app.app_context():
+        assert [finding.change for finding in doctor.examine(0) if not finding.is_fine] == changes
+        db.session.remove()
+
+
+@pytest.mark.parametrize("answer", [b"ok\n", b"<!doctype html>\n<title>This domain is parked</title>\n", b""])
+def test_another_program_at_the_sites_address_is_found(make_app, answer):
+    def other(_environ, start_response):
+        start_response("200 OK", [])
+        return [answer]
+
+    with running(make_server("localhost", 0, other)) as server:
+        url = f"http://localhost:{server.port}"
+        assert problem_at(make_app(FLASK_SITE_URL=url), url).what.startswith(f"{url} leads to another program")
+
+
+def test_requests_of_visitors_start_no_examination(make_app, events):
+    visitor = Visitor(make_app(FLASK_PROXIES="1"))
+    visitor.get("/")
+    assert [event.name for event in events] == ["request"]
+
+
+# The page.
+
+
+def test_the_page_says_the_same_and_asks_the_browser(served):
+    app = served()
+    page = expect(Visitor(app).get("/dev/doctor"), 200).text
+    assert f"Requests arrive for {app.config['HOST']}" in page
     assert "Phone by QR code: no" in page
 
 
@@ -239,22 +311,6 @@ def test_elsewhere_there_is_no_such_page(make_app):
     public = Visitor(make_app(**PUBLIC))
     for path in ("/dev/doctor", "/dev/mail/"):
         expect(public.get(path), 404)
-
-
-@pytest.mark.parametrize(
-    ("environ", "headers", "found"),
-    [
-        ({}, {"X-Forwarded-For": "192.0.2.1"}, ["FLASK_PROXIES=1"]),
-        ({"FLASK_PROXIES": "1"}, {}, ["FLASK_PROXIES=0"]),
-        ({"FLASK_PROXIES": "1"}, {"X-Forwarded-For": "192.0.2.1"}, []),
-        ({}, {}, []),
-    ],
-)
-def test_the_first_visitor_shows_whether_the_proxies_are_as_said(make_app, events, environ, headers, found):
-    visitor = Visitor(make_app(**PUBLIC, **environ))
-    for _ in range(2):
-        visitor.get("/", headers=headers)
-    assert [event.fields["change"] for event in events if event.name == "doctor"] == found
 
 
 def links_to_doctor(page: str) -> int:

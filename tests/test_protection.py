@@ -274,7 +274,7 @@ def test_an_unknown_host_is_refused(visitor, host):
 
 def test_a_health_check_may_call_the_site_anything(visitor):
     response = expect(visitor.client.get("/healthz", base_url="http://10.0.0.7:8080"), 200)
-    assert response.text == "ok\n"
+    assert response.text == "ok\nHost: 10.0.0.7:8080\n"
 
 
 @pytest.mark.parametrize("site_url", ["http://localhost:8000", "http://localhost"])

@@ -63,6 +63,14 @@ def test_no_header_moves_the_site(send, name):
     assert page(send) == before
 
 
+def test_health_check_says_how_the_request_came(send):
+    request = b"GET /healthz HTTP/1.0\r\nHost: 10.0.0.7:8080\r\nX-Forwarded-For: 192.0.2.1\r\nVia: 1.1 cache\r\n\r\n"
+    head, _, answer = send(request).partition(b"\r\n\r\n")
+    assert b" 200 " in head[:20]
+    assert b"\r\nCache-Control: no-store\r\n" in head
+    assert answer == b"ok\nHost: 10.0.0.7:8080\nX-Forwarded-For: present\nVia: present\n"
+
+
 HEAD = b"POST /sign-in HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nSec-Fetch-Site: same-origin\r\n"
 FORM = HEAD + b"Content-Type: application/x-www-form-urlencoded\r\n"
 
@@ -99,7 +107,7 @@ def test_what_cannot_be_run_is_not_tried_again_and_again(tmp_path):
     """PostgreSQL is not brought up to date by the start, so that the first to see what is wrong is a worker."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
-    with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME is not usable"), site.running():
+    with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME=' ' is not usable"), site.running():
         pass
 
 
@@ -226,5 +234,5 @@ def test_wrong_setting_is_said_in_one_line(tmp_path):
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     said = refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
     assert said.strip().splitlines()[1:] == [
-        "Latchkey can't start: FLASK_SITE_NAME is not usable: say in a line what to call the site, or unset it."
+        "Latchkey can't start: FLASK_SITE_NAME=' ' is not usable: say in a line what to call the site, or unset it."
     ]

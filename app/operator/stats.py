@@ -1,61 +1,83 @@
-"""How well it goes: what people did per day, what was refused and why, and how long it took them.
+"""`flask stats`: how often people signed in, what was refused and why, and how long it took.
 
-Counted from the activity of accounts, for as long as that is kept. What was refused without an account being known is
-in the log.
+It counts the activity of accounts, so it reaches back FLASK_ACTIVITY_DAYS. Refusals without a known account are only in
+the log.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import date
 from statistics import median
 
+import click
 from sqlalchemy import select
 
 from app.activity import Kind
-from app.database import run
+from app.database import db
 from app.models import Activity
+from app.operator.output import commit_or_explain, print_table
 
 ACCEPTED = (Kind.SIGNED_IN, Kind.CONFIRMED, Kind.PASSKEY_ADDED)
 
-# What is refused of these has no row, because a known address could be told by it.
+# The success rate leaves these methods out: their refusals aren't stored, because they have no known account.
 BY_MAIL = ("link", "code")
 
 
 @dataclass
 class Figures:
-    """What was counted, of one day or of all."""
+    """What happened on one day, or on all."""
 
     sign_ins: Counter[str] = field(default_factory=Counter)
-    """How many, by method."""
+    """By method."""
     refusals: Counter[str] = field(default_factory=Counter)
-    """How many, by reason."""
+    """By reason."""
     accepted: int = 0
+    """The accepted answers: passkeys, recovery codes and proofs."""
+    times: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """The milliseconds from begin to finish, by method or for "registration"."""
 
-    def count(self, kind: str, detail: str) -> None:
-        """Take in that this happened."""
+    def add(self, kind: str, detail: str, milliseconds: int | None) -> None:
+        """Count one activity."""
         if kind == Kind.SIGNED_IN:
             self.sign_ins[detail] += 1
         if kind.endswith("_refused"):
             self.refusals[detail] += 1
         self.accepted += kind in ACCEPTED and not (kind == Kind.SIGNED_IN and detail in BY_MAIL)
+        if milliseconds is not None:
+            self.times["registration" if kind == Kind.PASSKEY_ADDED else detail].append(milliseconds)
 
     @property
-    def success(self) -> float | None:
-        """The share of the answers that was accepted, of passkeys, recovery codes and proofs; None without any."""
+    def success_rate(self) -> str:
+        """The share of the answers that was accepted, in percent; a dash if there were none."""
         answers = self.accepted + self.refusals.total()
-        return self.accepted / answers if answers else None
+        return f"{self.accepted / answers:.1%}" if answers else "-"
 
 
-def count() -> tuple[dict[date, Figures], Figures, dict[str, float]]:
-    """Return the figures per day (in UTC, the newest first), those of all days, and for what was timed (a method, or
-    "registration") the median seconds from begin to finish."""
-    days: dict[date, Figures] = {}
-    total, times = Figures(), dict[str, list[int]]()
+@commit_or_explain
+def show() -> None:
+    """Show sign-ins, refusals, the success rate and the median times, per day and in total."""
+    days, total = count_activity()
+    methods = sorted(total.sign_ins) or ["sign-ins"]
+    rows = [
+        (day, *(figures.sign_ins[method] for method in methods), figures.refusals.total(), figures.success_rate)
+        for day, figures in [*days.items(), ("all", total)]
+    ]
+    print_table(("DAY (UTC)", *map(str.upper, methods), "REFUSED", "SUCCESS"), rows)
+    if total.refusals:
+        click.echo()
+        print_table(("REFUSED BECAUSE OF", "TIMES"), total.refusals.most_common())
+    if total.times:
+        click.echo()
+        medians = [(name, f"{median(times) / 1000:.1f} s") for name, times in sorted(total.times.items())]
+        print_table(("FROM BEGIN TO FINISH", "MEDIAN"), medians)
+
+
+def count_activity() -> tuple[dict[date, Figures], Figures]:
+    """Return the figures per day (in UTC, newest first), and those of all days."""
+    days: dict[date, Figures] = defaultdict(Figures)
+    total = Figures()
     columns = (Activity.at, Activity.kind, Activity.detail, Activity.milliseconds)
-    for row in run(select(*columns).order_by(Activity.id.desc())):
-        for figures in (days.setdefault(row.at.date(), Figures()), total):
-            figures.count(row.kind, row.detail)
-        if row.milliseconds is not None:
-            name = "registration" if row.kind == Kind.PASSKEY_ADDED else row.detail
-            times.setdefault(name, []).append(row.milliseconds)
-    return days, total, {name: median(taken) / 1000 for name, taken in sorted(times.items())}
+    for at, kind, detail, milliseconds in db.session.execute(select(*columns).order_by(Activity.id.desc())):
+        for figures in (days[at.date()], total):
+            figures.add(kind, detail, milliseconds)
+    return days, total

@@ -1,6 +1,6 @@
-"""`flask doctor` as a page, for a site on localhost, with what only a browser knows. It exists nowhere else."""
+"""`flask doctor` as a page, with what only a browser knows. It exists on localhost only."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
 
 from app.operator import doctor
@@ -12,7 +12,6 @@ blueprint.before_request(local_only)
 
 @blueprint.get("")
 def show() -> ResponseReturnValue:
-    """What might be wrong, and what this browser can do."""
-    # The site is running: it serves this page.
-    findings = [*doctor.examine(seconds_to_start=0), *doctor.examine_request(request.host, set(request.headers.keys()))]
-    return render_template("dev/doctor.html", findings=findings)
+    """Show what is wrong with the site's setup, and what this browser can do."""
+    # The site has started: it serves this page.
+    return render_template("dev/doctor.html", findings=[*doctor.examine(seconds_to_start=0)])

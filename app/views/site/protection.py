@@ -11,7 +11,6 @@ from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 
 from app import limits, log, sessions
-from app.operator import doctor
 from app.views.shared.transaction import commit_if_possible
 
 LOOPBACK = re.compile(r"(127\.0\.0\.1|\[::1\])(:\d+)?")
@@ -67,12 +66,6 @@ def _begin() -> None:
     g.started = time.perf_counter()
     log.request_id.set(secrets.token_hex(8))
     log.client.set(limits.client_id(request.remote_addr or ""))
-    if "latchkey.examined" not in current_app.extensions and request.endpoint != "home.healthz":
-        # The first visitor shows whether the proxies in front are the ones that the settings tell of.
-        current_app.extensions["latchkey.examined"] = True
-        for finding in doctor.examine_request(request.host, set(request.headers.keys())):
-            if not finding.is_fine:
-                log.event("doctor", what=finding.what, means=finding.means, change=finding.change)
 
 
 def _answer_one_host() -> ResponseReturnValue | None:
