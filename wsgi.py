@@ -1,4 +1,4 @@
-"""The site, for gunicorn and the `flask` command. `python wsgi.py` serves it for development: it reloads on changes."""
+"""The site, for gunicorn and the `flask` command. `python wsgi.py` serves it for development and reloads on changes."""
 
 import os
 import socket
@@ -12,7 +12,7 @@ import learn
 from app import create_app, notices
 from app.config import ConfigurationError
 
-# Files that the site makes are for its own user only: mails, the database, the secret key.
+# Only the site's own user may open the files that it makes: mails, the database, the secret key.
 os.umask(0o077)
 
 try:
@@ -23,14 +23,14 @@ except (ConfigurationError, OSError) as error:
     # Gunicorn doesn't retry after this exit code.
     sys.exit(4)
 
-# Only a process that serves sends notices in the background. `flask` commands don't, nor does the reloader's watcher.
+# Only processes that serve send notices in the background. `flask` commands and the reloader's watcher don't.
 is_watcher = __name__ == "__main__" and app.debug and not is_running_from_reloader()
 if not os.environ.get("FLASK_RUN_FROM_CLI") and not is_watcher:
     notices.start_thread(app)
 
 
 def cannot_serve(address: str, error: OSError) -> str:
-    """Return a sentence about an address that can't be listened at, and how to get another."""
+    """Return a message for when the site can't listen at this address: the reason, and how to choose another."""
     cure = "Stop the program that uses it, or set FLASK_BIND to another address."
     if app.config["LOCAL"]:
         port = next(port for port in range(8000, 65536) if not _answers(port))
