@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# Each process runs browsers of its own, so more than four would need more memory than most machines have.
+# Each test process runs its own browsers. More than four would need more memory than most machines have.
 PARALLEL := --numprocesses logical --maxprocesses 4 --dist worksteal
 
 .PHONY: help run dev test test-fast test-firefox test-postgres check bench load lock clean reset
@@ -14,7 +14,7 @@ help: ## list the targets
 run: .venv/run ## set everything up and serve the site (FLASK_SITE_URL, default http://localhost:8000)
 	@$(BIN)/python -m gunicorn wsgi:app
 
-dev: .venv/run ## the same, reloading on changes and showing tracebacks
+dev: .venv/run ## serve the site, reload on changes and show tracebacks
 	@$(BIN)/python -m flask --app wsgi db upgrade
 	@FLASK_DEBUG=1 $(BIN)/python wsgi.py
 
@@ -23,7 +23,7 @@ test: .venv/dev ## run every test, in real Chromium and Firefox too
 		&& echo "Testing on SQLite, in $$CHROME_BIN and $$FIREFOX_BIN ..." \
 		&& $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
-test-fast: .venv/dev ## run the tests that need neither browser nor patience, in less than a minute
+test-fast: .venv/dev ## run the fast tests without browsers, in less than a minute
 	@echo "Testing on SQLite, without browsers and without the slow tests ..."
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore tests/browser --ignore tests/firefox $(TESTS)
 
@@ -36,14 +36,14 @@ check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/python -m mypy
 	@$(MAKE) --no-print-directory test
 
-test-postgres: .venv/dev ## run what depends on the database on PostgreSQL 15 or newer, on a private server
-	@echo "Testing on PostgreSQL what depends on the database (tests/databases.py says what doesn't) ..."
+test-postgres: .venv/dev ## run the tests that depend on the database, on a private server of PostgreSQL 15 or newer
+	@echo "Testing on PostgreSQL, only what depends on the database (tests/databases.py lists the other tests) ..."
 	@$(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(PARALLEL) $(or $(TESTS),$$($(BIN)/python -m tests.databases))
 
 bench: .venv/dev ## measure the site against the bare reference
 	@$(BIN)/python -m bench
 
-load: .venv/dev ## measure many sign-ins at once, on SQLite and, where it is installed, on PostgreSQL
+load: .venv/dev ## measure many sign-ins at once, on SQLite and (if it is installed) PostgreSQL
 	@$(BIN)/python -m tests.postgres $(BIN)/python -m bench.load
 
 lock: ## lock the dependencies again, with hashes (needs uv)
@@ -51,7 +51,7 @@ lock: ## lock the dependencies again, with hashes (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --generate-hashes --python-version 3.11 $(UPGRADE) -o requirements-dev.txt --group dev pyproject.toml
 
-clean: ## remove what can be made again: the environment and caches
+clean: ## remove the environment and caches, which can be made again
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis instance/static
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
@@ -60,7 +60,7 @@ reset: ## remove the accounts, mails and secret key of the site on this machine;
 	read answer; if [ "$$answer" = y ]; then rm -rf instance/latchkey.db* instance/secret-key* instance/mail && echo "Removed."; \
 	else echo "Nothing was removed."; fi
 
-# The stamp files make a second run cost nothing. An environment whose Python is gone is made again.
+# The stamp files make a second run fast. If the environment's Python is gone, make creates the environment again.
 .venv/run: requirements.txt .venv/bin/python
 	$(INSTALL) $<
 	@touch $@

@@ -1,6 +1,6 @@
-"""How gunicorn serves the site: on localhost at the port of SITE_URL, elsewhere behind a proxy.
+"""Gunicorn's settings. On localhost it serves at the port of SITE_URL; elsewhere it serves behind a proxy.
 
-This runs in gunicorn's master process, which stays small because it doesn't load the app.
+This file runs in gunicorn's master process, which stays small because it doesn't load the app.
 """
 
 import os
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 
 def _loopback(port: int) -> list[str]:
-    """Return every address of this machine that "localhost" may mean: browsers try the IPv6 one first."""
+    """Return every loopback address of this machine with the port. Browsers try the IPv6 address first."""
     addresses = []
     for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
         try:
@@ -33,67 +33,67 @@ try:
 except ValueError as error:
     sys.exit(f"Latchkey can't start: FLASK_SITE_URL={_site!r} is not usable: {error}.")
 _is_local = (_url.hostname or "").rstrip(".") == "localhost"
-# A public site has a proxy in front, which ends TLS and connects to port 8000; in a container, from another address.
+# In front of a public site, a proxy ends TLS and connects to port 8000. For a container, set FLASK_BIND.
 bind = _loopback(_port) if _is_local else [os.environ.get("FLASK_BIND") or "127.0.0.1:8000"]
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY") or "1")
 threads = 8
-# A worker finishes the requests that it has begun before it stops.
+# Seconds in which a worker finishes running requests before it stops.
 graceful_timeout = 30
-# Gunicorn would put that socket into the home directory.
+# Gunicorn would create this socket in the home directory.
 control_socket_disable = True
-# Its warnings quote malformed requests.
+# Gunicorn's warnings quote malformed requests, so log only errors.
 loglevel = "error"
-# It would take a path's beginning from any proxy on this machine that passes it on.
+# Gunicorn would accept SCRIPT_NAME, the beginning of the path, from any proxy on this machine.
 forwarder_headers = ""
 
 
 def on_starting(server) -> None:
-    """Refuse a port that is taken, and bring an SQLite database up to date."""
+    """Exit if the port is in use, and migrate an SQLite database that is out of date."""
     server.log.error_log.addFilter(_is_news)
     if not (_is_local or _url.scheme == "https"):
-        import wsgi  # noqa: F401 - it exits, and says why this isn't a SITE_URL
-    if "GUNICORN_PID" not in os.environ:  # or the port is handed on by an earlier gunicorn (SIGUSR2)
+        import wsgi  # noqa: F401 - it exits and says what is wrong with SITE_URL
+    if "GUNICORN_PID" not in os.environ:  # else an earlier gunicorn passes the port on (SIGUSR2)
         _refuse_taken_port()
     uri = os.environ.get("FLASK_SQLALCHEMY_DATABASE_URI") or "sqlite:///latchkey.db"
     if uri.startswith("sqlite") and not _is_up_to_date(uri):
-        # In a process of its own: Alembic would stay in memory.
+        # Run it in another process, because Alembic would stay in this one's memory.
         upgrade = subprocess.run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"])
         if upgrade.returncode:
             sys.exit(upgrade.returncode)
 
 
 def post_worker_init(worker) -> None:
-    """On localhost, say where to look once the first worker can answer."""
+    """On localhost, print the site's address when the first worker is ready."""
     if _is_local and worker.age == 1:
         print(f"\nLatchkey is ready: {_site}\n", flush=True)
 
 
 def _is_news(record) -> bool:
-    """Return whether to log this. When wsgi.py has said why a worker can't start, gunicorn would add three lines."""
+    """Return False for the three lines that gunicorn logs after wsgi.py has said why a worker can't start."""
     old = ("exited with code 4.", "Shutting down: Master", "Reason: App failed to load.")
     return not record.getMessage().endswith(old)
 
 
 def _refuse_taken_port() -> None:
-    """Exit with one sentence if a port can't be used. Gunicorn would try five times, and log each."""
+    """Exit with one sentence if a port can't be used. Gunicorn would try five times, and log each try."""
     for address in bind:
         host, _, port = address.rpartition(":")
         if not (port.isdecimal() and int(port) < 65536):
-            continue  # a Unix socket, or an address that gunicorn refuses itself
+            continue  # a Unix socket, or an address that gunicorn itself refuses
         family = socket.AF_INET6 if host.startswith("[") else socket.AF_INET
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host.strip("[]"), int(port)))
             except OSError as error:
-                import wsgi  # It exits if a setting is wrong: that may be why it is this port.
+                import wsgi  # This exits if a setting is wrong, because that may be the reason for this port.
 
                 sys.exit(wsgi.cannot_serve(address, error))
 
 
 def _is_up_to_date(uri: str) -> bool:
-    """Return whether the SQLite database has seen the newest migration. Alembic would take most of a second to say."""
+    """Return True if the SQLite database has the newest migration. Asking Alembic would take most of a second."""
     newest = max(path.name for path in Path("migrations/versions").glob("*.py"))
     file = Path("instance", uri.removeprefix("sqlite:///"))
     if not file.is_file():
@@ -101,6 +101,6 @@ def _is_up_to_date(uri: str) -> bool:
     try:
         with closing(sqlite3.connect(file)) as connection:
             [(revision,)] = connection.execute("SELECT version_num FROM alembic_version")
-    except (sqlite3.Error, ValueError):  # Alembic makes the tables, or says what is wrong
+    except (sqlite3.Error, ValueError):  # then Alembic makes the tables, or reports the error
         return False
     return newest.startswith(f"{revision}_")

@@ -1,7 +1,7 @@
 """Install the packages that the site needs: `make` runs `python3 install.py requirements.txt`.
 
-It makes an environment, .venv, and fills it. The system's own pip does that, so it works where Debian's python3-venv is
-missing too. It says in a sentence what is in the way, and keeps pip's many lines to itself.
+It makes the environment .venv and installs into it with the system's own pip. So it also works without Debian's
+python3-venv. It hides pip's many lines and reports each problem in one sentence.
 """
 
 import importlib.util
@@ -17,15 +17,15 @@ from tempfile import TemporaryFile
 
 ENVIRONMENT = Path(".venv")
 
-# How pip's complaints begin when it reaches nobody.
+# pip's error messages contain this if the package index can't be reached. (TLS errors are another problem.)
 NO_NETWORK = re.compile(r"connection broken by '(?!SSL)")
 
 
 def main(requirements: str) -> None:
-    """Make the environment if there is none that fits, and install these requirements into it."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older Python is told
+    """Make the environment if it is missing or another Python's, and install these requirements into it."""
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets this message
         version = sys.version.split()[0]
-        sys.exit(f"Latchkey needs Python 3.11 or newer; this is {version}. Name another: make PYTHON=python3.12 run")
+        sys.exit(f"Latchkey needs Python 3.11 or newer; this is {version}. Choose another: make PYTHON=python3.12 run")
     try:
         make_environment()
         install(requirements)
@@ -39,14 +39,14 @@ def main(requirements: str) -> None:
 
 
 def make_environment() -> None:
-    """Make .venv, unless this Python has made it: pip can't fill the environment of another one."""
+    """Make .venv, unless this Python has made it already: pip can't install into another Python's environment."""
     major, minor = sys.version_info[:2]
     if not (ENVIRONMENT / "bin" / f"python{major}.{minor}").exists():
         venv.create(ENVIRONMENT, clear=True, symlinks=True)
 
 
 def install(requirements: str) -> None:
-    """Have pip install them, and show how far it is."""
+    """Install the requirements with pip, and show the progress."""
     if not importlib.util.find_spec("pip"):
         sys.exit("Latchkey needs pip. Install it (Debian: sudo apt install python3-pip) and run make again.")
     total = len(re.findall(r"^[\w.-]+==", Path(requirements).read_text(), re.MULTILINE))
@@ -54,8 +54,8 @@ def install(requirements: str) -> None:
     print(f"{progress} ...", end="", file=sys.stderr, flush=True)
     pip = [sys.executable, "-m", "pip", "--python", str(ENVIRONMENT / "bin" / "python"), "--disable-pip-version-check"]
     options = ["--progress-bar=off", "--require-hashes", "--root-user-action=ignore", "-r", requirements]
-    with TemporaryFile("w+") as complaints:
-        process = subprocess.Popen([*pip, "install", *options], stdout=subprocess.PIPE, stderr=complaints, text=True)  # noqa: S603
+    with TemporaryFile("w+") as errors:
+        process = subprocess.Popen([*pip, "install", *options], stdout=subprocess.PIPE, stderr=errors, text=True)  # noqa: S603
         try:
             count = 0
             for line in process.stdout:
@@ -64,17 +64,17 @@ def install(requirements: str) -> None:
                     doing = ", unpacking" if line.startswith("Installing ") else ""
                     print(f"\r{progress}: {count} of {total} packages{doing}", end="", file=sys.stderr, flush=True)
         except KeyboardInterrupt:
-            # Ctrl-C has reached pip too. Let it tidy up.
+            # pip gets the Ctrl-C too. Let it clean up.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             process.communicate()
             raise
         print(file=sys.stderr)
         if process.wait():
-            complaints.seek(0)
-            said = complaints.read()
-            if NO_NETWORK.search(said):
-                said = "The package index can't be reached. Connect this machine to the internet, and run make again."
-            sys.exit(said)
+            errors.seek(0)
+            text = errors.read()
+            if NO_NETWORK.search(text):
+                text = "The package index can't be reached. Connect this machine to the internet, and run make again."
+            sys.exit(text)
 
 
 if __name__ == "__main__":

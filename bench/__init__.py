@@ -1,1 +1,1 @@
-"""The benchmark: what the site costs, measured against the same flow on bare Flask. `make bench` runs it."""
+"""The benchmark compares the site with the same flow on bare Flask. `make bench` runs it."""

@@ -1,8 +1,8 @@
-"""`make bench`: what the site costs, in CPU time against the bare reference, page weight, start-up and memory.
+"""`make bench` measures the site: CPU time against the bare reference, page weight, start-up time and memory.
 
-CPU time is what the operating system has counted for the server's processes, so the visitor's work isn't in it. Each
-round measures both servers in turns, and the median of the rounds' ratios is the figure: a machine that is slower for
-a while is slower for both.
+CPU time is counted by the operating system for the server's processes, without the visitor's work. Each round measures
+both servers in turns, because a machine that is slower for a while is slower for both. The figure is the median of the
+rounds' ratios.
 """
 
 import os
@@ -26,7 +26,7 @@ Flow = Callable[[Server, Authenticator], None]
 
 
 class Figure(NamedTuple):
-    """A line of the table: what was measured, what is allowed, and what to know about it."""
+    """A line of the table: a measured value, its target (the largest allowed value), and details."""
 
     name: str
     value: float
@@ -43,10 +43,10 @@ class Figure(NamedTuple):
 def main() -> None:
     """Measure everything and print the table."""
     if (load := os.getloadavg()[0]) > (os.cpu_count() or 1) / 4:
-        print(f"This machine is busy (load {load:.1f}): what competes for its caches makes every ratio worse.")
+        print(f"This machine is busy (load {load:.1f}): other programs that use its caches make every ratio worse.")
     print("Measuring takes a minute or two ...", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        # Both send their mail to SMTP servers in this process.
+        # Both servers send their mail to SMTP servers in this process.
         reference = server.reference(Path(folder, "reference"), free_port(), Mailbox())
         site = server.site(Path(folder, "site"), free_port(), mailbox=Mailbox())
         figures = [*sizes(site), *ratios(reference, site)]
@@ -79,7 +79,7 @@ def sizes(site: Server) -> list[Figure]:
 
 
 def ratios(reference: Server, site: Server) -> list[Figure]:
-    """Measure the flows on both servers. The reference knows no notices: it signs in without one."""
+    """Measure the flows on both servers. The reference has no notices, so it always signs in without one."""
     by_passkey, by_mail, with_notice = visitor.passkey_sign_in, visitor.mailed_sign_in, visitor.notified_sign_in
     with reference.running(), site.running():
         devices = {each: visitor.register(each) for each in (reference, site)}
@@ -91,7 +91,7 @@ def ratios(reference: Server, site: Server) -> list[Figure]:
 
 
 def compare(name: str, bare_flow: Flow, flow: Flow, devices: dict[Server, Authenticator], target: float) -> Figure:
-    """Return the ratio of what a flow costs: the second server's to the first's."""
+    """Return the CPU time of a flow on the second server, divided by that of `bare_flow` on the first."""
     costs: dict[Server, list[float]] = {each: [] for each in devices}
     flows = dict(zip(devices, (bare_flow, flow), strict=True))
     for number in range(ROUNDS + 1):
@@ -100,7 +100,7 @@ def compare(name: str, bare_flow: Flow, flow: Flow, devices: dict[Server, Authen
             for _ in range(FLOWS):
                 flows[each](each, device)
                 each.end_sessions()
-            # The first round is for what is imported late, and for caches.
+            # The first round doesn't count: it imports late modules and fills caches.
             if number:
                 costs[each].append((each.cpu_seconds() - before) / FLOWS * 1000)
     bare, own = costs.values()

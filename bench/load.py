@@ -1,9 +1,8 @@
-"""`make load`: complete sign-ins at rising concurrency, and how their cost grows with the number of accounts.
+"""`make load` measures complete sign-ins: many at the same time, and with many accounts in the database.
 
-Each sign-in is a visitor's: the pages, the mail or the software authenticator's answer, the redirect, the account page.
-The visitors compute on the same machine, so figures per second are what the two of them make together; CPU per sign-in
-is the server's alone. With TEST_POSTGRES set (`python -m tests.postgres python -m bench.load`), PostgreSQL is measured
-too; its own CPU isn't in the figure.
+Each sign-in loads all its pages: the mail or the software authenticator's answer, the redirect, the account page. The
+visitors run on the same machine, so they also limit the rate per second. CPU per sign-in counts only the server. With
+TEST_POSTGRES (`python -m tests.postgres python -m bench.load`), it also measures PostgreSQL, without that server's CPU.
 """
 
 import sqlite3
@@ -32,8 +31,8 @@ PEOPLE = 32
 SIGN_INS = 192
 ACCOUNTS = (1_000, 1_000_000)
 
-# What a sign-in asks that could get slower with the number of rows, as the site asks it.
-QUESTIONS: dict[str, Any] = {
+# The site's own queries at sign-in that could get slower with more rows.
+QUERIES: dict[str, Any] = {
     "user by address": accounts.FIND,
     "passkey by credential id": passkeys.FIND,
     "passkeys of a user": passkeys.OF_USER,
@@ -67,7 +66,7 @@ def main() -> None:
 
 
 def load(database: str, workers: int, folder: Path) -> None:
-    """Sign people in at rising concurrency, every other one by mail; print a line for each step."""
+    """Sign people in, more and more at the same time, half of them by mail. Print a line for each step."""
     instance = folder / "database"
     instance.mkdir()
     environ = databases.make(instance) if database == "postgresql" else {}
@@ -85,7 +84,7 @@ def load(database: str, workers: int, folder: Path) -> None:
                 email, device = people[number % PEOPLE]
                 begin = time.perf_counter()
                 try:
-                    # One person, one flow at a time.
+                    # Each person does one sign-in at a time.
                     with turns[email], visitor.Browser(site) as browser:
                         if number // PEOPLE % 2:
                             visitor.open_mail(browser, site, email)
@@ -110,7 +109,7 @@ def load(database: str, workers: int, folder: Path) -> None:
 
 
 def grow(number: int, folder: Path) -> None:
-    """Put so many accounts into an SQLite database, and print what a sign-in costs beside them."""
+    """Put this number of accounts into an SQLite database, and print the CPU time of a sign-in with them."""
     site = server.site(folder / "site", free_port())
     with site.running():
         device = visitor.register(site)
@@ -120,7 +119,7 @@ def grow(number: int, folder: Path) -> None:
         costs = [cost(site, flow, device) for flow in (visitor.passkey_sign_in, visitor.mailed_sign_in)]
     print(f"{number:10,}{costs[0]:18.1f}{costs[1]:15.1f}", flush=True)
     if number == max(ACCOUNTS):
-        print("\nEvery question is answered from an index:")
+        print("\nEvery query uses an index:")
         with closing(sqlite3.connect(path)) as connection:
             for name, plan in plans(connection).items():
                 assert not any(step.startswith("SCAN") for step in plan), f"{name}: {plan}"
@@ -128,17 +127,17 @@ def grow(number: int, folder: Path) -> None:
 
 
 def plans(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """Return the steps in which SQLite answers each question."""
+    """Return the steps of SQLite's query plan for each query, by the query's name."""
     steps = {}
-    for name, question in QUESTIONS.items():
-        asked = question.compile(dialect=sqlite.dialect())
-        nothing = [None] * len(asked.positiontup)
-        steps[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {asked}", nothing)]
+    for name, query in QUERIES.items():
+        compiled = query.compile(dialect=sqlite.dialect())
+        nothing = [None] * len(compiled.positiontup)
+        steps[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}", nothing)]
     return steps
 
 
 def cost(site: Server, flow: Callable[[Server, Authenticator], None], device: Authenticator) -> float:
-    """Return the milliseconds that a sign-in costs the server."""
+    """Return the server's CPU time for a sign-in, in milliseconds."""
     for _ in range(20):
         flow(site, device)
     site.end_sessions()
@@ -149,7 +148,7 @@ def cost(site: Server, flow: Callable[[Server, Authenticator], None], device: Au
 
 
 def fill(path: Path, accounts: int) -> None:
-    """Give the database so many accounts with a passkey, a session, a line of activity and a spent token each."""
+    """Insert this number of accounts, each with a passkey, a session, a line of activity and a spent token."""
     at = time.strftime("%Y-%m-%d %H:%M:%S.000000", time.gmtime())
     numbers = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i <= ?)"
     handle = "CAST(printf('%064d', i) AS BLOB)"

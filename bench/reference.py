@@ -1,8 +1,8 @@
-"""The measure for the site: the same flow on Flask, sqlite3, itsdangerous and webauthn, with no ORM and no extensions.
+"""The reference for the benchmark: the site's flow on Flask, sqlite3, itsdangerous and webauthn, without an ORM.
 
-It is as bare as it can be with the guarantees that cost something: a token is spent once, a session is a row, a link
-and a challenge are good in the browser that asked only, users are verified, and a commit is on the disk. It runs in a
-folder of its own, at FLASK_SITE_URL, and keeps its data in `instance/`. It has no scripts: what signs in is a program.
+It has only the guarantees that cost time. A token is spent once. A session is a row. A link and a challenge work only
+in the browser that asked. Users are verified, and a commit is on the disk. It runs in its own folder, at
+FLASK_SITE_URL, and keeps its data in `instance/`. It has no scripts, because only programs sign in here.
 """
 
 import hmac
@@ -66,7 +66,7 @@ SIGN_IN, CHECK_EMAIL, CONFIRM, ACCOUNT = (
 
 
 def database() -> sqlite3.Connection:
-    """Return this thread's connection. Leaving its `with` commits, unless by an exception."""
+    """Return this thread's connection. The end of its `with` commits; an exception rolls back."""
     if not hasattr(connections, "own"):
         connections.own = sqlite3.connect(Path(app.instance_path) / "reference.db")
         connections.own.row_factory = sqlite3.Row
@@ -94,7 +94,7 @@ def read(purpose: str, token: str, bound_to: str) -> str:
 
 
 def spend(id: str) -> None:
-    """Use the token up, or answer 400. It comes first in its transaction: the primary key decides who was first."""
+    """Use the token up, or answer 400. Call this first in a transaction: the primary key decides who was first."""
     insert = "INSERT INTO spent_tokens VALUES (?, ?) ON CONFLICT DO NOTHING"
     if not database().execute(insert, (id, time())).rowcount:
         abort(400)
@@ -102,7 +102,7 @@ def spend(id: str) -> None:
 
 
 def open_response(purpose: str, bound_to: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Spend the challenge that the form's credential answers; return the credential, and what to expect of it."""
+    """Spend the challenge of the form's credential. Return the credential, and the arguments to verify it with."""
     credential = json.loads(request.form["credential"])
     client_data = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
     challenge = base64url_to_bytes(client_data["challenge"])
@@ -114,7 +114,7 @@ def open_response(purpose: str, bound_to: str) -> tuple[dict[str, Any], dict[str
 
 
 def browser() -> str:
-    """Return the id by which this browser is known."""
+    """Return this browser's id, from its cookie."""
     return session.setdefault("browser", secrets.token_urlsafe(16))
 
 
@@ -128,7 +128,7 @@ def current_user() -> Any:
 
 
 def start_session(user_id: int) -> ResponseReturnValue:
-    """Sign the user in, in the caller's transaction."""
+    """Insert a session for the user, in the caller's transaction."""
     session["session"] = secrets.token_urlsafe(16)
     database().execute("INSERT INTO sessions VALUES (?, ?, ?)", (session["session"], user_id, time()))
     return redirect("/account", 303)
@@ -184,7 +184,7 @@ def use_code() -> ResponseReturnValue:
 
 
 def prove(id: str) -> ResponseReturnValue:
-    """Spend what this browser asked for, and sign its address in, with a new account where it has none."""
+    """Spend this browser's request and sign its address in. Create the account if there is none."""
     asked_id, email, _ = session.pop("request")
     with database() as connection:
         spend(id if id == asked_id else abort(400))
@@ -208,7 +208,7 @@ def use_passkey() -> ResponseReturnValue:
             if base64url_to_bytes(credential["response"]["userHandle"]) != passkey["handle"]:
                 abort(400)
             verified = webauthn.verify_authentication_response(credential=credential, **expected)
-        except Exception:  # Whatever the library raises on hostile input. The challenge stays spent.
+        except Exception:  # The library raises many types on hostile input. The challenge stays spent.
             return "That passkey did not work.", 400
         update = "UPDATE passkeys SET sign_count = ?, synced = ?, last_used_at = ? WHERE id = ?"
         connection.execute(update, (verified.new_sign_count, verified.credential_backed_up, time(), id))

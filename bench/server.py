@@ -1,4 +1,4 @@
-"""The two programs that are compared, and what the operating system knows about them."""
+"""Starts the two programs that the benchmark compares, and reads their CPU time and memory."""
 
 import os
 import sqlite3
@@ -23,14 +23,14 @@ SECONDS_TO_START = 60
 
 
 class Memory(NamedTuple):
-    """MiB resident: of master and worker together, what they share counted once; and of the worker alone."""
+    """Resident memory in MiB: master and worker together (shared pages count once), and the worker alone."""
 
     all: float
     worker: float
 
 
 class Server:
-    """A program under gunicorn, in a folder of its own, so that nothing is left behind in the checkout."""
+    """A program under gunicorn. It runs in its own folder, so that it leaves no files in the checkout."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class Server:
         environ: dict[str, str],
         mailbox: Mailbox | None = None,
     ):
-        """`files` are the checkout's that the program needs, `arguments` gunicorn's, and `environ` more settings. With
-        a mailbox, the program sends its mail to an SMTP server in this process; without, it writes files."""
+        """Prepare the folder with links to these files of the checkout. `arguments` are gunicorn's. `environ` are more
+        settings. With a mailbox, the program mails to an SMTP server in this process; else it writes mail to files."""
         folder.mkdir()
         for name in files:
             (folder / name).symlink_to(CHECKOUT / name)
@@ -63,7 +63,7 @@ class Server:
 
     @contextmanager
     def running(self) -> Iterator[float]:
-        """Serve for as long as the block lasts. Gives the seconds from the start to the first answered page."""
+        """Serve until the block ends. Yields the seconds from the start to the first page."""
         with ExitStack() as stack:
             environ = dict(self._environ)
             if self.mailbox:
@@ -85,40 +85,40 @@ class Server:
             yield seconds
 
     def migrate(self) -> None:
-        """Make the tables, where the start doesn't."""
+        """Create the tables. With SQLite, the start does this; with PostgreSQL it doesn't."""
         command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
         subprocess.run(command, cwd=self._folder, env=self._environ, check=True, capture_output=True)
 
     def stop(self) -> None:
-        """SIGTERM, and wait: what was begun is finished."""
+        """Send SIGTERM and wait. Running requests are finished first."""
         self._gunicorn.terminate()
         self._gunicorn.wait()
 
     def kill(self) -> None:
-        """SIGKILL for master and workers: what was under way is cut off where it was."""
+        """Send SIGKILL to master and workers. Running requests are cut off."""
         for process in self._processes:
             process.kill()
         psutil.wait_procs(self._processes)
 
     def cpu_seconds(self) -> float:
-        """What master and worker have computed so far, in user and system mode."""
+        """Return the CPU seconds of master and worker so far, in user and system mode."""
         return sum(times.user + times.system for times in (each.cpu_times() for each in self._processes))
 
     def mebibytes(self) -> Memory:
-        """What is resident now."""
-        # Where the system doesn't know who shares what (macOS), what is a process's own is the next best.
+        """Return the resident memory now."""
+        # PSS counts shared pages once. Systems without it (macOS) have only USS, the memory that isn't shared.
         shares = [getattr(info, "pss", info.uss) for info in (each.memory_full_info() for each in self._processes)]
         return Memory(sum(shares) / 2**20, self._processes[-1].memory_info().rss / 2**20)
 
     def take_mails(self, to: str) -> list[EmailMessage]:
-        """Return the mails to this address, and throw them away."""
+        """Return the mails to this address, and delete them."""
         if self.mailbox:
             return self.mailbox.take(to)
         messages = []
         for file in (self._folder / "instance" / "mail").glob("*.eml"):
             try:
                 message = message_from_bytes(file.read_bytes(), policy=policy.default)
-            except FileNotFoundError:  # somebody else's, who has read it by now
+            except FileNotFoundError:  # another thread has read and deleted it
                 continue
             if message["To"] == to:
                 file.unlink()
@@ -126,11 +126,11 @@ class Server:
         return messages
 
     def end_sessions(self) -> None:
-        """Delete every session, past the server: most people's account page lists one or two, not a thousand."""
+        """Delete every session in the database, because real account pages list one or two sessions, not a thousand."""
         self.forget("sessions")
 
     def forget(self, table: str) -> None:
-        """Delete every row of a table, past the server."""
+        """Delete every row of a table in the database, without a request to the server."""
         [database] = [*self._folder.glob("site.db"), *self._folder.glob("instance/reference.db")]
         with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
             connection.execute(f"DELETE FROM {table}")
@@ -147,7 +147,7 @@ class Server:
 
 
 def reference(folder: Path, port: int, mailbox: Mailbox) -> Server:
-    """The bare reference: bench/reference.py."""
+    """Return the bare reference, bench/reference.py."""
     gunicorn = f"--bind=127.0.0.1:{port} --workers=1 --worker-class=gthread --threads=8 --no-control-socket"
     return Server(
         folder, port, ("bench",), (*gunicorn.split(), "--log-level=warning", "bench.reference:app"), {}, mailbox
@@ -155,6 +155,6 @@ def reference(folder: Path, port: int, mailbox: Mailbox) -> Server:
 
 
 def site(folder: Path, port: int, workers: int = 1, mailbox: Mailbox | None = None, **environ: str) -> Server:
-    """The site, as `make run` serves it: its own gunicorn.conf.py, and its own migrations at the first start."""
+    """Return the site as `make run` serves it, with its gunicorn.conf.py and its migrations at the first start."""
     files = ("app", "learn", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py")
     return Server(folder, port, files, (f"--workers={workers}", "wsgi:app"), environ, mailbox)

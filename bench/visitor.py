@@ -1,4 +1,4 @@
-"""A visitor: a browser of few words, a device with a passkey, and somebody who does the flow."""
+"""A visitor for the benchmark: a minimal browser, and functions that sign in with it by mail or passkey."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from tests.authenticator import Authenticator
 
 EMAIL = "visitor@example.org"
 
-# What Chrome sends along: it is there to be read, by both.
+# The headers that Chrome sends, so that both servers have to parse them.
 HEADERS = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) "
     "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
@@ -27,12 +27,12 @@ HEADERS = {
     "Upgrade-Insecure-Requests": "1",
 }
 
-# What a script or a stylesheet loads without anybody's doing.
+# Files that a script imports or a stylesheet loads.
 IMPORT = re.compile(r"""^\s*(?:import|export)\b[^"';(]*["']([^"']+)["']|url\(\s*["']?([^"')]+)""", re.MULTILINE)
 
 
 class Tags(HTMLParser):
-    """The start tags of a page: (name, attributes) each."""
+    """Collects the start tags of a page in `found`, as (name, attributes)."""
 
     def __init__(self, html: str):
         super().__init__()
@@ -48,7 +48,7 @@ class Tags(HTMLParser):
 
 
 class Browser:
-    """One connection that is kept, and cookies: new ones for each flow."""
+    """A browser with one open connection and its own cookies. Each flow uses a new one."""
 
     def __init__(self, server: Server):
         self._server = server
@@ -67,20 +67,20 @@ class Browser:
         return self._ask("GET", path, None, 200)[1]
 
     def post(self, path: str, **form: str) -> str:
-        """Send the form, follow the redirect, and return the page it leads to."""
+        """Send the form, follow the redirect, and return the page at its end."""
         response, _ = self._ask("POST", path, urlencode(form), 303)
         return self.get(response.headers["Location"].removeprefix(self._server.url))
 
     def post_and_stay(self, path: str, **form: str) -> int:
-        """Send the form, and return the status of the answer; no redirect is followed."""
+        """Send the form and return the status of the response. Don't follow redirects."""
         return self._send("POST", path, urlencode(form))[0].status
 
     def close(self) -> None:
-        """Hang up; the next request calls again."""
+        """Close the connection. The next request opens a new one."""
         self._connection.close()
 
     def weigh(self, path: str) -> tuple[int, str]:
-        """Return how many bytes came over the wire for it, headers not counted, and what it is."""
+        """Return the bytes of the response body on the wire, and its text."""
         response, text = self._ask("GET", path, None, 200)
         return int(response.headers["Content-Length"]), text
 
@@ -106,20 +106,20 @@ class Browser:
 
 
 def mailed_sign_in(server: Server, device: Authenticator) -> None:
-    """Ask for a link, open the mail, open the link, confirm, and land on the account."""
+    """Ask for a link, open it, confirm, and check that the account page comes."""
     with Browser(server) as browser:
         open_mail(browser, server)
 
 
 def passkey_sign_in(server: Server, device: Authenticator) -> None:
-    """Open the sign-in page, answer its options, and land on the account."""
+    """Open the sign-in page, answer its options, and check that the account page comes."""
     with Browser(server) as browser:
         answer(browser, device)
 
 
 def notified_sign_in(server: Server, device: Authenticator) -> None:
-    """Sign in with the passkey in a browser that the site doesn't know, and wait for the notice of that."""
-    # Or the limit of these notices is reached.
+    """Sign in with the passkey in a browser that the site doesn't know, and wait for the notice about it."""
+    # Delete the counters, so that the limit of these notices is never reached.
     server.forget("counters")
     passkey_sign_in(server, device)
     assert server.mailbox
@@ -134,7 +134,7 @@ def answer(browser: Browser, device: Authenticator, email: str = EMAIL) -> None:
 
 
 def register(server: Server, email: str = EMAIL) -> Authenticator:
-    """Make an account and a passkey for it. Returns the device that holds the passkey."""
+    """Create an account and a passkey for it. Return the device that has the passkey."""
     device = Authenticator(origin=server.url)
     with Browser(server) as browser:
         open_mail(browser, server, email)
@@ -144,14 +144,14 @@ def register(server: Server, email: str = EMAIL) -> Authenticator:
 
 
 def open_mail(browser: Browser, server: Server, email: str = EMAIL) -> None:
-    """Sign the browser in by mail, and throw the mail away."""
+    """Sign the browser in by mail, and delete the mail."""
     link = ask(browser, server, email)
     browser.get(link)
     expect_account(browser.post(link), email)
 
 
 def ask(browser: Browser, server: Server, email: str) -> str:
-    """Ask for the sign-in mail, throw away all mail to this address, and return the link's path."""
+    """Ask for the sign-in mail, delete all mail to this address, and return the link's path."""
     browser.get("/sign-in")
     browser.post("/sign-in", email=email)
     found = ""
@@ -164,13 +164,13 @@ def ask(browser: Browser, server: Server, email: str) -> str:
 
 
 def expect_account(page: str, email: str = EMAIL) -> None:
-    """Stop where the page isn't the visitor's own: what is quick because it fails would be a good figure."""
+    """Stop if this isn't the visitor's account page, because a failed sign-in would be measured as a fast one."""
     assert email in page
     assert Tags(page).options("passkey-registration")
 
 
 def weigh(server: Server, path: str) -> tuple[int, list[str]]:
-    """Return what the page and all it loads take on the wire, in bytes, and the addresses asked for."""
+    """Return the bytes on the wire of the page with everything that it loads, and the addresses of all these files."""
     weight, loaded, waiting = 0, list[str](), [path]
     with Browser(server) as browser:
         while waiting:

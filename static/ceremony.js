@@ -1,25 +1,26 @@
-// A ceremony around an ordinary form. The options are in the page, the authenticator's response goes into the form's
-// `credential` field, and the form is posted: the server does the rest. All text is the server's; this only reveals it.
+// A WebAuthn ceremony around an ordinary form. The page has the options. This script puts the authenticator's response
+// into the form's field `credential` and posts the form. The server does the rest, and writes all text; scripts only
+// show it.
 
-// Not the browser's parse...FromJSON and toJSON: older browsers lack them, and some password managers break them.
+// Don't use the browser's parse...FromJSON and toJSON: older browsers lack them, and some password managers break them.
 const decode = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const encode = (buffer) =>
   btoa(String.fromCharCode(...new Uint8Array(buffer)))
     .replace(/\+/g, "-")
     .replace(/\//g, "_")
     .replace(/=+$/, "");
-const descriptors = (list) => list.map((item) => ({ ...item, id: decode(item.id) }));
+const decodeIds = (descriptors) => descriptors.map((each) => ({ ...each, id: decode(each.id) }));
 
-/** Options as the server writes them (JSON) -> as the browser takes them (WebAuthn L3 5.1.8, 5.1.9). */
+/** Turn the server's JSON into the options that the browser takes (WebAuthn L3 5.1.8, 5.1.9). */
 const fromJSON = (options) => ({
   ...options,
   challenge: decode(options.challenge),
   ...(options.user && { user: { ...options.user, id: decode(options.user.id) } }),
-  ...(options.excludeCredentials && { excludeCredentials: descriptors(options.excludeCredentials) }),
-  ...(options.allowCredentials && { allowCredentials: descriptors(options.allowCredentials) }),
+  ...(options.excludeCredentials && { excludeCredentials: decodeIds(options.excludeCredentials) }),
+  ...(options.allowCredentials && { allowCredentials: decodeIds(options.allowCredentials) }),
 });
 
-/** A PublicKeyCredential -> RegistrationResponseJSON or AuthenticationResponseJSON (WebAuthn L3 5.1). */
+/** Turn a PublicKeyCredential into RegistrationResponseJSON or AuthenticationResponseJSON (WebAuthn L3 5.1). */
 const toJSON = ({ id, rawId, type, authenticatorAttachment, response }, extensions) => {
   const json = { id, rawId: encode(rawId), type, authenticatorAttachment, clientExtensionResults: extensions, response: {} };
   for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
@@ -29,134 +30,135 @@ const toJSON = ({ id, rawId, type, authenticatorAttachment, response }, extensio
   return json;
 };
 
-// One request at a time: a second one would fail with "a request is already pending".
+// Browsers allow one request at a time. A second one would fail with "a request is already pending".
 let controller;
-let settled = Promise.resolve();
-let turns = 0;
+let pending = Promise.resolve();
+let requests = 0;
 
-/** Abort the pending request, and wait until it has let go; but not for ever, as some extensions never do. */
-async function stop() {
+/** Abort the pending request and wait until it ends, but at most half a second: some extensions never end it. */
+async function abortPending() {
   controller?.abort();
-  await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, 500))]);
+  await Promise.race([pending, new Promise((resolve) => setTimeout(resolve, 500))]);
 }
 
-async function ask(call) {
-  const turn = ++turns;
-  await stop();
-  // Another was asked for while this one waited: the newest counts.
-  if (turn !== turns) throw new DOMException("Superseded", "AbortError");
+/** Abort the pending request, start this one, and return the credential as JSON text. */
+async function requestCredential(start) {
+  const number = ++requests;
+  await abortPending();
+  // A newer request came in the meantime. It replaces this one.
+  if (number !== requests) throw new DOMException("Superseded", "AbortError");
   controller = new AbortController();
-  const answer = call(controller.signal);
-  settled = answer.catch(() => {});
-  const credential = await answer;
+  const request = start(controller.signal);
+  pending = request.catch(() => {});
+  const credential = await request;
   return JSON.stringify(toJSON(credential, credential.getClientExtensionResults()));
 }
 
-/** <passkey-signal>: what the server knows, told to the authenticator (WebAuthn L3 5.1.10). It takes its turn, too. */
+/** <passkey-signal>: passes the server's signal to the authenticator (WebAuthn L3 5.1.10). Requests wait for it. */
 class PasskeySignal extends HTMLElement {
   connectedCallback() {
     const { method, ...details } = JSON.parse(this.getAttribute("details"));
-    settled = window.PublicKeyCredential?.[method]?.(details).catch(() => {});
+    pending = window.PublicKeyCredential?.[method]?.(details).catch(() => {});
   }
 }
 
 customElements.define("passkey-signal", PasskeySignal);
 
-/** What <passkey-sign-in> and <passkey-registration> have in common. */
+/** The base of <passkey-sign-in> and <passkey-registration>. */
 export class Ceremony extends HTMLElement {
   connectedCallback() {
     this.form = this.querySelector("form");
     this.button = this.form.querySelector("button");
     if (!window.PublicKeyCredential) return this.reveal("unsupported");
-    this.take(JSON.parse(this.getAttribute("options")));
+    this.setOptions(JSON.parse(this.getAttribute("options")));
     this.button.disabled = false;
     this.form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.run();
     });
-    // Timers sleep when the laptop does, so look at the clock when the page is looked at.
+    // Timers stop while the laptop sleeps. So check the time again when the visitor returns to the page.
     document.addEventListener("visibilitychange", () => document.hidden || this.renew());
-    addEventListener("pagehide", stop);
-    addEventListener("pageshow", (event) => event.persisted && this.comeBack());
-    this.wait();
+    addEventListener("pagehide", abortPending);
+    addEventListener("pageshow", (event) => event.persisted && this.restored());
+    this.startAutofill();
   }
 
-  /** Run the ceremony that `call` asks the browser for, and post its response. */
-  async perform(call) {
-    const response = await ask((signal) => call(fromJSON(this.options), signal));
-    this.done = true;
-    const { credential, took } = this.form.elements;
-    credential.value = response;
-    if (took && this.began) took.value = Math.round(performance.now() - this.began);
+  /** Ask the browser for a credential by `mediation` (modal, autofill or immediate), and post the form with it. */
+  async submitCredential(mediation) {
+    const credential = await requestCredential((signal) => mediation(fromJSON(this.options), signal));
+    this.submitted = true;
+    const fields = this.form.elements;
+    fields.credential.value = credential;
+    if (fields.took && this.startedAt) fields.took.value = Math.round(performance.now() - this.startedAt);
     this.form.submit();
   }
 
-  /** The button was pressed: ask the browser in this way. */
-  async run(call = this.modal) {
-    if (this.busy || this.done) return;
-    // Without options, the server leads to where there are some.
+  /** Run the ceremony after a click on the button. */
+  async run(mediation = this.modal) {
+    if (this.busy || this.submitted) return;
+    // Without options, post the empty form: the server redirects to a page that has options.
     if (!this.options) return this.form.submit();
     this.busy = true;
     this.button.disabled = true;
     this.reveal(null);
     try {
-      await this.perform(call);
+      await this.submitCredential(mediation);
     } catch (error) {
-      this.explain(error, call);
+      this.showError(error, mediation);
     }
     this.busy = false;
-    if (this.done) return;
+    if (this.submitted) return;
     this.button.disabled = false;
     this.renew();
-    this.wait();
+    this.startAutofill();
   }
 
-  /** Say what went wrong, unless it was us who ended it. */
-  explain({ name }) {
+  /** Show why the ceremony failed. Show nothing if this script aborted it. */
+  showError({ name }) {
     if (name !== "AbortError") this.reveal(this.failures[name] ?? "failed");
   }
 
-  /** Show this one sentence, and no other. */
+  /** Show the sentence about this failure and hide all others. */
   reveal(failure) {
     for (const sentence of this.querySelectorAll("[data-failure]")) {
       sentence.hidden = sentence.dataset.failure !== failure;
     }
   }
 
-  /** Wait for the visitor in another way than by the button. */
-  wait() {}
+  /** Offer passkeys in a field. Only <passkey-sign-in> can. */
+  startAutofill() {}
 
-  take(options) {
+  setOptions(options) {
     this.options = options;
-    this.plan(options.timeout * 0.75);
+    this.scheduleRenewal(options.timeout * 0.75);
   }
 
-  plan(milliseconds) {
+  scheduleRenewal(milliseconds) {
     this.renewAt = Date.now() + milliseconds;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.renew(), milliseconds);
   }
 
-  /** Fetch fresh options before the challenge expires; one that fails is tried again in a minute. */
+  /** Fetch fresh options before the challenge expires. If that fails, try again in a minute. */
   async renew() {
     const url = this.getAttribute("renew");
-    // A hidden page waits until it is looked at: a forgotten tab asks for nothing.
-    if (!url || document.hidden || this.busy || this.done || Date.now() < this.renewAt) return;
-    this.plan(60_000);
+    // A hidden page waits until the visitor returns, so that a forgotten tab sends no requests.
+    if (!url || document.hidden || this.busy || this.submitted || Date.now() < this.renewAt) return;
+    this.scheduleRenewal(60_000);
     try {
       const response = await fetch(url, { method: "POST" });
-      if (response.ok && !this.done) this.take(await response.json());
-      // There are none without fresh proof, and this page's is too old by now.
+      if (response.ok && !this.submitted) this.setOptions(await response.json());
+      // The server gives options only after fresh proof, and this page's proof is too old by now.
       if (response.status === 403) this.options = null;
     } catch {
       return;
     }
-    this.wait();
+    this.startAutofill();
   }
 
-  /** The Back button restored this page as it was left: its challenge may be spent, and nothing is pending. */
-  async comeBack() {
-    this.busy = this.done = false;
+  /** The Back button restored this page from the cache: its challenge may be used, and no request is pending. */
+  async restored() {
+    this.busy = this.submitted = false;
     this.button.disabled = false;
     this.renewAt = 0;
     await this.renew();

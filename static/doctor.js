@@ -1,10 +1,10 @@
-// The browser's abilities (WebAuthn L3 5.1.7), on the doctor's page. All text is in the page; this only reveals it.
+// Shows on the doctor's page what this browser can do (WebAuthn L3 5.1.7). All text is in the page.
 
 const api = window.PublicKeyCredential;
 
 if (api) {
   const abilities = {
-    // Browsers that can't list them all tell these two.
+    // Older browsers can't list their abilities, but they answer these two questions.
     conditionalGet: await api.isConditionalMediationAvailable?.(),
     userVerifyingPlatformAuthenticator: await api.isUserVerifyingPlatformAuthenticatorAvailable?.(),
     ...(await api.getClientCapabilities?.()),

@@ -1,4 +1,4 @@
-// <passkey-registration>: making a passkey.
+// <passkey-registration>: creates a passkey.
 
 import { Ceremony } from "./ceremony.js";
 

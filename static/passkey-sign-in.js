@@ -1,5 +1,5 @@
-// <passkey-sign-in>: signing in by autofill, which waits from the start, and by the button, which interrupts it; and
-// proving once more who it is, where there is no field and only the button.
+// <passkey-sign-in>: signs in with a passkey. Autofill waits from the start, and a click on the button interrupts it.
+// Pages that ask for fresh proof have no email field, so they have only the button.
 
 import { Ceremony } from "./ceremony.js";
 
@@ -10,55 +10,58 @@ class PasskeySignIn extends Ceremony {
 
   autofill = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, mediation: "conditional" });
 
-  // Only what is on this device, and at once: without it, the dialog would begin with a code to scan.
+  // Offer only passkeys on this device, and fail at once if there are none: the modal dialog would show a QR code.
   immediate = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, uiMode: "immediate" });
 
   connectedCallback() {
     this.field = document.querySelector("input[autocomplete~=webauthn]");
-    // What the visitor did last in the field had the browser offer the passkeys: from there on it is their time.
-    for (const sign of ["pointerdown", "keydown"]) {
-      this.field?.addEventListener(sign, () => (this.began = performance.now()));
+    // The visitor's last click or key in the field opens the list of passkeys. Measure the time from there.
+    for (const event of ["pointerdown", "keydown"]) {
+      this.field?.addEventListener(event, () => (this.startedAt = performance.now()));
     }
-    this.elsewhere = this.querySelector("[data-elsewhere]");
-    this.elsewhere?.addEventListener("click", () => this.run(this.modal));
-    // Asked for now: the click must not have to wait.
-    this.capabilities = this.elsewhere && window.PublicKeyCredential?.getClientCapabilities?.();
+    this.otherDeviceButton = this.querySelector("[data-elsewhere]");
+    this.otherDeviceButton?.addEventListener("click", () => this.run(this.modal));
+    // Ask now, so that a click doesn't have to wait for the answer.
+    this.capabilities = this.otherDeviceButton && window.PublicKeyCredential?.getClientCapabilities?.();
     super.connectedCallback();
   }
 
-  async run(call) {
-    this.began = performance.now();
-    // Where an address is typed, the passkey must be that account's.
-    if (this.field) this.tell(this.field.value, "button");
-    super.run(call ?? ((await this.capabilities)?.immediateGet ? this.immediate : this.modal));
+  async run(mediation) {
+    this.startedAt = performance.now();
+    // If the visitor typed an address, the passkey must belong to that account.
+    if (this.field) this.fill(this.field.value, "button");
+    super.run(mediation ?? ((await this.capabilities)?.immediateGet ? this.immediate : this.modal));
   }
 
-  tell(email, by) {
+  fill(email, by) {
     Object.assign(this.form.elements.email, { value: email });
     Object.assign(this.form.elements.by, { value: by });
   }
 
-  explain(error, call) {
-    this.began = null;
-    if (call !== this.immediate || error.name !== "NotAllowedError") return super.explain(error);
-    // Nothing on this device, or the visitor cancelled: the browser doesn't tell.
+  showError(error, mediation) {
+    this.startedAt = null;
+    if (mediation !== this.immediate || error.name !== "NotAllowedError") return super.showError(error);
+    // The device has no passkey, or the visitor cancelled. The browser doesn't say which.
     this.reveal("nothing_here");
-    this.elsewhere.hidden = false;
+    this.otherDeviceButton.hidden = false;
   }
 
-  /** Arm autofill: the browser offers passkeys in the email field until one is picked. */
-  async wait() {
+  /** Let the browser offer passkeys in the email field until the visitor picks one. */
+  async startAutofill() {
     const available = this.field && (await PublicKeyCredential.isConditionalMediationAvailable?.());
     if (!available) return;
     document.querySelector("[data-autofill]").hidden = false;
-    if (this.busy || this.done) return;
-    this.tell("", "autofill");
+    if (this.busy || this.submitted) return;
+    this.fill("", "autofill");
     try {
-      await this.perform(this.autofill);
+      await this.submitCredential(this.autofill);
     } catch (error) {
-      // Whoever aborted it arms it again. Else the browser has said why; it is armed again when the visitor is back.
+      // The code that aborted autofill starts it again.
       if (error.name === "AbortError") return;
-      for (const sign of ["focus", "click"]) this.field.addEventListener(sign, () => this.wait(), { once: true });
+      // In all other cases, the browser has shown an error. Start again when the visitor returns to the field.
+      for (const event of ["focus", "click"]) {
+        this.field.addEventListener(event, () => this.startAutofill(), { once: true });
+      }
     }
   }
 }

@@ -1,16 +1,16 @@
-// What a page of recovery codes can do with scripts; the download works without.
+// Buttons that copy and print recovery codes. The download works without this script.
 
 const codes = [...document.querySelectorAll(".codes li")].map((item) => item.textContent).join("\n");
 
-function offer(name, action) {
+function showButton(name, onClick) {
   const button = document.querySelector(`[data-${name}]`);
   button.hidden = false;
-  button.addEventListener("click", action);
+  button.addEventListener("click", onClick);
 }
 
-offer("print", () => print());
+showButton("print", () => print());
 if (navigator.clipboard) {
-  offer("copy", async () => {
+  showButton("copy", async () => {
     await navigator.clipboard.writeText(codes);
     document.querySelector("[data-copied]").hidden = false;
   });

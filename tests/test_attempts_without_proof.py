@@ -54,7 +54,7 @@ def kinds(app) -> list:
         ("/account/email", {"email": "eve@example.org"}, "changing the address"),
         ("/account/delete", {}, "deleting the account"),
         ("/account/recovery-codes", {}, "making recovery codes"),
-        ("/account/require-passkey", {"require": "yes"}, "changing whether a passkey is required"),
+        ("/account/require-passkey", {"require": "yes"}, "turning the passkey requirement on or off"),
         ("/account/sessions/1/revoke", {}, "signing out another browser"),
         ("/account/sessions/revoke-all", {}, "signing out all other browsers"),
     ],

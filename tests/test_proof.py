@@ -29,7 +29,7 @@ GUARDED = [
     ("/account/recovery-codes", {}, "make recovery codes"),
     ("/account/sessions/1/revoke", {}, "sign out another browser"),
     ("/account/sessions/revoke-all", {}, "sign out all other browsers"),
-    ("/account/require-passkey", {"require": "yes"}, "change whether a passkey is required"),
+    ("/account/require-passkey", {"require": "yes"}, "turn the passkey requirement on or off"),
     ("/account/confirm", {}, "create a passkey"),
 ]
 
