@@ -11,7 +11,8 @@ from app.database import db, execute, insert_if_absent
 from app.models import Session, User, now
 from app.refusals import Refusal
 
-FIND = select(User).where(User.email == bindparam("email"))
+# The user may have been loaded before, perhaps before waiting for a lock.
+FIND = select(User).where(User.email == bindparam("email")).execution_options(populate_existing=True)
 
 # Signing in by mail waits for `lock` (PostgreSQL; on SQLite all writers wait anyway).
 FIND_UNLOCKED = FIND.with_for_update(key_share=True)

@@ -40,16 +40,9 @@ class Base(DeclarativeBase):
     )
 
 
-# This site reads objects, and writes with statements.
-db = SQLAlchemy(
-    model_class=Base,
-    session_options={
-        # Objects keep their values after a commit. A page that shows them needs no second look.
-        "expire_on_commit": False,
-        # Each select brings loaded objects up to date. A read after a lock must see what others wrote meanwhile.
-        "execution_options": {"populate_existing": True},
-    },
-)
+# This site reads objects, and writes with statements. Objects keep their values after a commit, so that a page can show
+# them without another query. A query that must see what others wrote meanwhile has the option `populate_existing`.
+db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
 @event.listens_for(Engine, "connect")

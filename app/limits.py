@@ -163,7 +163,8 @@ def _count(key: str, window: timedelta) -> tuple[int, datetime]:
     """Count one more. Return the count, and the time when counting starts again."""
     at = now()
     times = {"now": at, "ends_at": at + window, "latest": at + window + CLOCK_SKEW}
-    return execute(_count_one(db.engine.dialect.name), key=key, count=1, **times).tuples().one()
+    counter = execute(_count_one(db.engine.dialect.name), key=key, count=1, **times).mappings().one()
+    return counter["count"], counter["ends_at"]
 
 
 @cache

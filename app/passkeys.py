@@ -38,6 +38,8 @@ _find = (
     .join(Passkey.user)
     .options(contains_eager(Passkey.user))
     .where(Passkey.credential_id == bindparam("credential"))
+    # The visitor's own user was loaded before, perhaps before waiting for a lock.
+    .execution_options(populate_existing=True)
 )
 # On PostgreSQL, every transaction locks the user's row before the passkey's, so that no two wait for each other.
 FIND = _find.with_for_update(read=True, key_share=True, of=User)

@@ -16,7 +16,8 @@ from app.single_use import Token
 
 SECOND_STEP = single_use.Purpose("second-step", timedelta(minutes=10))
 
-FIND = select(User).where(User.user_handle == bindparam("handle"))
+# After waiting for a lock, the user is found a second time.
+FIND = select(User).where(User.user_handle == bindparam("handle")).execution_options(populate_existing=True)
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ FIND = (
     .join(Session.user)
     .options(contains_eager(Session.user))
     .where(Session.token == bindparam("token"), User.is_disabled.is_(False), *_is_alive)
+    # After waiting for a lock, the session is found a second time.
+    .execution_options(populate_existing=True)
 )
 FIND_EXPIRED = select(Session.id).where(Session.token == bindparam("token"), _is_expired)
 FOR_USER = (

@@ -35,16 +35,16 @@ ACCOUNTS = (1_000, 1_000_000)
 QUERIES: dict[str, Any] = {
     "user by address": accounts.FIND,
     "passkey by credential id": passkeys.FIND,
-    "passkeys of a user": passkeys.OF_USER,
+    "passkeys of a user": passkeys.FOR_USER,
     "session": sessions.FIND,
-    "sessions of a user": sessions.OF_USER,
+    "sessions of a user": sessions.FOR_USER,
     "expired session": sessions.FIND_EXPIRED,
     "former addresses": activity.FORMER_ADDRESSES,
     "spent token": single_use.IS_SPENT,
     "sweep spent tokens": single_use.SWEEP,
     "sweep counters": limits.SWEEP,
     "notice to send": notices.CLAIM,
-    "notices that are delayed": notices.DELAYED,
+    "notices that are delayed": notices.FIND_DELAYED,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import select, text
 
-from app import activity, sessions
+from app import activity, proof
 from app.activity import Kind
 from app.ceremonies import attempts
 from app.database import db
@@ -19,7 +19,7 @@ from tests.conftest import Visitor, expect, options_of, parse, text_of
 
 ADA, GRACE = "ada@example.org", "grace@example.org"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"  # noqa: E501
-STALE = sessions.PROOF_LIFETIME + timedelta(seconds=1)
+STALE = proof.PROOF_LIFETIME + timedelta(seconds=1)
 
 
 @pytest.fixture

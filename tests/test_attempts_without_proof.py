@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.database import db
 from app.models import Activity, now
-from app.sessions import PROOF_LIFETIME
+from app.proof import PROOF_LIFETIME
 from tests.conftest import Visitor, expect, parse, text_of
 
 ADA = "ada@example.org"

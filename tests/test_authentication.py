@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app.ceremonies.verification import CHALLENGE_LIFETIME
+from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.database import db
 from app.models import Passkey, Session, now
 from tests import mails

@@ -121,7 +121,7 @@ def forms(app) -> list[str]:
 def test_no_value_breaks_a_form(somebody, value):
     for path in forms(somebody.app):
         # What looks like a proof is looked at first, and the rest only where there is none, or a good one.
-        unproven = [field for field in FIELDS if field not in confirm.PROOF]
+        unproven = [field for field in FIELDS if field not in confirm.PROOF_FIELDS]
         for fields in (FIELDS, unproven, ["credential"], ["code"], ["code", "proof"], ["recovery_code"]):
             response = somebody.post(path, dict.fromkeys(fields, value))
             assert response.status_code < 500, f"{path} {fields}"

@@ -14,7 +14,7 @@ from app.config import ConfigurationError
 from app.database import db
 from app.limits import Limit, TooMany
 from app.models import Counter, now
-from app.sessions import PROOF_LIFETIME
+from app.proof import PROOF_LIFETIME
 from tests import mails
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, as_text, expect, options_of, parse

@@ -222,10 +222,10 @@ def test_notice_waits_for_a_place_as_long_as_it_takes_and_is_not_claimed_meanwhi
     with ThreadPoolExecutor(1) as thread:
         with ExitStack() as others:
             for _ in range(4):
-                others.enter_context(mailer.place())
+                others.enter_context(mailer.connection_slot())
             sending = thread.submit(mails.deliver_notices, app)
             with pytest.raises(TimeoutError):
-                sending.result(2 * mailer.SECONDS_FOR_A_PLACE)
+                sending.result(2 * mailer.SECONDS_FOR_A_SLOT)
             assert [notice.tries for notice in waiting(app)] == [0]
         sending.result()
     assert not waiting(app)

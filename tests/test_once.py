@@ -13,7 +13,7 @@ from threading import Barrier
 import pytest
 import time_machine
 
-from app import sessions
+from app import proof
 from app.models import now
 from tests.authenticator import Authenticator
 from tests.conftest import Visitor, expect, options_of
@@ -372,7 +372,7 @@ def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
 
 def test_an_older_copy_of_the_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, app, snapshot):
     """The copy knows no proof that is fresh, whether it asks before, during or after the owner's."""
-    with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
+    with time_machine.travel(now() + 2 * proof.PROOF_LIFETIME):
         options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
         form, thieves, barrier = form_with(phone.get(options)), [ada.twin() for _ in range(CROWD - 1)], Barrier(CROWD)
 

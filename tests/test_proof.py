@@ -10,7 +10,7 @@ import time_machine
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import select, update
 
-from app import sessions
+from app import proof
 from app.database import db
 from app.models import Session, now
 from tests import mails
@@ -19,7 +19,7 @@ from tests.conftest import Visitor, as_text, expect, options_of, parse, text_of
 from tests.test_protection import OPTIONS, paths
 
 ADA = "ada@example.org"
-STALE = sessions.PROOF_LIFETIME + timedelta(seconds=1)
+STALE = proof.PROOF_LIFETIME + timedelta(seconds=1)
 
 # Every form that needs proof, and what its mail says that somebody wants.
 GUARDED = [
@@ -123,7 +123,7 @@ def test_an_open_tab_finishes_its_changes_after_a_proof_in_another_tab(ada, phon
 
 
 def test_a_passkey_begun_on_fresh_proof_is_added_when_the_proof_is_no_longer_fresh(ada):
-    nearly = now() + sessions.PROOF_LIFETIME - timedelta(seconds=5)
+    nearly = now() + proof.PROOF_LIFETIME - timedelta(seconds=5)
     with time_machine.travel(nearly):
         options = ada.creation_options()
     with time_machine.travel(nearly + timedelta(minutes=9)):

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from sqlalchemy import select
 
 from app import passkeys
-from app.ceremonies.verification import CHALLENGE_LIFETIME
+from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.database import db
 from app.models import Passkey, now
 from tests.authenticator import (

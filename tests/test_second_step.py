@@ -8,7 +8,7 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app import sessions
+from app import proof
 from app.database import db
 from app.models import Activity, RecoveryCode, now
 from tests import mails
@@ -16,7 +16,7 @@ from tests.authenticator import Authenticator
 from tests.conftest import ROOT, Visitor, expect, options_of, parse, text_of
 
 ADA = "ada@example.org"
-STALE = sessions.PROOF_LIFETIME + timedelta(seconds=1)
+STALE = proof.PROOF_LIFETIME + timedelta(seconds=1)
 
 GUARDED = [
     ("/account/passkeys/1/remove", {}),

@@ -13,7 +13,8 @@ import pytest
 from webauthn.helpers import parse_attestation_object
 
 from app.ceremonies import verification
-from app.ceremonies.attempts import CeremonyError, attempt
+from app.ceremonies.attempts import Attempt, CeremonyError
+from app.ceremonies.options import REGISTRATION
 from tests.authenticator import encode
 
 VECTORS = {
@@ -109,7 +110,7 @@ def test_a_signature_with_one_bit_changed_is_refused(name):
 def outcome_of(ceremony: Callable[[], object]) -> str:
     """Run a ceremony: is it accepted, or for which reason not?"""
     try:
-        with attempt():
+        with Attempt(REGISTRATION, ""):
             ceremony()
     except CeremonyError as error:
         return error.reason

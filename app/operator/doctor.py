@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from app import accounts, mailer, notices
 from app.activity import OPERATOR
 from app.config import KEY_GENERATOR, is_random
-from app.database import db
+from app.database import db, rollback
 from app.email_addresses import canonical
 from app.models import now
 from app.operator.output import command_line, commit_or_explain
@@ -207,8 +207,8 @@ def _database() -> Iterator[Finding]:
         return
     try:
         # A write that changes nothing.
-        accounts.hold(0)
-        db.session.rollback()
+        accounts.lock(0)
+        rollback()
     except DBAPIError as error:
         what = f"{database} can't be written: {_first_line(error)}"
         yield Finding(what, "Nobody can sign in.", "Give the database and its folder to the user who runs the site.")
@@ -241,7 +241,7 @@ def _mail() -> Finding:
         return Finding("All mail stays on this machine", f"Read it at {config['SITE_URL']}/dev/mail/.")
     server = f"The mail server {config['MAIL_SERVER']}:{config['MAIL_PORT']}"
     try:
-        mailer.greet()
+        mailer.check_connection()
     except mailer.Unsent as refusal:
         what = f"{server} can't be used: {_reason(refusal.__cause__ or refusal)}"
         change = "Check FLASK_MAIL_SERVER, FLASK_MAIL_PORT, FLASK_MAIL_USERNAME and FLASK_MAIL_PASSWORD."

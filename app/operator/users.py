@@ -130,9 +130,9 @@ def change_email(old: str, new: str, keep_passkeys: bool, yes: bool) -> None:
     if not yes:
         removed = "" if keep_passkeys else " remove its passkeys and recovery codes,"
         click.confirm(f"Move the account of {user.email} to {email},{removed} and sign out everywhere?", abort=True)
-    accounts.hold(user.id)
+    accounts.lock(user.id)
     # The owner may have changed the address again while the question waited for an answer.
-    former = accounts.move(user.id, email)
+    former = accounts.change_email(user.id, email)
     kinds = [Kind.EMAIL_CHANGED]
     if not keep_passkeys:
         second_step.reset(user.id)
@@ -151,9 +151,7 @@ def sign_out(email: str) -> None:
 
 def find_user(email: str) -> User:
     """Return the user of this address. Raises ClickException if there is none."""
-    by_email = select(User).where(User.email == canonical(email))
-    # Look again, because statements may have changed the row of a user who was found before.
-    user = db.session.scalar(by_email, execution_options={"populate_existing": True})
+    user = accounts.find(canonical(email))
     if not user:
         raise click.ClickException(f"There is no account with the address {email}.")
     return user
@@ -164,8 +162,8 @@ def end_sessions_and_notify(user: User, *kinds: Kind, detail: str = "") -> None:
 
     `kinds` are what the operator did, and `detail` is about the first of them.
     """
-    accounts.hold(user.id)
-    ended = [Kind.SESSION_ENDED for _ in sessions.revoke_of(user.id)]
+    accounts.lock(user.id)
+    ended = [Kind.SESSION_ENDED for _ in sessions.revoke_for_user(user.id)]
     for kind in ended:
         activity.record(user.id, kind, OPERATOR)
     for kind in kinds:
