@@ -34,6 +34,7 @@ check: .venv/dev ## format, lint and types, then every test
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --diff --quiet .; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/python -m mypy
+	@$(BIN)/python -m tests.code_lines app learn
 	@$(MAKE) --no-print-directory test
 
 test-postgres: .venv/dev ## run the tests that depend on the database, on a private server of PostgreSQL 15 or newer

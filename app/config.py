@@ -114,7 +114,7 @@ class Setting:
     """Its text if the environment has none."""
     parse: Callable[[str], Any] = str
     is_secret: bool = False
-    """Whether error messages must not quote it."""
+    """True if error messages must not quote it."""
 
 
 SETTINGS = {

@@ -52,3 +52,10 @@ def test_each_file_name_and_test_of_the_threat_table_is_there():
         )
         for test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", " ".join(row[3:])):
             assert f"def {test[1]}(" in (ROOT / "tests" / test[0]).read_text(), "::".join(test)
+
+
+def test_map_of_contributing_names_every_module_of_the_site():
+    named = re.findall(r"`([\w./-]+\.(?:py|html))`", (ROOT / "CONTRIBUTING.md").read_text())
+    assert not [name for name in named if not (ROOT / name).exists()]
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "app").rglob("*.py") if path.name != "__init__.py"}
+    assert not modules - set(named)

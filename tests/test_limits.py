@@ -288,7 +288,7 @@ def test_wrong_codes(app, visitor, reasons):
     for _ in range(4):
         response = expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 429)
         assert 0 < int(response.headers["Retry-After"]) <= 600
-        assert "After ten wrong codes" in visitor.alert(response)
+        assert "After 10 wrong codes" in visitor.alert(response)
     assert reasons == ["wrong_code"] * 5 + ["too_many_wrong_codes"] * 4
     expect(visitor.post("/sign-in/code", {"code": code}), 303)
 

@@ -72,7 +72,7 @@ def test_the_domain_knows_nothing_of_http():
 
 
 def test_only_the_database_module_rolls_back():
-    """Its `rollback` keeps the values of objects, so an error page needs no query. `db.session.rollback` forgets them."""
+    """Its `rollback` keeps the values of loaded objects, so an error page needs no query."""
     users = [file.name for file in FILES if "session.rollback()" in file.read_text()]
     assert users == ["database.py"]
 

@@ -16,7 +16,7 @@ from app.views.site.errors import problem
 
 blueprint = Blueprint("dev_mail", __name__, url_prefix="/dev/mail")
 
-# The message's own styles are inline; nothing else is allowed in its frame but to open a link in the whole window.
+# A message in its frame may use its inline styles, and open a link in the whole window. Nothing else.
 FRAME_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
     "sandbox allow-top-navigation-by-user-activation"
@@ -32,30 +32,29 @@ def local_only() -> None:
 
 @blueprint.errorhandler(FileNotFoundError)
 def gone(_: FileNotFoundError) -> ResponseReturnValue:
-    """A message was removed from the folder while it was looked for."""
+    """Answer for a message that was removed from the folder while we looked for it."""
     return problem(404)
 
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """All messages, newest first."""
+    """Show all messages, newest first."""
     messages = [(path.stem, _read(path)) for path in sorted(_paths(), reverse=True)]
     return render_template("dev/mail.html", messages=messages)
 
 
 @blueprint.get("/newest")
 def newest() -> ResponseReturnValue:
-    """Lead to the newest message to the address `to`, or to the outbox where there is none."""
-    pending = request.args.get("to")
+    """Lead to the newest message to the address `to`, or to the outbox if there is none."""
     for path in sorted(_paths(), reverse=True):
-        if _read(path)["To"] == pending:
+        if _read(path)["To"] == request.args.get("to"):
             return redirect(url_for(".show", id=path.stem), 303)
     return redirect(url_for(".index"), 303)
 
 
 @blueprint.get("/<id>")
 def show(id: str) -> ResponseReturnValue:
-    """One message: HTML, text, headers; and the way back to the page that waits for its code."""
+    """Show a message as HTML and text, with its headers, and a link back to the page where its code is typed."""
     message = _read(_path(id))
     text = _part(message, "plain")
     pending = pending_sign_in()
@@ -70,7 +69,7 @@ def show(id: str) -> ResponseReturnValue:
 
 @blueprint.get("/<id>/html")
 def html(id: str) -> ResponseReturnValue:
-    """The HTML part, as a mail program would show it: for the frame on the message's page."""
+    """Return the HTML part as a mail program would show it, for the frame on the message's page."""
     # Its links lead out of the frame: our pages refuse to be framed.
     page = _part(_read(_path(id)), "html").replace("<head>", '<head><base target="_top">', 1)
     return Response(page, headers={"Content-Security-Policy": FRAME_POLICY})

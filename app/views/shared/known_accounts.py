@@ -12,19 +12,19 @@ MOST = 5
 
 
 def remember(user_handle: bytes, email: str) -> None:
-    """Add the account to the list, or bring its entry up to date."""
+    """Add the account to the list, or update its entry."""
     account = account_id(user_handle)
     others = [entry for entry in _entries() if entry[0] != account]
     session["known"] = [*others[1 - MOST :], [account, _digest(email.encode())]]
 
 
 def has_account(user_handle: bytes) -> bool:
-    """Whether this browser has signed in to this account before."""
+    """Return True if this browser has signed in to this account before."""
     return account_id(user_handle) in [account for account, _ in _entries()]
 
 
 def has_address(email: str) -> bool:
-    """Whether this browser has signed in to an account that had this address then."""
+    """Return True if this browser has signed in to an account that had this address then."""
     return _digest(email.encode()) in [address for _, address in _entries()]
 
 
@@ -34,10 +34,10 @@ def account_id(user_handle: bytes) -> str:
 
 
 def _entries() -> list[list[str]]:
-    # Cookies of an earlier release have text in the place of pairs.
+    # A cookie of an earlier release has texts instead of pairs.
     return [entry for entry in session.get("known", ()) if isinstance(entry, list)]
 
 
 def _digest(data: bytes) -> str:
-    # The cookie can be read by its owner: the digests only make it short.
+    # The browser's owner can read the cookie. The digest only makes it short.
     return sha256(data).hexdigest()[:16]

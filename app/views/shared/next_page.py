@@ -1,21 +1,21 @@
-"""Where a visitor wanted to go."""
+"""The page that the visitor came for, before they had to sign in or confirm."""
 
 from urllib.parse import quote, urlsplit
 
-# As it stands in an address, with which the whole must be short enough for any server.
+# As part of a URL. Servers accept a URL of this length.
 LONGEST = 500
 
 
-def next_page(wanted: str | None) -> str:
-    """Return `wanted` if it is a page of this site, else "": a bad one is dropped, not refused."""
-    wanted = wanted or ""
-    if not wanted.startswith("/") or wanted.startswith(("//", "/sign-")) or len(quote(wanted)) > LONGEST:
+def next_page(path: str | None) -> str:
+    """Return the path if it is a page of this site, otherwise "". A bad path is dropped, not refused."""
+    path = path or ""
+    if not path.startswith("/") or path.startswith(("//", "/sign-")) or len(quote(path)) > LONGEST:
         return ""
     # Browsers read a backslash as a slash, and skip tabs and line breaks.
-    if "\\" in wanted or not wanted.isprintable():
+    if "\\" in path or not path.isprintable():
         return ""
     try:
-        parts = urlsplit(wanted)
+        parts = urlsplit(path)
     except ValueError:
         return ""
-    return "" if parts.scheme or parts.netloc else wanted
+    return "" if parts.scheme or parts.netloc else path

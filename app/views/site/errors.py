@@ -1,4 +1,4 @@
-"""What goes wrong, as a page (or, for the scripts' two addresses, as RFC 9457 problem details)."""
+"""Errors as pages. The two paths that scripts fetch answer with problem details (RFC 9457) instead."""
 
 from http import HTTPStatus
 
@@ -11,7 +11,7 @@ from app import log
 from app.database import rollback
 from app.views.site.protection import route_pattern
 
-# A reloaded tab must not meet a 405: the page that holds the form, by how the form's address begins.
+# A reloaded tab must not get a 405. These are the pages with the forms, by the beginning of the form's path.
 PAGES_WITH_FORMS = {
     "/sign-in/code": "sign_in.check_email",
     "/sign-in/": "sign_in.show",
@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
 
 
 def form_only(error: MethodNotAllowed) -> ResponseReturnValue:
-    """Lead a GET of an address that only takes a form to the page that has it."""
+    """Lead a GET of a path that only takes a form to the page with the form."""
     if request.method in ("GET", "HEAD"):
         for beginning, endpoint in PAGES_WITH_FORMS.items():
             if request.path.startswith(beginning):
@@ -43,9 +43,9 @@ def form_only(error: MethodNotAllowed) -> ResponseReturnValue:
 
 
 def http_error(error: HTTPException) -> ResponseReturnValue:
-    """Any refusal that isn't a view's own. Its reason is what we aborted with, else the status's name."""
+    """Show an error, and log its reason: the one that our code aborted with, or the name of the status."""
     code = error.code or 500
-    if code < 500:  # what is worse has its traceback in the log
+    if code < 500:  # Flask logs other errors with their traceback
         ours = error.description and error.description.isidentifier()
         reason = error.description if ours else error.name.lower().replace(" ", "_")
         log.event("refused", reason=reason, route=route_pattern())
@@ -54,7 +54,7 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def database_busy(error: DBAPIError) -> ResponseReturnValue:
-    """The database is locked, full, away or not as it should be: nothing was changed, and the log says more."""
+    """Say that the database is locked, full, down or not up to date. Nothing was changed. Log the traceback."""
     log.failure(route_pattern(), (type(error), error, error.__traceback__))
     rollback()
     answer, status = problem(503)
@@ -62,13 +62,13 @@ def database_busy(error: DBAPIError) -> ResponseReturnValue:
 
 
 def bad_data(error: DataError) -> ResponseReturnValue:
-    """Something was sent that no column can hold, such as a NUL to PostgreSQL: nothing was changed."""
+    """Refuse a value that no column can hold, such as a NUL on PostgreSQL. Nothing was changed."""
     rollback()
     return http_error(BadRequest("bad_data"))
 
 
 def account_gone(error: IntegrityError) -> ResponseReturnValue:
-    """The account was deleted while this was under way: nothing was changed, as for whoever comes a moment later."""
+    """Refuse a request whose account was deleted meanwhile, as later ones are. Nothing was changed."""
     names = getattr(error.orig, "sqlite_errorname", ""), getattr(error.orig, "sqlstate", "")
     if not {"SQLITE_CONSTRAINT_FOREIGNKEY", FOREIGN_KEY_VIOLATION} & {*names}:
         raise error  # a mistake of ours
@@ -81,7 +81,7 @@ def account_gone(error: IntegrityError) -> ResponseReturnValue:
 def problem(status: int) -> tuple[Response | str, int]:
     """Return the page for a status, and the status."""
     if status >= 500:
-        # Nothing was changed: not what this browser remembers, either.
+        # Nothing was changed. So don't change the cookie either.
         session.modified = False
     if request.path.endswith("/options"):
         response = jsonify(title=HTTPStatus(status).phrase, status=status)

@@ -1,4 +1,4 @@
-"""What holds for every request: which host is answered, who may post, what the browser is told, what is logged."""
+"""Rules for every request: the host that we answer, forms from our own pages only, security headers, one log line."""
 
 import re
 import secrets
@@ -30,12 +30,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-# For every response, static files too, unless a view has set its own: for a link's page, for a mail in its frame.
+# For every response, static files included. A view may set its own: the page of a link, and a mail in its frame.
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-    # Not `no-referrer`: that makes the browser send `Origin: null`.
+    # With `no-referrer`, the browser would send `Origin: null`.
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -43,12 +43,12 @@ HEADERS = {
 
 
 def init_app(app: Flask) -> None:
-    """Put these in front of and behind every view."""
+    """Apply these rules before and after every view."""
     app.before_request(_begin)
     app.before_request(_answer_one_host)
     app.before_request(_refuse_cross_site)
     app.before_request(_read_form)
-    app.before_request(_see_visitor)
+    app.before_request(_touch_session)
     app.before_request(_refuse_another_accounts_page)
     app.after_request(_add_headers)
     # RFC 6797: a year of https only, for this host.
@@ -58,7 +58,7 @@ def init_app(app: Flask) -> None:
 
 
 def route_pattern() -> str:
-    """The pattern of the route asked for, never the path: that may hold a token."""
+    """Return the pattern of the request's route. Never log the path, because it may contain a token."""
     return request.url_rule.rule if request and request.url_rule else "none"
 
 
@@ -69,31 +69,30 @@ def _begin() -> None:
 
 
 def _answer_one_host() -> ResponseReturnValue | None:
-    """Answer SITE_URL's host only, so that no link or origin can be made of another."""
+    """Answer SITE_URL's host only. So nobody can make us use another host in a link or as the origin."""
     if request.host == current_app.config["HOST"] or request.endpoint == "home.healthz":
         return None
     if current_app.config["LOCAL"] and LOOPBACK.fullmatch(request.host):
-        # Passkeys don't work on an IP address, and the visitor typed one: same server, right name.
+        # The visitor typed the IP address of this server. Lead to its name, because passkeys need one.
         path, query = quote(request.path), quote(request.query_string, safe="/%=&+?:;,@!$'()*")
         return redirect(current_app.config["SITE_URL"] + path + ("?" + query if query else ""), 302)
     abort(400, "unknown_host")
 
 
 def _refuse_cross_site() -> None:
-    """Take forms from our own pages only. Fetch Metadata says so; an old browser's Origin does, too."""
+    """Take forms from our own pages only. Fetch Metadata tells their origin, and in old browsers the Origin header."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site = request.headers.get("Sec-Fetch-Site")
-    # `none` is the visitor's own doing (a reload); another port of localhost is `same-site`, and not us.
-    if site in ("same-origin", "none") or (
-        not site and request.headers.get("Origin") == current_app.config["SITE_URL"]
-    ):
-        return
-    abort(403, "cross_site")
+    if not site and request.headers.get("Origin") == current_app.config["SITE_URL"]:
+        site = "same-origin"
+    # `none` means that the visitor reloaded the page. A site on another port of localhost is `same-site`.
+    if site not in ("same-origin", "none"):
+        abort(403, "cross_site")
 
 
 def _read_form() -> None:
-    """Before the view, so that it needn't care: what the server can't read raises the server's own errors."""
+    """Read the form before the view does. A body that can't be read raises many kinds of exceptions."""
     if request.method == "POST":
         try:
             _ = request.form
@@ -103,18 +102,18 @@ def _read_form() -> None:
             abort(400, "malformed_body")
 
 
-def _see_visitor() -> None:
-    """Before the view, because writing that somebody was here is a transaction of its own."""
+def _touch_session() -> None:
+    """Write that the session is in use, before the view begins its own transaction."""
     if current_user.is_authenticated:
         commit_if_possible(sessions.touch, current_user)
-    # Error pages look at this: they must not ask a database that is down.
+    # Error pages show the visitor only if this is set. They must not query a database that is down.
     g.visitor_is_known = True
 
 
 def _refuse_another_accounts_page() -> None:
-    """Take no form from a page that was left open when somebody else signed in here: it shows another account."""
-    whose = request.method == "POST" and request.form.get("account")
-    if whose and current_user.is_authenticated and whose != current_user.user.mark:
+    """Refuse a form of an account's page if somebody else has signed in here since the page was opened."""
+    mark = request.method == "POST" and request.form.get("account")
+    if mark and current_user.is_authenticated and mark != current_user.user.mark:
         abort(409, "another_account")
 
 

@@ -1,4 +1,4 @@
-"""Static files: compressed ahead of time, and under an address that changes with them, so that browsers keep them."""
+"""Static files, compressed at the start. Their path changes with their contents, so that browsers can keep them."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ from whitenoise.compress import Compressor
 
 
 def init_app(app: Flask) -> None:
-    """Serve the files in `static/`: as they are now while debugging, otherwise as they were at the start."""
+    """Serve the files in `static/` as they were at the start, or while debugging as they are now."""
     source = Path(app.root_path) / "static"
     kept = Path(app.instance_path) / "static"
     version = "dev" if app.debug else prepare(source, kept)
@@ -30,17 +30,19 @@ def init_app(app: Flask) -> None:
         immutable_file_test=lambda path, url: not app.debug,
         add_headers_function=add_headers,
     )
-    # Pages that were open during an upgrade still refer to the files of the earlier version: serve all versions.
+    # Serve earlier versions too. Pages that were open during an upgrade refer to them.
     for folder in [source] if app.debug else [each for each in kept.iterdir() if not each.name.startswith(".")]:
         files.add_files(folder, prefix=f"static/{version if app.debug else folder.name}")
     app.wsgi_app = files  # type: ignore[method-assign]
-    # For url_for only: WhiteNoise answers before Flask.
+    # For `url_for` only, because WhiteNoise answers before Flask.
     app.add_url_rule(f"/static/{version}/<path:filename>", endpoint="static", build_only=True)
 
 
 def prepare(source: Path, kept: Path) -> str:
-    """Put a copy of the files, each also compressed, into a folder of `kept` that is named for what is in them; return
-    its name. The scripts find each other by name, so the folder's changes, not theirs."""
+    """Copy the files into a folder of `kept`, and compress them. Return the folder's name: a hash of their contents.
+
+    The files keep their names, because the scripts import each other by name.
+    """
     names = sorted(path.name for path in source.iterdir())
     version = sha256(b"".join(name.encode() + (source / name).read_bytes() for name in names)).hexdigest()[:12]
     if not (kept / version).exists():
@@ -50,7 +52,7 @@ def prepare(source: Path, kept: Path) -> str:
         compressor = Compressor(quiet=True)
         for name in names:
             compressor.compress(str(aside / name))
-        # Two processes may start at once: a folder is put in its place whole, and by one of them only.
+        # Two processes may start at once. Only one of them can rename its folder, and that one is complete.
         with suppress(OSError):
             aside.rename(kept / version)
         shutil.rmtree(aside.parent)

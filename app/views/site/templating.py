@@ -1,12 +1,13 @@
-"""What templates can say that Jinja can't: times, icons, and names for what is stored."""
+"""Filters and constants for the templates."""
 
 from datetime import datetime, timedelta
 
 from flask import Flask
 from flask_login import current_user
 
-from app import codes, proof, sign_in_links, user_agents
+from app import codes, limits, passkeys, proof, recovery_codes, sessions, sign_in_links, user_agents
 from app.models import now
+from app.sessions import Method
 from app.views.shared import tour
 
 
@@ -20,9 +21,14 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         current_user=current_user,
         tour=tour,
+        Method=Method,
         link_minutes=sign_in_links.LINK_LIFETIME // timedelta(minutes=1),
         code_minutes=codes.LIFETIME // timedelta(minutes=1),
         proof_minutes=proof.PROOF_LIFETIME // timedelta(minutes=1),
+        last_wrong_code=limits.LAST_WRONG_CODE,
+        longest_name=passkeys.LONGEST_NAME,
+        recovery_codes_made=recovery_codes.COUNT,
+        sessions_listed=sessions.LISTED,
         passkeys_enabled=app.config["PASSKEYS_ENABLED"],
         by_invitation=app.config["SIGN_UP"] == "invite",
         activity_days=app.config["ACTIVITY_DAYS"],
@@ -42,7 +48,7 @@ def add_header_link(app: Flask, endpoint: str, name: str) -> None:
 
 
 def in_words(moment: datetime) -> str:
-    """Say how long ago, roughly; the template gives the exact time beside it."""
+    """Return how long ago this was, such as "3 days ago". The page shows the exact time beside it."""
     seconds = (now() - moment).total_seconds()
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:
@@ -51,7 +57,7 @@ def in_words(moment: datetime) -> str:
 
 
 def duration(seconds: int) -> str:
-    """Say how long that is: "41 seconds", "1 minute 48 seconds", "3 days"."""
+    """Return a duration in words: "41 seconds", "1 minute 48 seconds", "3 days"."""
     for size, smaller, name, part in (
         (86400, 3600, "day", "hour"),
         (3600, 60, "hour", "minute"),
@@ -64,7 +70,7 @@ def duration(seconds: int) -> str:
 
 
 def on_the_clock(seconds: int) -> str:
-    """Write a duration as a stopwatch does: "0:41", "1:02:03"."""
+    """Return a duration as on a stopwatch: "0:41", "1:02:03"."""
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes // 60}:{minutes % 60:02}:{seconds:02}" if minutes >= 60 else f"{minutes}:{seconds:02}"
 
