@@ -6,9 +6,11 @@ posted is what the page's form would post.
 
 import json
 import logging
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,18 +23,32 @@ import time_machine
 from flask import Flask
 from flask_migrate import Migrate, upgrade
 from jinja2 import FileSystemBytecodeCache
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Engine, event, select, update
 from werkzeug.test import TestResponse
 
 from app import create_app, log
 from app.database import db
-from app.models import SpentToken, now
+from app.models import Activity, Session, SpentToken, now
+from app.sessions import PROOF_LIFETIME
 from tests import databases, mails
 from tests.authenticator import Authenticator
 from tests.live import Server, serving
 from tests.mails import Mail
 
 ROOT = Path(__file__).parent.parent
+
+ADA, EVE, GRACE = "ada@example.org", "eve@example.org", "grace@example.org"
+
+# After this time, a proof of identity no longer counts.
+UNTIL_PROOF_EXPIRES = PROOF_LIFETIME + timedelta(seconds=1)
+
+# The settings of a site on the internet, as few as it can have.
+PUBLIC = {
+    "FLASK_SITE_URL": "https://example.org",
+    "FLASK_SECRET_KEY": "b7f0c2e94d1a4c85a3d6079e5f21c8b4",
+    "FLASK_MAIL_SERVER": "mail.example.org",
+    "FLASK_MAIL_DEFAULT_SENDER": "latchkey@example.org",
+}
 
 # Standard output changes hands during a test run: with a handler here, `log.set_up` adds none that writes there.
 log.logger.addHandler(logging.NullHandler())
@@ -130,9 +146,33 @@ def clock() -> Iterator[time_machine.Traveller]:
 
 
 @pytest.fixture
+def proof_expired() -> Iterator[None]:
+    """The clock goes on from the moment when every proof of identity given so far has expired."""
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
+        yield
+
+
+@pytest.fixture
 def phone() -> Authenticator:
     """An authenticator with no credential yet."""
     return Authenticator()
+
+
+@pytest.fixture
+def ada(visitor, phone) -> "Visitor":
+    """Ada: she is signed in, and has a passkey on `phone`. Her account is the first one, and so is her passkey."""
+    visitor.sign_in_by_link(ADA)
+    visitor.make_passkey(phone)
+    return visitor
+
+
+@pytest.fixture
+def eve(stranger) -> "Visitor":
+    """Eve: she is signed in at another browser, and has an account and a passkey of her own, on `eve.key`."""
+    stranger.sign_in_by_link(EVE)
+    stranger.key = Authenticator()
+    stranger.make_passkey(stranger.key)
+    return stranger
 
 
 # Extension data that CTAP2 has another form for: each is a map of `credProtect`, `hmac-secret` or numbers.
@@ -204,6 +244,10 @@ class Visitor:
         """Return the code of the newest message, which was sent to this address."""
         return mails.code_for(self.app, to)
 
+    def type_code(self, code: str) -> TestResponse:
+        """Type the code of the sign-in mail."""
+        return self.post("/sign-in/code", {"code": code})
+
     def sign_in_by_link(self, email: str) -> TestResponse:
         """Ask for a link, open it, and confirm."""
         expect(self.ask(email), 303)
@@ -237,6 +281,29 @@ class Visitor:
         """Sign in with a passkey on the sign-in page."""
         return expect(self.authenticate(authenticator.get(self.request_options(), **knobs)), 303)
 
+    # The proof of identity.
+
+    def confirmation_options(self) -> dict:
+        """Return the options of the ceremony on the page that asks for proof."""
+        return options_of(self.get("/account/confirm"), "passkey-sign-in")
+
+    def prove_by_passkey(self, authenticator: Authenticator) -> TestResponse:
+        """Prove with a passkey who this is."""
+        credential = authenticator.get(self.confirmation_options())
+        return expect(self.post("/account/confirm", {"credential": as_text(credential)}), 303)
+
+    def mailed_proof(self, email: str, path: str = "/account/confirm", form: dict | None = None) -> dict[str, str]:
+        """Have a code mailed that proves who this is; return the fields that send it."""
+        page = expect(self.post(path, (form or {}) | {"mail": "code"}), 200)
+        return {"proof": proof_in(page), "code": self.read_code(email)}
+
+    # The address.
+
+    def change_address(self, email: str) -> TestResponse:
+        """Move the account to this address."""
+        expect(self.post("/account/email", {"email": email}), 303)
+        return expect(self.post("/account/email", {"code": self.read_code(email)}), 303)
+
     # The second step.
 
     def make_recovery_codes(self) -> list[str]:
@@ -265,6 +332,10 @@ class Visitor:
         """Whether the account page opens."""
         return self.get("/account").status_code == 200
 
+    def notice(self, path: str = "/account") -> str:
+        """Open this page; return what it says was done."""
+        return " ".join(text_of(each) for each in parse(self.get(path)).iter("p") if each.get("role") == "status")
+
     @staticmethod
     def alert(response: TestResponse) -> str:
         """Return the sentence of the page's alert, as far as anybody sees one: what is hidden waits for a script."""
@@ -290,11 +361,27 @@ def parse(response: TestResponse) -> Element:
     return html5lib.parse(response.get_data(as_text=True), namespaceHTMLElements=False)
 
 
-def options_of(response: TestResponse, element: str) -> dict:
+def options_of(response: TestResponse, element: str, status: int = 200) -> dict:
     """Return the options that the page has for its ceremony."""
-    found = parse(expect(response, 200)).find(f".//{element}")
+    found = parse(expect(response, status)).find(f".//{element}")
     assert found is not None, f"{response.request.path} has no <{element}>"
     return json.loads(found.attrib["options"])
+
+
+def proof_in(page: TestResponse) -> str:
+    """Return the token that the page sends back with the code of the mail."""
+    return re.search(r'name="proof" value="([^"]+)"', page.text)[1]
+
+
+def fields_of(page: TestResponse) -> dict[str, str]:
+    """Return the fields of the page's first form, with their values."""
+    form = parse(page).find(".//main//form")
+    return {field.attrib["name"]: field.attrib.get("value", "") for field in form.iter("input")}
+
+
+def signals(page: TestResponse) -> list[dict]:
+    """Return the signals to the authenticator that the page has."""
+    return [json.loads(element.attrib["details"]) for element in parse(page).iter("passkey-signal")]
 
 
 def visible(element: Element) -> Iterator[Element]:
@@ -308,6 +395,41 @@ def visible(element: Element) -> Iterator[Element]:
 def text_of(element: Element) -> str:
     """The text of an element, with its white space evened out."""
     return " ".join("".join(element.itertext()).split())
+
+
+# The database.
+
+
+def rows(app: Flask, model: type) -> list:
+    """Return all rows of this table, by its primary key."""
+    with app.app_context():
+        return list(db.session.scalars(select(model).order_by(*model.__table__.primary_key)))
+
+
+def count(app: Flask, model: type) -> int:
+    """Return how many rows this table has."""
+    return len(rows(app, model))
+
+
+def kinds(app: Flask, user_id: int | None = None) -> list[str]:
+    """Return the kinds of all activities, or of one account's, the oldest first."""
+    return [row.kind for row in rows(app, Activity) if user_id in (None, row.user_id)]
+
+
+def date_sessions(app: Flask, **times: datetime) -> None:
+    """Give all sessions these times, as a wrong clock would: `date_sessions(app, proved_at=...)`."""
+    with app.app_context():
+        db.session.execute(update(Session).values(**times))
+        db.session.commit()
+
+
+def database_uri(app: Flask) -> str:
+    """Return the address of the site's database, with its password."""
+    with app.app_context():
+        return db.engine.url.render_as_string(hide_password=False)
+
+
+# The log.
 
 
 class Event(NamedTuple):

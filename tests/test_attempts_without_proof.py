@@ -11,25 +11,16 @@ from sqlalchemy import select
 from app.database import db
 from app.models import Activity, now
 from app.sessions import PROOF_LIFETIME
-from tests.conftest import Visitor, expect, parse, text_of
+from tests.conftest import UNTIL_PROOF_EXPIRES, Visitor, expect, kinds, parse, text_of
 
-ADA = "ada@example.org"
 CROWD = 32
 
 
 @pytest.fixture
 def clock():
     """The time, after the proof of `ada` has expired. It stands still until it is moved."""
-    with time_machine.travel(now() + PROOF_LIFETIME + timedelta(seconds=1), tick=False) as traveller:
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES, tick=False) as traveller:
         yield traveller
-
-
-@pytest.fixture
-def ada(visitor, phone) -> Visitor:
-    """A visitor who is signed in, and has a passkey on their phone."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    return visitor
 
 
 def attempts(app) -> list[str]:
@@ -37,12 +28,6 @@ def attempts(app) -> list[str]:
     with app.app_context():
         wanted = select(Activity.detail).where(Activity.kind == "asked_to_confirm").order_by(Activity.id)
         return list(db.session.scalars(wanted))
-
-
-def kinds(app) -> list:
-    """The kinds of all rows of the activity."""
-    with app.app_context():
-        return list(db.session.execute(select(Activity.kind).order_by(Activity.id)))
 
 
 @pytest.mark.parametrize(
@@ -125,12 +110,12 @@ def test_credentials_sent_without_proof_do_not_bury_the_activity(ada, clock, app
     for _ in range(3):
         expect(ada.register('{"rawId": "AAAA"}'), 400)
     assert attempts(app) == ["passkeys.create"]
-    assert "passkey_refused" not in [kind for (kind,) in kinds(app)]
+    assert "passkey_refused" not in kinds(app)
 
 
 def test_asking_for_a_code_where_email_is_not_enough_is_an_attempt(ada, app, clock):
     clock.shift(-PROOF_LIFETIME - timedelta(seconds=1))
     ada.require_passkey()
-    clock.shift(PROOF_LIFETIME + timedelta(seconds=1))
+    clock.shift(UNTIL_PROOF_EXPIRES)
     expect(ada.post("/account/delete", {"mail": "code"}), 403)
     assert attempts(app) == ["delete_account.delete"]

@@ -33,7 +33,7 @@ from tests.authenticator import (
     encode,
     respelled,
 )
-from tests.conftest import NOT_CANONICAL
+from tests.conftest import NOT_CANONICAL, rows
 
 REMOVED = (
     "This passkey was removed from its account. You can’t sign in with it any more. We asked your device to forget it. "
@@ -43,12 +43,10 @@ VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 
 
 @pytest.fixture
-def ada(visitor, phone):
-    """A visitor who has made a passkey on their phone, and signed out."""
-    visitor.sign_in_by_link("ada@example.org")
-    visitor.make_passkey(phone)
-    visitor.sign_out()
-    return visitor
+def ada(ada):
+    """Ada, signed out."""
+    ada.sign_out()
+    return ada
 
 
 @pytest.fixture
@@ -76,8 +74,9 @@ def refuses(ada, reasons, unchanged) -> Callable[..., None]:
 
 
 def the_passkey(app) -> Passkey:
-    with app.app_context():
-        return db.session.scalars(select(Passkey)).one()
+    """Return the only passkey of the site."""
+    [passkey] = rows(app, Passkey)
+    return passkey
 
 
 # What the site asks for.

@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 import time_machine
 from flask.testing import FlaskCliRunner
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from app import create_app, mailer
 from app.database import db
@@ -16,9 +16,8 @@ from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Sess
 from app.operator import site, users
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect, options_of
+from tests.conftest import ADA, Visitor, count, expect, kinds, rows
 
-ADA = "ada@example.org"
 CROWD = 16
 
 EVERY = [
@@ -50,24 +49,6 @@ def make_desk(app):
         return result.output
 
     return run
-
-
-@pytest.fixture
-def ada(visitor, phone):
-    """A visitor who is signed in, and has a passkey on their phone."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    return visitor
-
-
-def count(app, table) -> int:
-    with app.app_context():
-        return db.session.query(table).count()
-
-
-def kinds(app) -> list[str]:
-    with app.app_context():
-        return list(db.session.scalars(select(Activity.kind).order_by(Activity.id)))
 
 
 # On any site.
@@ -308,21 +289,11 @@ def thief(app, ada, phone) -> Visitor:
     """Somebody with Ada's phone, who has taken her account over: its address, its passkeys and its codes are theirs."""
     thief = Visitor(app)
     thief.sign_in_by_passkey(phone)
-    change_address(thief, THIEF)
+    thief.change_address(THIEF)
     thief.key = Authenticator()
     thief.make_passkey(thief.key)
     thief.codes = thief.require_passkey()
     return thief
-
-
-def change_address(visitor: Visitor, email: str) -> None:
-    expect(visitor.post("/account/email", {"email": email}), 303)
-    expect(visitor.post("/account/email", {"code": visitor.read_code(email)}), 303)
-
-
-def rows(app, table) -> list:
-    with app.app_context():
-        return list(db.session.scalars(select(table)))
 
 
 def test_an_account_is_given_back(thief, app, desk, phone, reasons):
@@ -353,7 +324,7 @@ def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_bac
     expect(thief.post("/account/email", {"email": "another@evil.example"}), 303)
     change = {"code": thief.read_code("another@evil.example")}
     options = thief.creation_options()
-    proof = thief.key.get(options_of(thief.get("/account/confirm"), "passkey-sign-in"))
+    proof = thief.key.get(thief.confirmation_options())
     waiting.ask(THIEF)
     link = waiting.read_mail().link
     cookies = thief.twin()

@@ -16,15 +16,7 @@ from flask import Config, Flask
 
 from app import create_app
 from app.config import ConfigurationError, canonical_site_url, configure
-from tests.conftest import Visitor
-
-# A site on the internet that can be run.
-PUBLIC = {
-    "FLASK_SITE_URL": "https://example.org",
-    "FLASK_SECRET_KEY": "b7f0c2e94d1a4c85a3d6079e5f21c8b4",
-    "FLASK_MAIL_SERVER": "mail.example.org",
-    "FLASK_MAIL_DEFAULT_SENDER": "latchkey@example.org",
-}
+from tests.conftest import PUBLIC, Visitor
 
 
 @pytest.fixture

@@ -16,9 +16,8 @@ from app.database import db
 from app.operator import doctor
 from bench.__main__ import free_port
 from tests import databases, mails
-from tests.conftest import ROOT, Visitor, expect, parse
+from tests.conftest import PUBLIC, ROOT, Visitor, expect, parse
 from tests.test_cli import make_desk
-from tests.test_config import PUBLIC
 
 # The newest migration.
 NEWEST = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py")).partition("_")[0]

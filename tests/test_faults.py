@@ -27,17 +27,11 @@ from bench.__main__ import free_port
 from bench.visitor import Browser, ask
 from tests import databases
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import ADA, Visitor, database_uri, expect
 
 pytestmark = pytest.mark.slow
 
-ADA = "ada@example.org"
 AN_HOUR = timedelta(hours=1)
-
-
-def uri(app) -> str:
-    with app.app_context():
-        return db.engine.url.render_as_string(hide_password=False)
 
 
 # The database.
@@ -46,7 +40,7 @@ def uri(app) -> str:
 @contextmanager
 def locked(app) -> Iterator[Callable[[], None]]:
     """Have somebody else's writing keep ours waiting. Yields how to end that; leaving does, too."""
-    engine = create_engine(uri(app))
+    engine = create_engine(database_uri(app))
     with engine.connect() as connection:
         connection.execute(text("LOCK TABLE spent_tokens" if databases.SERVER else "BEGIN IMMEDIATE"))
         yield connection.rollback
@@ -76,7 +70,7 @@ def test_a_writer_that_takes_for_ever_is_not(visitor, app, snapshot):
 def away(app) -> Iterator[None]:
     """Have the database be away for as long as the block lasts: nobody is let in, and who was is thrown out."""
     if databases.SERVER:
-        name = uri(app).rpartition("/")[2].partition("?")[0]
+        name = database_uri(app).rpartition("/")[2].partition("?")[0]
         with psycopg.connect(databases.SERVER, autocommit=True) as connection:
             alter = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
             connection.execute(alter.format(sql.Identifier(name), sql.SQL("false")))
@@ -229,7 +223,7 @@ class Somebody(NamedTuple):
 def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
     """SIGKILL while 200 people confirm their links: afterwards each is signed in with all that belongs to it, or not at
     all and can be; and no link works twice."""
-    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app))
     with site.running():
         with ThreadPoolExecutor(8) as pool:
             people = list(pool.map(lambda number: somebody(site, f"user{number}@example.org"), range(200)))
@@ -268,7 +262,7 @@ def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
 
 def test_what_was_begun_is_finished_before_the_server_stops(app, tmp_path):
     """SIGTERM while a sign-in waits for somebody else's write: it is answered all the same."""
-    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app))
     with ThreadPoolExecutor(1) as pool, ExitStack() as held:
         with site.running():
             person = somebody(site, ADA)

@@ -11,29 +11,21 @@ from app.database import db
 from app.models import now
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import ADA, Visitor, expect
 
-ADA, THIEF = "ada@example.org", "thief@evil.example"
+THIEF = "thief@evil.example"
 CHANGED = "The address of your account was changed"
 CODES = "New recovery codes were made for your account"
 
 
 @pytest.fixture
-def thief(app, visitor, phone) -> Visitor:
-    """Somebody with Ada's phone, who has changed the address of her account to their own."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
+def thief(app, ada, phone) -> Visitor:
+    """A thief with Ada's phone, who has changed the address of her account to their own."""
     thief = Visitor(app)
     thief.client.environ_base["REMOTE_ADDR"] = "198.51.100.7"
     thief.sign_in_by_passkey(phone)
-    change_address(thief, THIEF)
+    thief.change_address(THIEF)
     return thief
-
-
-def change_address(visitor: Visitor, email: str) -> None:
-    """Move the visitor's account to this address."""
-    expect(visitor.post("/account/email", {"email": email}), 303)
-    expect(visitor.post("/account/email", {"code": visitor.read_code(email)}), 303)
 
 
 def recipients(app, subject: str) -> list[str]:
@@ -88,7 +80,7 @@ def test_a_notice_about_a_way_in_goes_to_the_former_address_too(app, thief, act,
 def test_a_change_of_address_is_told_to_all_addresses(app, thief):
     assert recipients(app, CHANGED) == [ADA, THIEF]
     mails.clear(app)
-    change_address(thief, "second@evil.example")
+    thief.change_address("second@evil.example")
     assert recipients(app, CHANGED) == [ADA, "second@evil.example", THIEF]
 
 
@@ -123,7 +115,7 @@ def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told
     app = make_app(FLASK_ACTIVITY_DAYS=kept_for)
     owner = Visitor(app)
     owner.sign_in_by_link(ADA)
-    change_address(owner, THIEF)
+    owner.change_address(THIEF)
     with time_machine.travel(now() + timedelta(days=7, seconds=after), tick=False):
         with app.app_context():
             activity.sweep()
@@ -134,14 +126,14 @@ def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told
 
 
 def test_an_address_that_was_changed_away_and_back_gets_one_notice(app, thief):
-    change_address(thief, ADA)
+    thief.change_address(ADA)
     thief.make_recovery_codes()
     assert recipients(app, CODES) == [ADA, THIEF]
 
 
 def test_changing_the_address_often_does_not_push_the_owners_out(app, thief):
     for number in range(6):
-        change_address(thief, f"thief{number}@evil.example")
+        thief.change_address(f"thief{number}@evil.example")
     thief.make_recovery_codes()
     oldest = [ADA, THIEF, *(f"thief{number}@evil.example" for number in range(3))]
     assert recipients(app, CODES) == sorted(["thief5@evil.example", *oldest])

@@ -12,12 +12,11 @@ from app.database import db
 from app.models import Passkey
 from app.views.account import confirm
 from tests.authenticator import Authenticator, changed, decode, encode
-from tests.conftest import Visitor, as_text
+from tests.conftest import ADA, Visitor, as_text
 from tests.test_protection import DEMANDING, paths
 
 pytestmark = pytest.mark.slow
 
-ADA = "ada@example.org"
 
 FIELDS = [
     "account",
@@ -174,12 +173,10 @@ def test_no_cookie_breaks_the_site(app, cookie):
 
 
 @pytest.fixture
-def ada(visitor, phone):
-    """A visitor who has made a passkey on their phone, and is signed out."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    visitor.sign_out()
-    return visitor
+def ada(ada):
+    """Ada, signed out."""
+    ada.sign_out()
+    return ada
 
 
 @pytest.mark.parametrize("part", ["clientDataJSON", "authenticatorData", "signature", "userHandle"])

@@ -9,9 +9,7 @@ from app import invitations
 from app.database import db
 from app.models import Invitation, User
 from tests import mails
-from tests.conftest import Visitor, expect
-
-ADA, EVE = "ada@example.org", "eve@example.org"
+from tests.conftest import ADA, EVE, Visitor, count, expect
 
 
 @pytest.fixture
@@ -22,11 +20,6 @@ def app(make_app):
         invitations.invite(ADA)
         db.session.commit()
     return app
-
-
-def count(app, table) -> int:
-    with app.app_context():
-        return db.session.query(table).count()
 
 
 def test_who_is_invited_gets_an_account_on_proof(visitor, app):

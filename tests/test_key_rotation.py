@@ -2,11 +2,8 @@
 
 import pytest
 
-from app.database import db
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
-
-ADA = "ada@example.org"
+from tests.conftest import ADA, Visitor, database_uri, expect
 
 
 @pytest.fixture
@@ -14,14 +11,12 @@ def rotated(make_app):
     """Return the same site with another key: `rotated(app, keeping_the_old_one)`."""
 
     def rotate(app, keeping_the_old_one: bool):
-        with app.app_context():
-            uri = db.engine.url.render_as_string(hide_password=False)
         fallbacks = (
             {"FLASK_SECRET_KEY_FALLBACKS": f"an-even-older-key, {app.config['SECRET_KEY']}"}
             if keeping_the_old_one
             else {}
         )
-        return make_app(FLASK_SECRET_KEY="another" * 8, FLASK_SQLALCHEMY_DATABASE_URI=uri, **fallbacks)
+        return make_app(FLASK_SECRET_KEY="another" * 8, FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app), **fallbacks)
 
     return rotate
 

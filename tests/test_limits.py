@@ -1,7 +1,6 @@
 """Limits: who is asked to wait, for how long, and who is not hurt by it."""
 
 import multiprocessing
-import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -17,9 +16,7 @@ from app.models import Counter, now
 from app.sessions import PROOF_LIFETIME
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, as_text, expect, options_of, parse
-
-ADA = "ada@example.org"
+from tests.conftest import ADA, Visitor, as_text, database_uri, expect, parse, proof_in
 
 
 def counters(app) -> dict[str, int]:
@@ -326,7 +323,7 @@ def test_the_codes_of_the_account_are_no_easier_to_guess(make_app, path, reasons
     visitor.sign_in_by_link(ADA)
     if path == "/account/confirm":
         page = visitor.post(path, {"mail": "code"})
-        form = {"proof": re.search(r'name="proof" value="([^"]+)"', page.text)[1]}
+        form = {"proof": proof_in(page)}
     else:
         visitor.post(path, {"email": "bob@example.org"})
         form = {}
@@ -483,7 +480,7 @@ def test_an_old_cookie_without_proof_uses_up_no_limit_of_the_owners(make_app, ph
         thief = owner.twin()
         for _ in range(4):
             assert thief.post(path, form).status_code in (303, 400, 403, 404)
-        options = options_of(owner.get("/account/confirm"), "passkey-sign-in")
+        options = owner.confirmation_options()
         expect(owner.post("/account/delete", {"credential": as_text(phone.get(options))}), 303)
 
 
@@ -491,7 +488,7 @@ def test_wrong_proofs_count_before_they_are_looked_at(make_app, phone, reasons):
     owner = Visitor(make_app(FLASK_LIMIT_PROOFS="3 per 15 minutes"))
     owner.sign_in_by_link(ADA)
     page = owner.post("/account/confirm", {"mail": "code"})
-    proof, code = re.search(r'name="proof" value="([^"]+)"', page.text)[1], owner.read_code(ADA)
+    proof, code = proof_in(page), owner.read_code(ADA)
     with time_machine.travel(now() + timedelta(minutes=9)):
         for _ in range(3):
             expect(owner.post("/account/confirm", {"proof": proof, "code": "CDFG-HJKM"}), 403)
@@ -539,8 +536,7 @@ def _take(uri: str, instance: str) -> int:
 @pytest.mark.slow
 def test_four_processes_of_four_threads_count_exactly(app):
     spawn = multiprocessing.get_context("spawn")
-    with app.app_context():
-        uri = db.engine.url.render_as_string(hide_password=False)
+    uri = database_uri(app)
     with spawn.Pool(4) as pool:
         taken = pool.starmap(_take, [(uri, app.instance_path)] * 4)
     assert sum(taken) == 37

@@ -13,9 +13,7 @@ from sqlalchemy import text
 from app import log, user_agents
 from app.database import db
 from tests.authenticator import Authenticator, decode
-from tests.conftest import Visitor, expect
-
-ADDRESS = "ada@example.org"
+from tests.conftest import ADA, Visitor, expect, proof_in
 
 
 @contextmanager
@@ -63,7 +61,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
     # A ceremony's transcript is kept, with a challenge that is spent: the log is no place for it even so.
     phone, secrets, spent = Authenticator(), [], []
 
-    visitor.ask(ADDRESS)
+    visitor.ask(ADA)
     mail = visitor.read_mail()
     secrets += [mail.link.rpartition("/")[2], mail.code, cookie(visitor)]
     for elsewhere in (Visitor(visitor.app), visitor):
@@ -73,7 +71,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
     visitor.make_passkey(phone)
     visitor.sign_out()
 
-    visitor.ask(ADDRESS)
+    visitor.ask(ADA)
     mail = visitor.read_mail()
     secrets += [mail.link.rpartition("/")[2], mail.code, mail.code.replace("-", "")]
     expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 400)
@@ -90,7 +88,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
     secrets.append(cookie(visitor))
 
     page = visitor.post("/account/confirm", {"mail": "code"})
-    proof, code = re.search(r'name="proof" value="([^"]+)"', page.text)[1], visitor.read_code(ADDRESS)
+    proof, code = proof_in(page), visitor.read_code(ADA)
     secrets += [proof, code]
     expect(visitor.post("/account/confirm", {"proof": proof, "code": code}), 303)
     visitor.post("/account/email", {"email": "new@example.org"})
@@ -158,7 +156,7 @@ def test_an_unhandled_exception_is_logged_by_its_route(app, lines):
 
 def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(app, lines):
     visitor = Visitor(app)
-    visitor.ask(ADDRESS)
+    visitor.ask(ADA)
     link = visitor.read_mail().link
     with app.app_context():
         db.drop_all()
@@ -166,7 +164,7 @@ def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(a
     response = expect(visitor.post(link), 503)
     assert visitor.alert(response)
     assert int(response.headers["Retry-After"]) > 0
-    assert ADDRESS not in lines.getvalue()
+    assert ADA not in lines.getvalue()
     assert link.rpartition("/")[2] not in lines.getvalue()
 
 
@@ -175,15 +173,15 @@ def test_a_database_in_trouble_quotes_no_address(make_app, lines):
     with app.app_context():
         db.session.execute(text("DROP TABLE invitations"))
         db.session.commit()
-    expect(Visitor(app).ask(ADDRESS), 503)
+    expect(Visitor(app).ask(ADA), 503)
     assert "SELECT" in lines.getvalue()
-    assert ADDRESS not in lines.getvalue()
+    assert ADA not in lines.getvalue()
 
 
 def test_what_is_refused_is_quoted_in_part_only(visitor, lines):
     """The library quotes what it refuses, and a visitor could fill the disk with that."""
     phone = Authenticator()
-    visitor.sign_in_by_link(ADDRESS)
+    visitor.sign_in_by_link(ADA)
     expect(visitor.register(phone.create(visitor.creation_options(), client_data={"type": 5000 * "x"})), 400)
     [refused] = [line for line in read(lines) if line.get("reason") == "wrong_type"]
     assert 200 < len(refused["detail"]) <= 300
@@ -192,13 +190,13 @@ def test_what_is_refused_is_quoted_in_part_only(visitor, lines):
 def test_a_user_agent_is_looked_at_in_part_only(visitor):
     user_agents.describe.cache_clear()
     for more in "ab":
-        visitor.post("/sign-in", {"email": ADDRESS}, headers={"User-Agent": 300 * "x" + more})
+        visitor.post("/sign-in", {"email": ADA}, headers={"User-Agent": 300 * "x" + more})
     assert user_agents.describe.cache_info().currsize == 1
 
 
 def test_a_signed_in_visitor_gets_that_page_too(app, lines):
     visitor = Visitor(app)
-    visitor.sign_in_by_link(ADDRESS)
+    visitor.sign_in_by_link(ADA)
     with app.app_context():
         db.drop_all()
         db.engine.dispose()
@@ -219,7 +217,7 @@ def client_at(app, lines: io.StringIO, address: str) -> str:
     """Have somebody at this IP address sign in and be refused; return what every line of that calls the client."""
     earlier, visitor = len(read(lines)), Visitor(app)
     visitor.client.environ_base["REMOTE_ADDR"] = address
-    visitor.sign_in_by_link(ADDRESS)
+    visitor.sign_in_by_link(ADA)
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [name] = {line["client"] for line in read(lines)[earlier:]}
     return name

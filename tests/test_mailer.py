@@ -18,11 +18,8 @@ import trustme
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
 from app import mailer
-from tests.conftest import Visitor, expect
+from tests.conftest import ADA, PUBLIC, Visitor, expect
 from tests.smtp import Mailbox, free_port, smtp_server
-from tests.test_config import PUBLIC
-
-ADDRESS = "ada@example.org"
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +103,7 @@ def assert_unsent(visitor: Visitor, reason: str, reasons: list[str]) -> None:
     """Assert that the visitor is told, the log knows why, and all is as if nobody had asked."""
     for _ in range(2):
         reasons.clear()
-        response = expect(visitor.ask(ADDRESS), 503)
+        response = expect(visitor.ask(ADA), 503)
         assert "We couldn’t send the mail" in visitor.alert(response)
         assert reasons == [reason]
     assert visitor.get("/sign-in/check-email").location == "/sign-in"
@@ -119,10 +116,10 @@ def test_mail_is_handed_over_encrypted_before_the_answer(authority, trusted, vis
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
         visitor = visitor_of(port)
-        assert expect(visitor.ask(ADDRESS), 303).location == "/sign-in/check-email"
+        assert expect(visitor.ask(ADA), 303).location == "/sign-in/check-email"
         [envelope] = mailbox.envelopes
     assert mailbox.encrypted == [True]
-    assert envelope.rcpt_tos == [ADDRESS]
+    assert envelope.rcpt_tos == [ADA]
     message = message_from_bytes(envelope.content, policy=policy.default)
     assert not message.defects
     assert message["From"] == "latchkey@localhost"
@@ -134,7 +131,7 @@ def test_mail_comes_from_where_the_site_is(authority, trusted, visitor_of):
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
         public = {name: value for name, value in PUBLIC.items() if name != "FLASK_MAIL_SERVER"}
-        expect(visitor_of(port, **public).ask(ADDRESS), 303)
+        expect(visitor_of(port, **public).ask(ADA), 303)
     [envelope] = mailbox.envelopes
     assert mailbox.names == ["example.org"]
     assert message_from_bytes(envelope.content)["Message-ID"].endswith("@example.org>")
@@ -145,8 +142,8 @@ def test_mail_is_handed_over_encrypted_from_the_first_byte(authority, trusted, v
     with smtp_server(mailbox, authority.issue_cert("localhost"), starts_in_the_clear=False) as port:
         # Only root may listen at 465.
         monkeypatch.setattr(mailer, "IMPLICIT_TLS", port)
-        expect(visitor_of(port).ask(ADDRESS), 303)
-    assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[ADDRESS]]
+        expect(visitor_of(port).ask(ADA), 303)
+    assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[ADA]]
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused_from_the_first_byte(
@@ -163,14 +160,14 @@ def test_mail_is_handed_over_with_a_login(authority, trusted, visitor_of):
 
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("localhost"), authenticator=check, auth_required=True) as port:
-        expect(visitor_of(port, FLASK_MAIL_USERNAME="latchkey", FLASK_MAIL_PASSWORD="secret").ask(ADDRESS), 303)
+        expect(visitor_of(port, FLASK_MAIL_USERNAME="latchkey", FLASK_MAIL_PASSWORD="secret").ask(ADA), 303)
     assert mailbox.logins == [b"latchkey"]
 
 
 def test_mail_is_handed_over_in_the_clear_where_localhost_wants_it_so(visitor_of):
     mailbox = Mailbox()
     with smtp_server(mailbox) as port:
-        expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADDRESS), 303)
+        expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADA), 303)
     assert mailbox.encrypted == [False]
     # It would cost 25 ms of CPU.
     assert mailer.tls_context.cache_info().currsize == 0
@@ -198,11 +195,11 @@ def test_a_server_that_hangs_once_it_has_the_message_has_the_message(visitor_of,
         until_they_hang_up(line)
 
     with strange_server(talk) as port:
-        expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADDRESS), 303)
+        expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADA), 303)
 
 
 def test_without_a_server_a_message_lies_whole_in_the_outbox(visitor, app):
-    expect(visitor.ask(ADDRESS), 303)
+    expect(visitor.ask(ADA), 303)
     [file] = mailer.outbox(app).iterdir()
     assert file.suffix == ".eml"
     message = message_from_bytes(file.read_bytes(), policy=policy.default)
@@ -288,9 +285,9 @@ def test_a_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, 
 
     with strange_server(talk) as port:
         visitor = visitor_of(port, FLASK_MAIL_USE_TLS="false", FLASK_LIMIT_MAILS="1 per 15 minutes")
-        expect(visitor.ask(ADDRESS), 303)
+        expect(visitor.ask(ADA), 303)
         expect(visitor.get("/sign-in/check-email"), 200)
-        expect(Visitor(visitor.app).ask(ADDRESS), 429)
+        expect(Visitor(visitor.app).ask(ADA), 429)
     assert "mail_unanswered" in [event.name for event in events]
 
 
@@ -299,7 +296,7 @@ def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_o
         visitor = visitor_of(listener.getsockname()[1])
         waiting = [threads.submit(Visitor(visitor.app).ask, f"user{number}@example.org") for number in range(4)]
         lines = [listener.accept()[0] for _ in waiting]
-        response = expect(visitor.ask(ADDRESS), 503)
+        response = expect(visitor.ask(ADA), 503)
         assert "We couldn’t send the mail" in visitor.alert(response)
         assert reasons == ["mail_server_busy"]
         for line in lines:
@@ -349,7 +346,7 @@ def test_a_server_that_hangs_up_is_told_of(visitor_of, reasons):
 def test_a_server_that_speaks_something_else_is_told_of(visitor_of, greeting, reasons):
     with strange_server(lambda line: line.write(greeting)) as port:
         visitor = visitor_of(port)
-        assert visitor.alert(expect(visitor.ask(ADDRESS), 503))
+        assert visitor.alert(expect(visitor.ask(ADA), 503))
     assert reasons[0] in ("mail_refused", "mail_server_unreachable")
 
 
@@ -368,7 +365,7 @@ def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk,
     with strange_server(talk) as port:
         visitor = visitor_of(port)
         started = time.monotonic()
-        expect(visitor.ask(ADDRESS), 503)
+        expect(visitor.ask(ADA), 503)
         assert time.monotonic() - started < 0.5 + 2
         assert_unsent(visitor, "mail_server_unreachable", reasons)
 
@@ -399,5 +396,5 @@ def test_nobody_waits_for_a_mail_server_for_more_than_five_seconds(visitor_of, r
     with strange_server(until_they_hang_up) as port:
         visitor = visitor_of(port)
         started = time.monotonic()
-        expect(visitor.ask(ADDRESS), 503)
+        expect(visitor.ask(ADA), 503)
         assert time.monotonic() - started < 5

@@ -24,12 +24,10 @@ from bench import server as servers
 from bench.server import Server
 from bench.visitor import Browser, open_mail
 from tests import mails
-from tests.conftest import ROOT, Visitor, expect
+from tests.conftest import ADA, EVE, ROOT, Visitor, database_uri, expect
 from tests.smtp import Mailbox, free_port, smtp_server
-from tests.test_faults import uri
 from tests.test_mailer import Choosy, strange_server, take_all_but_the_last_word, until_they_hang_up
 
-ADA, EVE = "ada@example.org", "eve@example.org"
 CODES_MADE = "New recovery codes were made for your account"
 SOMEBODY = Client("Chrome on Linux", "192.0.2.1")
 
@@ -72,6 +70,28 @@ def waiting(app: Flask) -> list[Notice]:
 def named(events: list, name: str) -> list[dict]:
     """The fields of the events of this name."""
     return [event.fields for event in events if event.name == name]
+
+
+# The events that an owner is told of.
+
+
+def test_the_owner_is_told_of_passkeys(ada, app, phone):
+    ada.make_passkey(phone)
+    ada.post("/account/passkeys/1/remove")
+    assert mails.notices(app) == [
+        (ADA, "A passkey was removed from your account"),
+        (ADA, "A passkey was added to your account"),
+    ]
+
+
+def test_a_notice_that_cannot_be_sent_is_logged_and_stops_nothing(make_app, site_log, phone):
+    visitor = Visitor(make_app())
+    visitor.sign_in_by_link(ADA)
+    visitor.app.config["MAIL_SERVER"], visitor.app.config["MAIL_PORT"] = "localhost", 1
+    visitor.app.extensions["mail"].server, visitor.app.extensions["mail"].port = "localhost", 1
+    visitor.make_passkey(phone)
+    mails.deliver_notices(visitor.app)
+    assert "notice_not_sent" in [event.name for event in site_log.events]
 
 
 # The row.
@@ -326,7 +346,7 @@ def serve(app, tmp_path) -> Callable[..., Server]:
     """Return a site in processes of its own, with the database of `app`: `serve(mailbox, workers=2)`."""
 
     def site(mailbox: Mailbox, workers: int = 1) -> Server:
-        environ = {"FLASK_SQLALCHEMY_DATABASE_URI": uri(app)}
+        environ = {"FLASK_SQLALCHEMY_DATABASE_URI": database_uri(app)}
         return servers.site(tmp_path / "site", free_port(), workers, mailbox, **environ)
 
     return site
@@ -455,7 +475,7 @@ def test_thread_survives_a_notice_that_breaks_it(app, serve, mailbox):
 
 @pytest.mark.parametrize(("environ", "count"), [({}, 1), ({"FLASK_RUN_FROM_CLI": "true"}, 0)])
 def test_thread_runs_where_the_site_is_served_and_not_in_commands(app, environ, count):
-    environ = os.environ | {"FLASK_SQLALCHEMY_DATABASE_URI": uri(app)} | environ
+    environ = os.environ | {"FLASK_SQLALCHEMY_DATABASE_URI": database_uri(app)} | environ
     command = "import threading, wsgi; print(*[thread.name for thread in threading.enumerate()])"
     printed = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environ, check=True, capture_output=True)
     assert printed.stdout.split().count(b"notices") == count

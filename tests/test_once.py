@@ -16,7 +16,7 @@ import time_machine
 from app import sessions
 from app.models import now
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect, options_of
+from tests.conftest import Visitor, expect
 from tests.test_cli import make_desk
 
 pytestmark = pytest.mark.slow
@@ -28,14 +28,6 @@ CROWD = 32
 def app(make_app):
     """A site without limits: they would turn a crowd away before the database has to decide."""
     return make_app(FLASK_LIMITS_ENABLED="false")
-
-
-@pytest.fixture
-def ada(visitor, phone):
-    """A visitor who has made a passkey on their phone, and is signed in."""
-    visitor.sign_in_by_link("ada@example.org")
-    visitor.make_passkey(phone)
-    return visitor
 
 
 @pytest.fixture
@@ -296,7 +288,7 @@ def test_two_visitors_who_prove_themselves_with_each_others_passkey_do_not_wait_
         tabs += [(visitor.twin(), other) for _ in range(CROWD // 2)]
     forms = []
     for tab, other in tabs:
-        options = options_of(tab.get("/account/confirm"), "passkey-sign-in")
+        options = tab.confirmation_options()
         forms.append(form_with(other.get(options | {"allowCredentials": []})))
     barrier = Barrier(CROWD)
 
@@ -351,7 +343,7 @@ def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
     """Each tab keeps the cookie that it got. The session has the mark of one of them; the others may prove again."""
     tabs = [ada.twin() for _ in range(CROWD)]
     for tab in tabs:
-        options = options_of(tab.get("/account/confirm"), "passkey-sign-in")
+        options = tab.confirmation_options()
         tab.form = form_with(phone.get(options))
     barrier = Barrier(CROWD)
 
@@ -365,7 +357,7 @@ def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
     assert answers == {200: 1, 403: CROWD - 1}
     assert all(tab.is_signed_in() for tab in tabs)
     late = tabs[0]
-    options = options_of(late.get("/account/confirm"), "passkey-sign-in")
+    options = late.confirmation_options()
     expect(late.post("/account/confirm", form_with(phone.get(options))), 303)
     expect(late.post("/account/passkeys/options"), 200)
 
@@ -373,7 +365,7 @@ def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
 def test_an_older_copy_of_the_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, app, snapshot):
     """The copy knows no proof that is fresh, whether it asks before, during or after the owner's."""
     with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
-        options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
+        options = ada.confirmation_options()
         form, thieves, barrier = form_with(phone.get(options)), [ada.twin() for _ in range(CROWD - 1)], Barrier(CROWD)
 
         def act(who) -> int:

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.conftest import expect, parse
-
-ADA = "ada@example.org"
+from tests.conftest import ADA, expect, parse
 
 
 @pytest.mark.parametrize("email", ["grace@example.org", f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 53}.example"])

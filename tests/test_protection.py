@@ -1,6 +1,5 @@
 """What holds for every page: the tests walk over all routes, so that a new one is protected or told of here."""
 
-import json
 import re
 from collections.abc import Iterator
 
@@ -10,8 +9,7 @@ from flask_login import encode_cookie
 
 from app.database import db
 from app.models import Passkey
-from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import GRACE, PUBLIC, Visitor, expect, fields_of
 
 VALUES = {"token": "token", "passkey_id": 1, "session_id": 1, "id": "message", "filename": "latchkey.css"}
 
@@ -33,14 +31,6 @@ def paths(app: Flask, method: str) -> Iterator[str]:
         if method in rule.methods:
             values = {name: VALUES[name] for name in rule.arguments}
             yield urls.build(rule.endpoint, values, method=method)
-
-
-@pytest.fixture
-def member(visitor) -> Visitor:
-    """A visitor who is signed in, and has a passkey."""
-    visitor.sign_in_by_link("ada@example.org")
-    visitor.make_passkey(Authenticator())
-    return visitor
 
 
 def assert_protected(response, **changed: str) -> None:
@@ -87,14 +77,14 @@ def test_a_site_is_the_root_of_its_origin(app):
     ],
     ids=str,
 )
-def test_no_form_is_taken_from_another_site(member, unchanged, reasons, headers):
+def test_no_form_is_taken_from_another_site(ada, unchanged, reasons, headers):
     with unchanged():
-        for path in paths(member.app, "POST"):
-            response = expect(member.client.post(path, base_url=member.site_url, headers=headers), 403)
-            assert path in OPTIONS or member.alert(response)
+        for path in paths(ada.app, "POST"):
+            response = expect(ada.client.post(path, base_url=ada.site_url, headers=headers), 403)
+            assert path in OPTIONS or ada.alert(response)
             assert "Set-Cookie" not in response.headers
     assert set(reasons) == {"cross_site"}
-    assert member.is_signed_in()
+    assert ada.is_signed_in()
 
 
 @pytest.mark.parametrize(
@@ -128,13 +118,26 @@ def test_every_form_of_the_account_wants_a_session(visitor, unchanged, reasons):
     assert reasons == ["not_signed_in"] * len(forms)
 
 
-def test_somebody_elses_passkey_is_not_there(member, stranger, unchanged):
+def test_somebody_elses_passkey_is_not_there(ada, stranger, unchanged):
     stranger.sign_in_by_link("eve@example.org")
-    with member.app.app_context():
+    with ada.app.app_context():
         passkey_id = db.session.query(Passkey.id).scalar()
     with unchanged():
         expect(stranger.post(f"/account/passkeys/{passkey_id}/remove"), 404)
-    expect(member.post(f"/account/passkeys/{passkey_id}/remove"), 303)
+    expect(ada.post(f"/account/passkeys/{passkey_id}/remove"), 303)
+
+
+@pytest.mark.parametrize("page", ["/account/delete", "/account/recovery-codes", "/account/email"])
+def test_a_page_that_was_left_open_does_nothing_to_the_next_account(ada, unchanged, reasons, page):
+    form = fields_of(ada.get(page)) | {"email": GRACE}
+    ada.sign_in_by_link("eve@example.org")
+    with unchanged():
+        response = expect(ada.post(page, form), 409)
+    assert reasons == ["another_account"]
+    assert "You’ve signed in as eve@example.org since" in ada.alert(response)
+    assert expect(
+        ada.post(page, fields_of(ada.get(page)) | {"email": GRACE}), 303 if page != "/account/recovery-codes" else 200
+    )
 
 
 def test_looking_around_writes_nothing(visitor, unchanged):
@@ -143,30 +146,30 @@ def test_looking_around_writes_nothing(visitor, unchanged):
             assert visitor.get(path).status_code < 500, path
 
 
-def test_a_form_that_is_opened_as_a_page_leads_to_its_page(member):
-    pages = set(paths(member.app, "GET"))
-    for path in paths(member.app, "POST"):
+def test_a_form_that_is_opened_as_a_page_leads_to_its_page(ada):
+    pages = set(paths(ada.app, "GET"))
+    for path in paths(ada.app, "POST"):
         if path not in pages and path != "/sign-out":
-            assert expect(member.get(path), 303).location in ("/sign-in", "/account", "/sign-in/check-email"), path
-            expect(member.client.head(path, base_url=member.site_url), 303)
+            assert expect(ada.get(path), 303).location in ("/sign-in", "/account", "/sign-in/check-email"), path
+            expect(ada.client.head(path, base_url=ada.site_url), 303)
 
 
-def test_signing_out_is_no_page(member):
-    response = expect(member.get("/sign-out"), 405)
-    assert member.alert(response)
+def test_signing_out_is_no_page(ada):
+    response = expect(ada.get("/sign-out"), 405)
+    assert ada.alert(response)
     assert response.allow == {"OPTIONS", "POST"}
-    assert member.is_signed_in()
+    assert ada.is_signed_in()
 
 
 @pytest.mark.parametrize("value", ["x|é", "x", "|", "1|" + "0" * 128])
-def test_there_is_no_cookie_that_remembers(member, visitor, value):
+def test_there_is_no_cookie_that_remembers(ada, visitor, value):
     """Flask-Login's own would be a second way to be signed in, and choke on what it can't read."""
     headers = {"Cookie": f"remember_token={value}"}
     assert (
         visitor.app.test_client(use_cookies=False).get("/", base_url=visitor.site_url, headers=headers).status_code
         == 200
     )
-    with member.app.test_request_context():
+    with ada.app.test_request_context():
         token = db.session.execute(db.text("SELECT token FROM sessions")).scalar_one()
         headers = {"Cookie": f"remember_token={encode_cookie(token)}"}
     response = visitor.app.test_client(use_cookies=False).get("/account", base_url=visitor.site_url, headers=headers)
@@ -176,15 +179,15 @@ def test_there_is_no_cookie_that_remembers(member, visitor, value):
 # What the browser is told.
 
 
-def test_every_answer_has_the_security_headers(member):
-    anonymous = Visitor(member.app)
-    for visitor in (member, anonymous):
-        for path in paths(member.app, "GET"):
+def test_every_answer_has_the_security_headers(ada):
+    anonymous = Visitor(ada.app)
+    for visitor in (ada, anonymous):
+        for path in paths(ada.app, "GET"):
             response = visitor.get(path)
             may_be_kept = path.startswith("/static/") or path == "/sign-in"
             cache_control = response.headers["Cache-Control"] if may_be_kept else "no-store"
             assert_protected(response, **{"Cache-Control": cache_control})
-        for path in paths(member.app, "POST"):
+        for path in paths(ada.app, "POST"):
             assert_protected(visitor.post(path))
 
 
@@ -201,10 +204,10 @@ def test_every_error_has_the_security_headers(visitor):
         assert_protected(expect(response, status))
 
 
-def test_personal_pages_are_not_kept(member):
-    expect(member.ask("grace@example.org"), 303)
-    for path in ("/account", "/account/welcome", "/sign-in/check-email", member.read_mail().link, "/"):
-        assert_protected(expect(member.get(path), 200))
+def test_personal_pages_are_not_kept(ada):
+    expect(ada.ask("grace@example.org"), 303)
+    for path in ("/account", "/account/welcome", "/sign-in/check-email", ada.read_mail().link, "/"):
+        assert_protected(expect(ada.get(path), 200))
 
 
 def test_every_answer_of_a_link_keeps_its_token_out_of_the_referer(visitor, stranger):
@@ -235,12 +238,7 @@ def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
 
 
 def test_under_https_browsers_are_told_to_stay_there(make_app, visitor):
-    public = make_app(
-        FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
-        FLASK_MAIL_SERVER="mail.example.org",
-        FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
-    )
+    public = make_app(**PUBLIC)
     assert Visitor(public).get("/").headers["Strict-Transport-Security"] == "max-age=31536000"
     assert "Strict-Transport-Security" not in visitor.get("/").headers
 
@@ -292,12 +290,7 @@ def test_a_loopback_address_with_a_line_break_in_its_path_leads_to_the_same_path
 
 
 def test_a_loopback_address_leads_nowhere_on_the_internet(make_app):
-    app = make_app(
-        FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
-        FLASK_MAIL_SERVER="mail.example.org",
-        FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
-    )
+    app = make_app(**PUBLIC)
     client = app.test_client()
     expect(client.get("/", base_url="https://127.0.0.1"), 400)
     expect(client.get("/dev/mail/", base_url="https://example.org"), 404)
@@ -326,11 +319,11 @@ def test_the_outbox_holds_messages_and_nothing_else(visitor, id):
 # What is sent to us.
 
 
-def test_more_than_any_form_holds_is_refused(member, unchanged):
-    anonymous = Visitor(member.app)
+def test_more_than_any_form_holds_is_refused(ada, unchanged):
+    anonymous = Visitor(ada.app)
     with unchanged():
         for path in DEMANDING:
-            visitor = member if path.startswith("/account") else anonymous
+            visitor = ada if path.startswith("/account") else anonymous
             response = expect(visitor.post(path, {"credential": 200_000 * "a"}), 413)
             assert visitor.alert(response)
 
@@ -345,35 +338,3 @@ def test_what_a_query_holds_breaks_nothing(visitor):
     for path in ("/", "/sign-in", "/account", "/account/welcome", "/dev/mail/"):
         for next in ("%00", "%ED%A0%80", "%FF", 10_000 * "a", "[", "&next=/account", "%0d%0aa:b"):
             assert visitor.get(f"{path}?next={next}").status_code < 400
-
-
-# What scripts are told.
-
-
-@pytest.mark.parametrize("path", OPTIONS)
-def test_errors_of_what_scripts_fetch_are_problem_details(visitor, path):
-    """RFC 9457."""
-    responses = [
-        visitor.post(path, headers={"Sec-Fetch-Site": "cross-site"}),
-        visitor.client.post(path, base_url="http://evil.example"),
-        visitor.client.put(path, base_url=visitor.site_url, headers={"Sec-Fetch-Site": "same-origin"}),
-    ]
-    if path.startswith("/account"):
-        responses.append(visitor.post(path))
-    for response in responses:
-        assert response.mimetype == "application/problem+json"
-        problem = json.loads(response.text)
-        assert problem["status"] == response.status_code >= 400
-        assert problem["title"]
-
-
-def test_an_unhandled_error_is_a_page_of_ours(app):
-    @app.get("/broken")
-    def break_down():
-        raise RuntimeError
-
-    visitor = Visitor(app)
-    response = expect(visitor.get("/broken"), 500)
-    assert visitor.alert(response)
-    assert "RuntimeError" not in response.text
-    assert_protected(response)

@@ -11,11 +11,9 @@ import cbor2
 import pytest
 import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from sqlalchemy import select
 
 from app import passkeys
 from app.ceremonies.verification import CHALLENGE_LIFETIME
-from app.database import db
 from app.models import Passkey, now
 from tests.authenticator import (
     BE,
@@ -35,7 +33,7 @@ from tests.authenticator import (
     encode,
     respelled,
 )
-from tests.conftest import NOT_CANONICAL, Visitor, expect
+from tests.conftest import NOT_CANONICAL, Visitor, expect, rows
 
 # On localhost, it ends with help for developers.
 VAGUE = (
@@ -48,7 +46,7 @@ SMALL_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024).p
 
 @pytest.fixture
 def ada(visitor):
-    """A visitor who has signed in by email and has no passkey yet."""
+    """Ada, who has signed in by email and has no passkey yet."""
     visitor.sign_in_by_link("ada@example.org")
     return visitor
 
@@ -71,11 +69,6 @@ def refuses(ada, reasons, unchanged) -> Callable[..., None]:
         assert ada.alert(response) == sentence
 
     return check
-
-
-def passkeys_in(app) -> list[Passkey]:
-    with app.app_context():
-        return list(db.session.scalars(select(Passkey).order_by(Passkey.id)))
 
 
 # What the site asks for.
@@ -114,7 +107,7 @@ def test_a_passkey_is_added(ada, phone, app, events):
     response = ada.make_passkey(phone)
     assert response.location == "/account"
     assert "passkey_added" in [event.name for event in events]
-    [passkey] = passkeys_in(app)
+    [passkey] = rows(app, Passkey)
     assert passkey.credential_id == phone.credentials[0].id
     assert (passkey.backup_eligible, passkey.backup_state) == (True, True)
     assert (passkey.sign_count, passkey.transports) == (0, "hybrid internal")
@@ -124,32 +117,32 @@ def test_a_passkey_is_added(ada, phone, app, events):
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
 def test_every_algorithm_that_was_offered_registers(ada, algorithm, app):
     ada.make_passkey(Authenticator(algorithm=algorithm))
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
 def test_self_attestation_is_accepted(ada, algorithm, app):
     ada.make_passkey(Authenticator(algorithm=algorithm), attestation="packed")
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_a_security_key_registers_with_its_counter(ada, app):
     ada.make_passkey(Authenticator(synced=False), sign_count=2**32 - 1)
-    [passkey] = passkeys_in(app)
+    [passkey] = rows(app, Passkey)
     assert (passkey.backup_eligible, passkey.backup_state) == (False, False)
     assert (passkey.sign_count, passkey.transports) == (2**32 - 1, "usb")
 
 
 def test_a_passkey_that_may_be_synced_and_is_not_yet_registers(ada, phone, app):
     ada.make_passkey(phone, flags=UP | UV | BE)
-    [passkey] = passkeys_in(app)
+    [passkey] = rows(app, Passkey)
     assert (passkey.backup_eligible, passkey.backup_state) == (True, False)
 
 
 def test_extension_outputs_that_nobody_asked_for_are_accepted(ada, phone, app):
     """Chrome asks a security key for `credProtect` on its own account (L3 7.1 step 28: ignore them)."""
     ada.make_passkey(phone, extensions=cbor2.dumps({"credProtect": 2, "hmac-secret": True}))
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_an_attestation_object_in_any_order_is_accepted(ada, phone, app):
@@ -161,46 +154,46 @@ def test_an_attestation_object_in_any_order_is_accepted(ada, phone, app):
         return b"\xb8\x03" + b"".join(items)  # the number of members, in more bytes than it needs
 
     ada.make_passkey(phone, mangle={"attestationObject": rewritten})
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_client_data_that_begins_with_a_byte_order_mark_is_accepted(ada, phone, app):
     """L3 7.1 step 5 decodes it as UTF-8, and that strips the mark."""
     ada.make_passkey(phone, mangle={"clientDataJSON": lambda data: b"\xef\xbb\xbf" + data})
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_client_data_with_more_members_is_accepted(ada, phone, app):
     """L3 5.8.1.3: there may be more one day, and some browsers add one to see who breaks."""
     ada.make_passkey(phone, client_data={"other_keys_can_be_added_here": "do not compare against a template"})
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_client_data_of_a_browser_that_says_nothing_about_frames_is_accepted(ada, phone, app):
     ada.make_passkey(phone, client_data={"crossOrigin": None})
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_a_credential_id_of_1023_bytes_is_accepted(ada, phone, app):
     ada.make_passkey(phone, credential_id=bytes(1023))
-    assert len(passkeys_in(app)[0].credential_id) == 1023
+    assert len(rows(app, Passkey)[0].credential_id) == 1023
 
 
 def test_unknown_transports_are_left_out(ada, phone, app):
     told = ["usb", "telepathy", 5, None, "ble"]
     ada.register(changed(phone.create(ada.creation_options()), "transports", told))
-    assert passkeys_in(app)[0].transports == "ble usb"
+    assert rows(app, Passkey)[0].transports == "ble usb"
 
 
 def test_a_response_without_transports_is_accepted(ada, phone, app):
     ada.register(changed(phone.create(ada.creation_options()), "transports", MISSING))
-    assert passkeys_in(app)[0].transports == ""
+    assert rows(app, Passkey)[0].transports == ""
 
 
 def test_an_account_may_have_several_passkeys(ada, app):
     for _ in range(3):
         ada.make_passkey(Authenticator())
-    assert len(passkeys_in(app)) == 3
+    assert len(rows(app, Passkey)) == 3
 
 
 # The challenge.
@@ -390,7 +383,7 @@ def test_a_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
 @pytest.mark.parametrize("outputs", [{}, {"credProps": {}}, {"credProps": {"rk": True}}, MISSING], ids=str)
 def test_a_browser_that_does_not_say_no_is_taken_at_its_word(ada, phone, app, outputs):
     ada.register(changed(phone.create(ada.creation_options()), "clientExtensionResults", outputs))
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 @pytest.mark.parametrize("outputs", [None, 5, "text", [], {"credProps": None}, {"credProps": []}, {"credProps": "rk"}])

@@ -8,15 +8,11 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app import sessions
 from app.database import db
 from app.models import Activity, RecoveryCode, now
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import ROOT, Visitor, expect, options_of, parse, text_of
-
-ADA = "ada@example.org"
-STALE = sessions.PROOF_LIFETIME + timedelta(seconds=1)
+from tests.conftest import ADA, ROOT, UNTIL_PROOF_EXPIRES, Visitor, count, expect, kinds, options_of, parse, proof_in
 
 GUARDED = [
     ("/account/passkeys/1/remove", {}),
@@ -28,41 +24,17 @@ GUARDED = [
 
 
 @pytest.fixture
-def ada(visitor, phone):
-    """A visitor whose account requires a passkey; it is on their phone, and `ada.codes` are their recovery codes."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    visitor.codes = visitor.require_passkey()
-    return visitor
-
-
-@pytest.fixture
-def later():
-    """So much later that no proof is fresh any more."""
-    with time_machine.travel(now() + STALE):
-        yield
-
-
-def kinds(app) -> list[str]:
-    with app.app_context():
-        return list(db.session.scalars(select(Activity.kind).order_by(Activity.id)))
-
-
-def count(app, table) -> int:
-    with app.app_context():
-        return db.session.query(table).count()
-
-
-def said(visitor) -> str:
-    """What the account page says was done."""
-    return " ".join(text_of(each) for each in parse(visitor.get("/account")).iter("p") if each.get("role") == "status")
+def ada(ada):
+    """Ada, whose account requires a passkey. `ada.codes` are her recovery codes."""
+    ada.codes = ada.require_passkey()
+    return ada
 
 
 # Requiring a passkey.
 
 
 def test_from_then_on_email_alone_signs_nobody_in(ada, app, unchanged):
-    assert "Email alone is no longer enough" in said(ada)
+    assert "Email alone is no longer enough" in ada.notice()
     other = Visitor(app)
     token = other.open_second_step(ADA)
     assert token
@@ -169,7 +141,8 @@ def test_link_and_recovery_code_sign_in(ada, app, typed):
     token = other.open_second_step(ADA)
     response = expect(other.post("/sign-in/second-step", {"token": token, "code": typed(ada.codes[3])}), 303)
     assert response.location == "/account"
-    assert "You have used one recovery code. You have 9 left. Lost your passkey? Create a new one below." in said(other)
+    notice = "You have used one recovery code. You have 9 left. Lost your passkey? Create a new one below."
+    assert notice in other.notice()
     assert kinds(app)[-3:] == ["second_step", "recovery_code_used", "signed_in"]
     assert (ADA, "A recovery code of your account was used") in mails.notices(app)
     with app.app_context():
@@ -284,8 +257,7 @@ def test_a_token_is_worth_nothing_once_the_address_has_changed(ada, app, unchang
     """Else the old mailbox and a recovery code would sign in, and the page would tell the new address."""
     other = Visitor(app)
     token = other.open_second_step(ADA)
-    expect(ada.post("/account/email", {"email": "new@example.org"}), 303)
-    expect(ada.post("/account/email", {"code": ada.read_code("new@example.org")}), 303)
+    ada.change_address("new@example.org")
     with unchanged():
         response = expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert "new@example.org" not in response.text
@@ -341,9 +313,8 @@ def test_it_may_not_again_once_that_is_removed(ada, phone, recovering):
 
 def test_it_may_not_any_more_once_another_proof_was_given(phone, recovering):
     owner, thief = recovering
-    options = options_of(owner.get("/account/confirm"), "passkey-sign-in")
-    expect(owner.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
-    with time_machine.travel(now() + STALE):
+    owner.prove_by_passkey(phone)
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         expect(thief.post("/account/passkeys/options"), 403)
 
 
@@ -394,8 +365,7 @@ def test_recovery_session_cannot_add_a_passkey_once_one_has_signed_in(app, phone
 
 def test_recovery_session_cannot_add_a_passkey_once_one_has_proven_elsewhere(ada, phone, recovering):
     owner, _ = recovering
-    options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
-    expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    ada.prove_by_passkey(phone)
     expect(owner.post("/account/passkeys/options"), 403)
 
 
@@ -403,7 +373,7 @@ def test_recovery_session_cannot_add_a_passkey_once_one_has_proven_elsewhere(ada
 
 
 @pytest.mark.parametrize(("path", "form"), GUARDED)
-def test_a_mailed_code_is_no_proof(ada, later, unchanged, reasons, path, form):
+def test_a_mailed_code_is_no_proof(ada, proof_expired, unchanged, reasons, path, form):
     ada.get("/account")
     sent = len(mails.outbox(ada.app))
     with unchanged():
@@ -418,7 +388,7 @@ def test_a_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, re
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
     page = visitor.post("/account/confirm", {"mail": "code"})
-    proof = re.search(r'name="proof" value="([^"]+)"', page.text)[1]
+    proof = proof_in(page)
     code = visitor.read_code(ADA)
     visitor.require_passkey()
     with unchanged():
@@ -426,16 +396,16 @@ def test_a_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, re
     assert reasons == ["mail_is_not_enough"]
 
 
-def test_a_passkey_is_removed_with_a_recovery_code(ada, app, later):
+def test_a_passkey_is_removed_with_a_recovery_code(ada, app, proof_expired):
     ada.get("/account")
     ada.post("/account/confirm", {"recovery_code": ada.codes[1]})
     ada.make_passkey(Authenticator())
-    with time_machine.travel(now() + STALE):
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         expect(ada.post("/account/passkeys/1/remove", {"recovery_code": ada.codes[0]}), 303)
 
 
 @pytest.mark.parametrize(("path", "form"), GUARDED[1:])
-def test_proof_by_recovery_code_carries_on(ada, app, later, path, form):
+def test_proof_by_recovery_code_carries_on(ada, app, proof_expired, path, form):
     page = expect(ada.post(path, form), 403)
     assert 'name="recovery_code"' in page.text
     response = ada.post(path, form | {"recovery_code": ada.codes[0]})
@@ -455,7 +425,7 @@ def test_a_recovery_code_is_proof_once(ada, app, reasons):
 def test_a_recovery_code_is_no_proof_where_email_is_enough(visitor, unchanged, reasons):
     visitor.sign_in_by_link(ADA)
     [code, *_] = visitor.make_recovery_codes()
-    with time_machine.travel(now() + STALE):
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         visitor.get("/account")
         with unchanged():
             expect(visitor.post("/account/confirm", {"recovery_code": code}), 403)
@@ -498,8 +468,7 @@ def act(ada, phone, held: set[str]) -> str:
     if not somebody.is_signed_in():
         return "nothing"
     if "passkey" in held:
-        options = options_of(somebody.get("/account/confirm"), "passkey-sign-in")
-        expect(somebody.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+        somebody.prove_by_passkey(phone)
     elif "recovery codes" in held:
         expect(somebody.post("/account/confirm", {"recovery_code": ada.codes[1]}), 303)
     elif "mailbox" in held:
@@ -514,7 +483,7 @@ def act(ada, phone, held: set[str]) -> str:
 
 @pytest.mark.parametrize("who", ["thief", "owner"])
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[0].strip(" |").replace(" | ", "-"))
-def test_every_line_of_the_table(ada, phone, later, line, who):
+def test_every_line_of_the_table(ada, phone, proof_expired, line, who):
     holders, thief, owner = line
     held = {thing for thing, holder in zip(THINGS, holders.split(" | ")[:4], strict=True) if holder == who}
     outcome = act(ada, phone, held)

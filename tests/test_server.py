@@ -17,8 +17,7 @@ from bench import server as servers
 from bench.__main__ import free_port
 from bench.server import Server
 from tests import databases
-from tests.conftest import ROOT
-from tests.test_config import PUBLIC
+from tests.conftest import PUBLIC, ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from tests.conftest import ROOT, Visitor, expect
-from tests.test_config import PUBLIC
+from tests.conftest import PUBLIC, ROOT, Visitor, expect
 
 SOURCES = sorted(path.name for path in (ROOT / "static").iterdir())
 

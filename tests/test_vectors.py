@@ -15,6 +15,7 @@ from webauthn.helpers import parse_attestation_object
 from app.ceremonies import verification
 from app.ceremonies.attempts import CeremonyError, attempt
 from tests.authenticator import encode
+from tests.conftest import PUBLIC
 
 VECTORS = {
     vector["name"]: vector
@@ -51,12 +52,7 @@ POLICY = {
 @pytest.fixture(autouse=True)
 def example_org(make_app):
     """The site that the vectors were made for."""
-    app = make_app(
-        FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
-        FLASK_MAIL_SERVER="mail.example.org",
-        FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
-    )
+    app = make_app(**PUBLIC)
     with app.app_context():
         yield app
 

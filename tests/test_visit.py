@@ -7,14 +7,7 @@ import pytest
 
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect, parse, text_of
-
-ADA = "ada@example.org"
-
-
-def notice(visitor: Visitor, path: str = "/account") -> str:
-    """What this page says was done."""
-    return " ".join(text_of(each) for each in parse(visitor.get(path)).iter("p") if each.get("role") == "status")
+from tests.conftest import ADA, Visitor, expect, parse, text_of
 
 
 def title(response) -> str:
@@ -64,13 +57,13 @@ def ada(visitor, phone, clock) -> Visitor:
 )
 def test_signing_in_by_passkey_shows_both_times_as_far_as_they_are_known(ada, phone, took, said):
     expect(ada.authenticate(phone.get(ada.request_options()), took=took), 303)
-    assert notice(ada) == said
-    assert notice(ada) == ""
+    assert ada.notice() == said
+    assert ada.notice() == ""
 
 
 def test_another_browser_does_not_know_how_long_the_mail_took(ada, phone, stranger):
     stranger.sign_in_by_passkey(phone)
-    assert notice(stranger) == "Signed in with your passkey."
+    assert stranger.notice() == "Signed in with your passkey."
 
 
 def test_another_accounts_mail_is_not_compared(ada, phone):
@@ -78,7 +71,7 @@ def test_another_accounts_mail_is_not_compared(ada, phone):
     ada.sign_out()
     ada.get("/")
     ada.sign_in_by_passkey(phone)
-    assert notice(ada) == "Signed in with your passkey."
+    assert ada.notice() == "Signed in with your passkey."
 
 
 def test_a_second_step_is_not_shown_as_quick(ada, phone):
@@ -88,19 +81,19 @@ def test_a_second_step_is_not_shown_as_quick(ada, phone):
     ada.get("/")
     token = ada.open_second_step(ADA)
     expect(ada.authenticate(phone.get(ada.request_options()), token=token, took="2000"), 303)
-    assert notice(ada) == ""
+    assert ada.notice() == ""
 
 
 def test_the_time_is_not_said_later_where_another_page_comes_next(ada, phone):
     expect(ada.authenticate(phone.get(ada.request_options()), next="/account/activity"), 303)
-    assert notice(ada) == ""
+    assert ada.notice() == ""
 
 
 def test_signing_out_says_so_once(visitor):
     visitor.sign_in_by_link(ADA)
     visitor.sign_out()
-    assert notice(visitor, "/") == "You’re signed out."
-    assert notice(visitor, "/") == ""
+    assert visitor.notice("/") == "You’re signed out."
+    assert visitor.notice("/") == ""
 
 
 # The tour.

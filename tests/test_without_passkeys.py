@@ -4,11 +4,8 @@ import json
 
 import pytest
 
-from app.database import db
-from tests.conftest import Visitor, expect, options_of, parse, text_of
+from tests.conftest import ADA, Visitor, database_uri, expect, parse, text_of
 from tests.test_protection import paths
-
-ADA = "ada@example.org"
 
 
 @pytest.fixture
@@ -24,14 +21,12 @@ def ada(app, make_app, phone, monkeypatch):
     before.sign_in_by_link(ADA)
     before.make_passkey(phone)
     codes = before.require_passkey()
-    options = options_of(before.get("/account/confirm"), "passkey-sign-in")
-    with app.app_context():
-        uri = db.engine.url.render_as_string(hide_password=False)
+    options = before.confirmation_options()
     after = Visitor(
         make_app(
             FLASK_PASSKEYS_ENABLED="false",
             FLASK_SECRET_KEY=app.config["SECRET_KEY"],
-            FLASK_SQLALCHEMY_DATABASE_URI=uri,
+            FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app),
         )
     )
     after.codes, after.options = codes, options

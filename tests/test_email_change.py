@@ -1,0 +1,84 @@
+"""Another address for the account: a code proves it, the old one stops working, and taken addresses are no secret."""
+
+import pytest
+
+from app.models import User
+from tests import mails
+from tests.conftest import ADA, GRACE, Visitor, expect, rows, signals
+
+
+def test_the_address_is_changed_by_a_code(ada, app, phone):
+    expect(ada.post("/account/email", {"email": "Countess@example.org"}), 303)
+    assert [user.email for user in rows(app, User)] == [ADA]
+    expect(ada.post("/account/email", {"code": "CDFG-HJKM"}), 400)
+    expect(ada.post("/account/email", {"code": ada.read_code("countess@example.org")}), 303)
+    assert [user.email for user in rows(app, User)] == ["countess@example.org"]
+    assert mails.notices(app)[0] == (ADA, "The address of your account was changed")
+    [signal] = signals(ada.get("/account"))
+    assert (signal["method"], signal["name"]) == ("signalCurrentUserDetails", "countess@example.org")
+    # A link to the old address opens an account of its own.
+    stranger = Visitor(app)
+    stranger.sign_in_by_link(ADA)
+    assert len(rows(app, User)) == 2
+
+
+def test_a_change_that_was_begun_before_another_is_off(ada, app, reasons):
+    ada.post("/account/email", {"email": GRACE})
+    tab, code = ada.twin(), ada.read_code(GRACE)
+    ada.post("/account/email", {"email": "countess@example.org"})
+    expect(ada.post("/account/email", {"code": ada.read_code("countess@example.org")}), 303)
+    expect(tab.post("/account/email", {"code": code}), 400)
+    assert reasons == ["bound_to_another_from"]
+
+
+def test_what_one_account_has_begun_the_next_does_not_see(ada):
+    ada.post("/account/email", {"email": GRACE})
+    assert GRACE in ada.get("/account/email").text
+    ada.sign_out()
+    ada.sign_in_by_link("eve@example.org")
+    assert GRACE not in ada.get("/account/email").text
+
+
+def test_a_code_changes_the_address_once(ada, reasons):
+    ada.post("/account/email", {"email": GRACE})
+    tab, code = ada.twin(), ada.read_code(GRACE)
+    expect(ada.post("/account/email", {"code": code}), 303)
+    expect(tab.post("/account/email", {"code": code}), 400)
+    assert reasons == ["bound_to_another_from"]
+
+
+def test_an_address_that_has_an_account_gets_word_and_the_page_looks_the_same(ada, eve, app, unchanged):
+    mails.deliver_notices(app)
+    pages = []
+    for email in ("eve@example.org", "bob@example.org"):
+        with unchanged():
+            expect(ada.post("/account/email", {"email": email}), 303)
+        pages.append(ada.get("/account/email").text.replace(email, ""))
+    assert pages[0] == pages[1]
+    assert mails.notices(app)[0] == ("eve@example.org", "You have an account already")
+
+
+def test_an_address_that_was_taken_in_the_meantime_is_refused(ada, stranger, reasons, app):
+    ada.post("/account/email", {"email": GRACE})
+    code = ada.read_code(GRACE)
+    stranger.sign_in_by_link(GRACE)
+    response = expect(ada.post("/account/email", {"code": code}), 400)
+    assert reasons == ["address_taken"]
+    assert ada.alert(response)
+    assert [user.email for user in rows(app, User)] == [ADA, GRACE]
+
+
+@pytest.mark.parametrize(("email", "reason"), [("nonsense", "invalid_email"), (ADA, "same_email")])
+def test_an_address_that_cannot_be_the_new_one_is_refused(ada, unchanged, reasons, email, reason):
+    with unchanged():
+        response = expect(ada.post("/account/email", {"email": email}), 400)
+    assert ada.alert(response)
+    assert reasons == [reason]
+
+
+def test_what_the_old_mailbox_opened_ends_with_it(ada):
+    thief = Visitor(ada.app)
+    thief.sign_in_by_link(ADA)
+    ada.change_address(GRACE)
+    assert ada.is_signed_in()
+    assert not thief.is_signed_in()
