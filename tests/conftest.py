@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
-import cbor2
 import html5lib
 import pytest
 import time_machine
@@ -173,32 +172,6 @@ def eve(stranger) -> "Visitor":
     stranger.key = Authenticator()
     stranger.make_passkey(stranger.key)
     return stranger
-
-
-# Extension data that CTAP2 has another form for: each is a map of `credProtect`, `hmac-secret` or numbers.
-NOT_CANONICAL = [
-    pytest.param("a16b6372656450726f746563741802", id="a number with a longer head than it needs"),
-    pytest.param("a1780b6372656450726f7465637402", id="a length with a longer head than it needs"),
-    pytest.param("b8016b6372656450726f7465637402", id="a map with a longer head than it needs"),
-    pytest.param("bf6b6372656450726f7465637402ff", id="a map of indefinite length"),
-    pytest.param("a17f6b6372656450726f74656374ff02", id="a text of indefinite length"),
-    pytest.param("a26b686d61632d736563726574f56b6372656450726f7465637402", id="keys in another order"),
-    pytest.param("a22000186400", id="-1 before 100"),
-    pytest.param("a26b6372656450726f74656374026b6372656450726f7465637402", id="a key twice"),
-    pytest.param("a16b6372656450726f74656374c102", id="a tag"),
-    pytest.param("a1008181818100", id="five levels"),
-    pytest.param("a16b6372656450726f74656374", id="a value that is missing"),
-]
-
-
-@pytest.fixture
-def unfolding() -> bytes:
-    """75 bytes of CBOR that stand for 4096 lists: each list but the first is twice the one before, said once and
-    referred to (tags 28 and 29). Forty would stand for a trillion; twelve show whether such references are followed."""
-    lists: list = []
-    for _ in range(12):
-        lists = [lists, lists]
-    return cbor2.dumps(lists, value_sharing=True)
 
 
 class Visitor:

@@ -24,6 +24,7 @@ SQLITE_IS_ENOUGH = {
     "firefox": "pages and scripts: the HTTP tests send the same requests",
     "tutorial": "the program that the chapters build: it has an SQLite database of its own",
     "test_make.py": "installing: nothing is connected to",
+    "test_ceremonies.py": "bad responses of authenticators: Python refuses them, whatever the database is",
     "test_authentication.py": "bad responses of authenticators: Python refuses them, whatever the database is",
     "test_registration.py": "bad responses of authenticators: Python refuses them, whatever the database is",
     "test_vectors.py": "the specification's test vectors: Python checks them, whatever the database is",

@@ -5,20 +5,15 @@ except that a challenge of ours is spent by whatever answers it.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import cbor2
 import pytest
-import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from app import passkeys
-from app.ceremonies.verification import CHALLENGE_LIFETIME
-from app.models import Passkey, now
+from app.models import Passkey
 from tests.authenticator import (
     BE,
-    BS,
-    ED,
     EDDSA,
     ES256,
     MISSING,
@@ -33,7 +28,8 @@ from tests.authenticator import (
     encode,
     respelled,
 )
-from tests.conftest import NOT_CANONICAL, Visitor, expect, rows
+from tests.conftest import Visitor, expect, rows
+from tests.malformed import unfolding_cbor
 
 # On localhost, it ends with help for developers.
 VAGUE = (
@@ -139,12 +135,6 @@ def test_a_passkey_that_may_be_synced_and_is_not_yet_registers(ada, phone, app):
     assert (passkey.backup_eligible, passkey.backup_state) == (True, False)
 
 
-def test_extension_outputs_that_nobody_asked_for_are_accepted(ada, phone, app):
-    """Chrome asks a security key for `credProtect` on its own account (L3 7.1 step 28: ignore them)."""
-    ada.make_passkey(phone, extensions=cbor2.dumps({"credProtect": 2, "hmac-secret": True}))
-    assert len(rows(app, Passkey)) == 1
-
-
 def test_an_attestation_object_in_any_order_is_accepted(ada, phone, app):
     """Browsers and password managers write it, and only what is inside authenticator data has one form."""
 
@@ -157,20 +147,9 @@ def test_an_attestation_object_in_any_order_is_accepted(ada, phone, app):
     assert len(rows(app, Passkey)) == 1
 
 
-def test_client_data_that_begins_with_a_byte_order_mark_is_accepted(ada, phone, app):
-    """L3 7.1 step 5 decodes it as UTF-8, and that strips the mark."""
-    ada.make_passkey(phone, mangle={"clientDataJSON": lambda data: b"\xef\xbb\xbf" + data})
-    assert len(rows(app, Passkey)) == 1
-
-
 def test_client_data_with_more_members_is_accepted(ada, phone, app):
     """L3 5.8.1.3: there may be more one day, and some browsers add one to see who breaks."""
     ada.make_passkey(phone, client_data={"other_keys_can_be_added_here": "do not compare against a template"})
-    assert len(rows(app, Passkey)) == 1
-
-
-def test_client_data_of_a_browser_that_says_nothing_about_frames_is_accepted(ada, phone, app):
-    ada.make_passkey(phone, client_data={"crossOrigin": None})
     assert len(rows(app, Passkey)) == 1
 
 
@@ -199,35 +178,6 @@ def test_an_account_may_have_several_passkeys(ada, app):
 # The challenge.
 
 
-def test_a_challenge_that_is_not_ours_is_refused(ada, phone, refuses):
-    options = ada.creation_options() | {"challenge": encode(bytes(32))}
-    refuses(phone.create(options), "malformed_token", spent=0)
-
-
-@pytest.mark.parametrize("bytes", [b"\xff" * 32, b"\0", b"...", "é.é.é".encode()])
-def test_a_challenge_that_is_no_token_is_refused(ada, phone, refuses, bytes):
-    refuses(phone.create(ada.creation_options(), client_data={"challenge": encode(bytes)}), "malformed_token", spent=0)
-
-
-def test_a_second_text_for_our_challenge_is_refused(ada, phone, refuses):
-    """The token ends with its signature in base64url. Its last two bits are nobody's, and the token has one text."""
-    options = ada.creation_options()
-    token = decode(options["challenge"]).decode()
-    refuses(phone.create(options | {"challenge": encode(respelled(token).encode())}), "malformed_token", spent=0)
-
-
-def test_a_challenge_signed_with_another_key_is_refused(ada, phone, refuses, make_app):
-    elsewhere = type(ada)(make_app())
-    elsewhere.sign_in_by_link("ada@example.org")
-    options = ada.creation_options() | {"challenge": elsewhere.creation_options()["challenge"]}
-    refuses(phone.create(options), "malformed_token", spent=0)
-
-
-def test_a_challenge_for_the_other_ceremony_is_refused(ada, stranger, phone, refuses):
-    options = ada.creation_options() | {"challenge": stranger.request_options()["challenge"]}
-    refuses(phone.create(options), "malformed_token", spent=0)
-
-
 def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
     options = ada.creation_options() | {"challenge": bob.creation_options()["challenge"]}
     refuses(phone.create(options), "bound_to_another_session", spent=0)
@@ -252,91 +202,11 @@ def test_the_challenge_of_another_session_is_refused(ada, phone, refuses):
     refuses(phone.create(other.creation_options()), "bound_to_another_session", spent=0)
 
 
-def test_an_expired_challenge_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options())
-    with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
-        ada.get("/account")  # which writes down that she was seen
-        refuses(credential, "expired", spent=0, sentence="You took too long, so this has expired. Please try again.")
-
-
-def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
-    with time_machine.travel(now() + timedelta(minutes=1)):
-        credential = phone.create(ada.creation_options())
-    refuses(credential, "from_the_future", spent=0)
-
-
 def test_a_challenge_works_once(ada, phone, refuses):
     options = ada.creation_options()
     ada.register(phone.create(options))
     sentence = "This works only once, and it was used already. Please try again."
     refuses(Authenticator().create(options), "already_used", spent=0, sentence=sentence)
-
-
-def test_the_same_response_again_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options())
-    ada.register(credential)
-    sentence = "This works only once, and it was used already. Please try again."
-    refuses(credential, "already_used", spent=0, sentence=sentence)
-
-
-def test_a_refused_response_has_spent_its_challenge(ada, phone, reasons):
-    options = ada.creation_options()
-    ada.register(phone.create(options, flags=UP))
-    ada.register(Authenticator().create(options))
-    assert reasons == ["user_not_verified", "already_used"]
-
-
-# What the browser says: L3 7.1 steps 7 to 11.
-
-
-def test_another_type_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), client_data={"type": "webauthn.get"}), "wrong_type")
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://evil.example",
-        "https://localhost:8000",
-        "http://localhost:8001",
-        "http://localhost",
-        "http://localhost:8000/",
-        "http://LOCALHOST:8000",
-        "http://localhost:8000.evil.example",
-        "null",
-        "",
-    ],
-)
-def test_another_origin_is_refused(ada, phone, refuses, origin):
-    refuses(phone.create(ada.creation_options(), client_data={"origin": origin}), "wrong_origin")
-
-
-def test_a_passkey_made_in_another_sites_frame_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), client_data={"crossOrigin": True}), "cross_origin")
-
-
-def test_a_passkey_made_below_another_page_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options(), client_data={"topOrigin": "https://evil.example"})
-    refuses(credential, "cross_origin")
-
-
-# What the authenticator says: L3 7.1 steps 14 to 17.
-
-
-def test_another_rp_id_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), rp_id="evil.example"), "wrong_rp_id")
-
-
-def test_a_user_who_was_not_present_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UV | BE | BS), "user_not_present")
-
-
-def test_a_user_who_was_not_verified_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UP | BE | BS), "user_not_verified")
-
-
-def test_a_backup_of_what_cannot_be_backed_up_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UP | UV | BS), "inconsistent_backup_flags")
 
 
 # The credential's id: L3 7.1 steps 25 and 26.
@@ -349,11 +219,6 @@ def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
 def test_an_outer_id_that_is_not_the_attested_id_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     refuses(credential | {"id": encode(bytes(32)), "rawId": encode(bytes(32))}, "credential_id_mismatch")
-
-
-@pytest.mark.parametrize("id", ["", "=", "AA", "not base64url!", encode(bytes(32))])
-def test_an_id_that_is_not_the_raw_id_is_refused(ada, phone, refuses, id):
-    refuses(phone.create(ada.creation_options()) | {"id": id}, "credential_id_mismatch")
 
 
 def test_a_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
@@ -511,61 +376,7 @@ def test_an_ed448_key_labelled_eddsa_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), public_key={1: 1, 3: EDDSA, -1: 7, -2: bytes(57)}), "unusable_key")
 
 
-# Malformed, from the outside in. Until the challenge has been read there is nothing to spend.
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "{", "\0", "9" * 5000, "[" * 40_000, '{"a":' * 8_000],
-    ids=lambda text: f"{len(text)} of {text[:20]!a}",
-)
-def test_text_that_is_not_json_is_refused(refuses, text):
-    refuses(text, "not_json", spent=0)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "null",
-        "true",
-        "5",
-        '"text"',
-        "[]",
-        "{}",
-        '{"response": null}',
-        '{"response": []}',
-        '{"response": "text"}',
-        '{"response": {}}',
-    ],
-)
-def test_json_that_is_no_credential_is_refused(refuses, text):
-    refuses(text, "malformed_response", spent=0)
-
-
-def test_a_form_without_a_credential_is_refused(ada, reasons, unchanged):
-    with unchanged():
-        response = ada.post("/account/passkeys")
-    assert (response.status_code, reasons) == (400, ["not_json"])
-
-
-def test_a_body_that_is_too_large_is_refused(ada, reasons, unchanged):
-    with unchanged():
-        response = ada.register("[" * 200_000)
-    assert (response.status_code, reasons) == (413, ["request_entity_too_large"])
-
-
-FIELDS = [("rawId", 1), ("clientDataJSON", 0), ("attestationObject", 1)]
-
-
-@pytest.mark.parametrize(("field", "spent"), [*FIELDS, ("response", 0)])
-def test_a_missing_field_is_refused(ada, phone, refuses, field, spent):
-    refuses(changed(phone.create(ada.creation_options()), field, MISSING), "malformed_response", spent=spent)
-
-
-@pytest.mark.parametrize("value", [None, 5, "", "not base64url!", "AAAAA", "AA==", "é", "\ud800", [], {}], ids=ascii)
-@pytest.mark.parametrize(("field", "spent"), FIELDS)
-def test_a_field_that_is_not_base64url_is_refused(ada, phone, refuses, field, spent, value):
-    refuses(changed(phone.create(ada.creation_options()), field, value), "not_base64url", spent=spent)
+# Malformed.
 
 
 def test_a_second_text_for_the_same_bytes_is_refused(ada, phone, refuses):
@@ -573,72 +384,9 @@ def test_a_second_text_for_the_same_bytes_is_refused(ada, phone, refuses):
     refuses(changed(credential, "rawId", respelled(credential["rawId"])), "not_base64url")
 
 
-@pytest.mark.parametrize("value", [MISSING, None, True, 5, [], {}])
-def test_an_id_that_is_no_text_is_refused(ada, phone, refuses, value):
-    refuses(changed(phone.create(ada.creation_options()), "id", value), "malformed_response")
-
-
-@pytest.mark.parametrize("value", [MISSING, None, 5, "", "password", [], {}])
-def test_a_credential_of_another_type_is_refused(ada, phone, refuses, value):
-    refuses(changed(phone.create(ada.creation_options()), "type", value), "malformed_response")
-
-
 @pytest.mark.parametrize("value", [5, True])
 def test_malformed_transports_are_refused(ada, phone, refuses, value):
     refuses(changed(phone.create(ada.creation_options()), "transports", value), "malformed_response")
-
-
-@pytest.mark.parametrize("value", [5, "", "not base64url!", "é", [], {}], ids=ascii)
-def test_a_challenge_that_is_not_base64url_is_refused(ada, phone, refuses, value):
-    refuses(phone.create(ada.creation_options(), client_data={"challenge": value}), "not_base64url", spent=0)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"null", b"[]", b'["challenge"]', b'"challenge"', b"5", b"{", b"{}", b"[" * 20_000, b'{"challenge": NaN}'],
-    ids=lambda data: data[:12],
-)
-def test_malformed_client_data_is_refused(ada, phone, refuses, data):
-    credential = phone.create(ada.creation_options(), mangle={"clientDataJSON": lambda _: data})
-    refuses(credential, "malformed_client_data", spent=0)
-
-
-def test_client_data_without_a_challenge_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), client_data={"challenge": None}), "malformed_client_data", spent=0)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "reason"),
-    [
-        ("utf-16", "not_utf8"),
-        ("utf-32", "not_utf8"),
-        # Without a byte order mark, these bytes are UTF-8 as well: there are NULs between the characters.
-        ("utf-16-le", "malformed_client_data"),
-        ("utf-16-be", "malformed_client_data"),
-        ("utf-32-le", "malformed_client_data"),
-        ("utf-32-be", "malformed_client_data"),
-    ],
-)
-def test_client_data_in_another_encoding_is_refused(ada, phone, refuses, encoding, reason):
-    """L3 7.1 steps 5 and 6: it is UTF-8. Python's decoder of JSON guesses at other encodings."""
-    encoded = {"clientDataJSON": lambda data: data.decode().encode(encoding)}
-    refuses(phone.create(ada.creation_options(), mangle=encoded), reason, spent=0)
-
-
-def test_client_data_that_is_not_utf8_is_refused(ada, phone, refuses):
-    latin1 = {"clientDataJSON": lambda data: data.replace(b"webauthn", "w\xe9bauthn".encode("latin-1"))}
-    refuses(phone.create(ada.creation_options(), mangle=latin1), "not_utf8", spent=0)
-
-
-@pytest.mark.parametrize("name", ["type", "origin"])
-@pytest.mark.parametrize("value", [5, [], {}, True])
-def test_client_data_with_members_of_the_wrong_type_is_refused(ada, phone, refuses, name, value):
-    refuses(phone.create(ada.creation_options(), client_data={name: value}), f"wrong_{name}")
-
-
-@pytest.mark.parametrize("name", ["type", "origin"])
-def test_client_data_with_members_missing_is_refused(ada, phone, refuses, name):
-    refuses(phone.create(ada.creation_options(), client_data={name: None}), "malformed_client_data")
 
 
 @pytest.mark.parametrize(
@@ -714,27 +462,6 @@ def test_a_truncated_key_is_refused(ada, phone, refuses, kept):
     refuses(credential, "malformed_cbor")
 
 
-def test_authenticator_data_that_goes_on_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options(), mangle={"authenticatorData": lambda data: data + b"\0"})
-    refuses(credential, "malformed_authenticator_data")
-
-
-def test_extension_data_that_is_announced_and_missing_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UP | UV | ED), "malformed_authenticator_data")
-
-
-@pytest.mark.parametrize("extensions", [0, "credProtect", b"", [], ["credProtect"], True, None], ids=repr)
-def test_extension_data_that_is_no_map_is_refused(ada, phone, refuses, extensions):
-    """L3 6.1: "a CBOR map"."""
-    credential = phone.create(ada.creation_options(), extensions=cbor2.dumps(extensions))
-    refuses(credential, "malformed_authenticator_data")
-
-
-@pytest.mark.parametrize("extensions", NOT_CANONICAL)
-def test_extension_data_that_is_not_canonical_is_refused(ada, phone, refuses, extensions):
-    refuses(phone.create(ada.creation_options(), extensions=bytes.fromhex(extensions)), "malformed_cbor")
-
-
 def test_authenticator_data_without_a_credential_is_refused(ada, phone, refuses):
     """The flag AT is off, and so the data ends after 37 bytes."""
     flags_at = 32
@@ -794,17 +521,17 @@ def test_a_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
     refuses(phone.create(ada.creation_options(), mangle={"publicKey": rewritten}), reason)
 
 
-def test_a_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, unfolding):
+def test_a_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
     """The library writes a key out again after reading it."""
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {99: "here"}
-    unfold = {"authenticatorData": lambda data: data.replace(cbor2.dumps("here"), unfolding)}
+    unfold = {"authenticatorData": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
     refuses(phone.create(ada.creation_options(), public_key=key, mangle=unfold), "malformed_cbor")
 
 
-def test_a_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, unfolding, events):
+def test_a_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, events):
     """The library prints an algorithm that isn't the key's."""
     statement = {"alg": "here", "sig": b"signature"}
-    unfold = {"attestationObject": lambda data: data.replace(cbor2.dumps("here"), unfolding)}
+    unfold = {"attestationObject": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
     credential = phone.create(ada.creation_options(), attestation=("packed", statement), mangle=unfold)
     refuses(credential, "malformed_cbor")
     assert "[[[" not in str(events)
