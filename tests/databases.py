@@ -31,6 +31,7 @@ SQLITE_IS_ENOUGH = {
     "test_config.py": "settings: nothing is connected to",
     "test_mailer.py": "mail servers",
     "test_static_files.py": "files",
+    "test_refusals.py": "this reads source and templates only",
     "test_docs.py": "this reads files only",
     "test_structure.py": "this reads files only",
 }
