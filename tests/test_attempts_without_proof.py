@@ -45,7 +45,8 @@ def attempts(app) -> list[str]:
     ],
 )
 def test_an_attempt_without_proof_is_in_the_activity(ada, clock, path, form, sentence):
-    assert ada.post(path, form).status_code in (303, 403)
+    # The button that creates a passkey leads to the page that asks for proof. Other forms are answered with it.
+    expect(ada.post(path, form), 303 if path == "/account/passkeys" else 403)
     page = parse(ada.get("/account/activity?kind=asked_to_confirm"))
     assert [text_of(each) for each in page.findall(".//main//li//strong")] == [f"Asked to confirm before {sentence}"]
 
@@ -89,7 +90,7 @@ def test_attempts_at_the_same_moment_are_one_row(ada, clock, app):
         return tab.post("/account/passkeys" if number % 2 else "/account/delete").status_code
 
     with ThreadPoolExecutor(CROWD) as pool:
-        assert set(pool.map(attempt, range(CROWD))) == {303, 403}
+        assert list(pool.map(attempt, range(CROWD))) == [403, 303] * (CROWD // 2)
     assert len(attempts(app)) == 1
 
 

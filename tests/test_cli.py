@@ -439,6 +439,7 @@ def test_a_sign_in_that_meets_the_giving_back_of_an_account_opens_nothing(thief,
         signing_in = [pool.submit(sign_in, *each) for each in zip(tabs, forms, strict=True)]
         barrier.wait(timeout=30)
         desk("users", "change-email", THIEF, BACK, "--yes")
+        # A sign-in that comes first works, and its session ends with the command. Later ones are refused.
         assert {each.result() for each in signing_in} <= {303, 400}
     assert count(app, Session) == 0
     assert not any(tab.is_signed_in() for tab in tabs)

@@ -342,12 +342,21 @@ def test_a_server_that_hangs_up_is_told_of(visitor_of, reasons):
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
 
 
-@pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xfe\x00\r\n", 100_000 * b"2", b"\n"])
-def test_a_server_that_speaks_something_else_is_told_of(visitor_of, greeting, reasons):
+@pytest.mark.parametrize(
+    ("greeting", "reason"),
+    [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "mail_server_unreachable"),
+        (b"\xff\xfe\x00\r\n", "mail_server_unreachable"),
+        (b"\n", "mail_server_unreachable"),
+        # For a line that is too long, Python's SMTP client answers in the place of the server: 500.
+        (100_000 * b"2", "mail_refused"),
+    ],
+)
+def test_a_server_that_speaks_something_else_is_told_of(visitor_of, greeting, reason, reasons):
     with strange_server(lambda line: line.write(greeting)) as port:
         visitor = visitor_of(port)
         assert visitor.alert(expect(visitor.ask(ADA), 503))
-    assert reasons[0] in ("mail_refused", "mail_server_unreachable")
+    assert reasons == [reason]
 
 
 def hang_in_handshake(line: BinaryIO) -> None:
