@@ -24,7 +24,7 @@ def test_every_kind_has_a_sentence_a_name_and_an_icon(app):
         assert set(module.names) == set(module.pictures) == set(Kind)
 
 
-def test_what_happens_is_written_down(ada, phone, app):
+def test_events_of_an_account_are_recorded(ada, phone, app):
     ada.post("/account/passkeys/1/rename", {"name": "phone"})
     ada.sign_out()
     ada.authenticate(phone.get(ada.request_options(), client_data={"origin": "https://evil.example"}))
@@ -51,14 +51,14 @@ def test_what_happens_is_written_down(ada, phone, app):
     assert "wrong origin" not in filtered
 
 
-def test_nobody_reads_anothers_activity(ada, eve):
+def test_activity_page_shows_only_its_own_account(ada, eve):
     assert "ada" not in eve.get("/account/activity").text
 
 
 # The page.
 
 
-def test_the_activity_comes_in_pages_of_fifty(ada, app):
+def test_activity_page_shows_fifty_events(ada, app):
     with app.app_context():
         for number in range(120):
             activity.record(1, Kind.PASSKEY_RENAMED, activity.Client("Chrome", "192.0.2.1"), f"name {number}")
@@ -72,14 +72,14 @@ def test_the_activity_comes_in_pages_of_fifty(ada, app):
 
 
 @pytest.mark.parametrize("query", ["kind=nonsense", "before=-1", "before=x", f"before={9**40}", "kind=%00"])
-def test_a_filter_that_is_none_is_dropped(ada, query):
+def test_invalid_filter_is_ignored(ada, query):
     expect(ada.get(f"/account/activity?{query}"), 200)
 
 
 # Old rows.
 
 
-def test_what_is_too_old_is_not_shown_before_it_is_swept(ada, phone):
+def test_old_activity_is_hidden_before_it_is_swept(ada, phone):
     with time_machine.travel(now() + timedelta(days=91)):
         ada.sign_in_by_passkey(phone)
         page = text_of(parse(ada.get("/account/activity")).find(".//main"))
@@ -97,7 +97,7 @@ def test_old_activity_is_swept(ada, app):
 # Transcripts of ceremonies.
 
 
-def test_a_transcript_tells_how_a_ceremony_went(ada, phone, app):
+def test_transcript_shows_a_ceremony_and_its_refusal(ada, phone, app):
     ada.sign_out()
     options = ada.request_options()
     response = phone.get(options, flags=1)
@@ -109,21 +109,21 @@ def test_a_transcript_tells_how_a_ceremony_went(ada, phone, app):
     assert transcript["refused"] == "user_not_verified"
 
 
-def test_a_challenge_that_was_not_spent_is_not_kept(ada, phone, app):
+def test_unspent_challenge_is_in_no_transcript(ada, phone, app):
     """It may be alive in another browser."""
     ada.sign_out()
     ada.authenticate(phone.get(Visitor(app).request_options()))
     assert [row.transcript for row in rows(app, Activity) if row.kind.endswith("_refused")] == []
 
 
-def test_a_transcript_has_an_end(ada, phone, app):
+def test_transcript_that_is_too_long_is_cut(ada, phone, app):
     ada.sign_out()
     response = phone.get(ada.request_options()) | {"more": "x" * attempts.LONGEST_TRANSCRIPT}
     expect(ada.authenticate(response), 303)
     assert len(rows(app, Activity)[-1].transcript) < 100
 
 
-def test_twenty_refused_transcripts_are_kept_in_an_hour(ada, phone, app):
+def test_account_keeps_twenty_refused_transcripts_an_hour(ada, phone, app):
     ada.sign_out()
     for _ in range(22):
         ada.authenticate(phone.get(ada.request_options(), flags=1))
@@ -132,7 +132,7 @@ def test_twenty_refused_transcripts_are_kept_in_an_hour(ada, phone, app):
     assert len([row for row in refused if row.transcript]) == 20
 
 
-def test_twenty_long_transcripts_are_kept_in_an_hour(ada, phone, app):
+def test_account_keeps_twenty_long_transcripts_an_hour(ada, phone, app):
     """Whatever an authenticator answers is short."""
     for more in 22 * [{}] + 22 * [{"more": "x" * 5000}]:
         ada.sign_out()

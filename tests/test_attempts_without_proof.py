@@ -44,14 +44,14 @@ def attempts(app) -> list[str]:
         ("/account/sessions/revoke-all", {}, "signing out all other browsers"),
     ],
 )
-def test_an_attempt_without_proof_is_in_the_activity(ada, clock, path, form, sentence):
+def test_attempt_without_proof_is_in_the_activity(ada, clock, path, form, sentence):
     # The button that creates a passkey leads to the page that asks for proof. Other forms are answered with it.
     expect(ada.post(path, form), 303 if path == "/account/passkeys" else 403)
     page = parse(ada.get("/account/activity?kind=asked_to_confirm"))
     assert [text_of(each) for each in page.findall(".//main//li//strong")] == [f"Asked to confirm before {sentence}"]
 
 
-def test_every_form_that_takes_proof_has_words(ada, clock, app):
+def test_every_form_that_needs_proof_has_a_description(ada, clock, app):
     with app.test_request_context():
         words = app.jinja_env.get_template("mail/notices.html").module.deeds
     for rule in app.url_map.iter_rules():
@@ -61,12 +61,12 @@ def test_every_form_that_takes_proof_has_words(ada, clock, app):
                 assert rule.endpoint in {*words, "passkeys.options", "confirm.carry_on"}
 
 
-def test_a_code_that_is_asked_for_at_once_is_an_attempt_too(ada, clock, app):
+def test_request_for_a_code_is_an_attempt_too(ada, clock, app):
     expect(ada.post("/account/delete", {"mail": "code"}), 200)
     assert attempts(app) == ["delete_account.delete"]
 
 
-def test_a_session_has_one_row_in_ten_minutes(ada, clock, app, phone):
+def test_session_has_one_row_in_ten_minutes(ada, clock, app, phone):
     other = Visitor(app)
     other.sign_in_by_passkey(phone)
     for _ in range(3):
@@ -94,13 +94,13 @@ def test_attempts_at_the_same_moment_are_one_row(ada, clock, app):
     assert len(attempts(app)) == 1
 
 
-def test_looking_at_the_page_is_no_attempt(ada, clock, app):
+def test_opening_the_page_is_no_attempt(ada, clock, app):
     expect(ada.get("/account/confirm"), 200)
     expect(ada.get("/account/delete"), 200)
     assert attempts(app) == []
 
 
-def test_a_wrong_proof_beside_a_fresh_one_is_no_attempt(ada, app):
+def test_wrong_proof_in_a_proven_session_is_no_attempt(ada, app):
     expect(ada.post("/account/delete", {"credential": "nonsense"}), 403)
     assert attempts(app) == []
 
@@ -114,7 +114,7 @@ def test_credentials_sent_without_proof_do_not_bury_the_activity(ada, clock, app
     assert "passkey_refused" not in kinds(app)
 
 
-def test_asking_for_a_code_where_email_is_not_enough_is_an_attempt(ada, app, clock):
+def test_request_for_a_code_is_an_attempt_where_email_is_not_enough(ada, app, clock):
     clock.shift(-PROOF_LIFETIME - timedelta(seconds=1))
     ada.require_passkey()
     clock.shift(UNTIL_PROOF_EXPIRES)

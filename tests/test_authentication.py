@@ -78,14 +78,14 @@ def the_passkey(app) -> Passkey:
 # What the site asks for.
 
 
-def test_the_options_name_nobody(ada):
+def test_request_options_name_no_credential(ada):
     """Every passkey here is discoverable: the authenticator knows which it has, and the page tells nobody."""
     options = ada.request_options()
     assert (options["rpId"], options["userVerification"]) == ("localhost", "required")
     assert not options.get("allowCredentials")
 
 
-def test_a_device_without_a_passkey_has_nothing_to_offer(ada):
+def test_device_without_a_passkey_offers_none(ada):
     with pytest.raises(NotAllowedError):
         Authenticator().get(ada.request_options())
 
@@ -93,7 +93,7 @@ def test_a_device_without_a_passkey_has_nothing_to_offer(ada):
 # What it accepts.
 
 
-def test_a_passkey_signs_in(ada, phone, app, events):
+def test_passkey_signs_in(ada, phone, app, events):
     response = ada.sign_in_by_passkey(phone)
     assert response.location == "/account"
     assert ada.is_signed_in()
@@ -110,13 +110,13 @@ def test_every_algorithm_that_was_offered_signs_in(visitor, algorithm):
     visitor.sign_in_by_passkey(phone)
 
 
-def test_a_passkey_signs_in_at_any_browser(ada, phone, stranger):
+def test_passkey_signs_in_at_any_browser(ada, phone, stranger):
     stranger.sign_in_by_passkey(phone)
     assert stranger.is_signed_in()
     assert not ada.is_signed_in()
 
 
-def test_a_passkey_leads_to_the_page_that_was_wanted(ada, phone):
+def test_passkey_leads_to_the_requested_page(ada, phone):
     response = ada.authenticate(phone.get(ada.request_options()), next="/account/welcome")
     assert response.location == "/account/welcome"
 
@@ -127,7 +127,7 @@ def test_each_of_two_tabs_has_a_challenge_of_its_own(ada, phone):
     assert ada.authenticate(phone.get(first)).status_code == 303
 
 
-def test_signing_in_again_takes_the_place_of_this_browsers_session(ada, phone, app):
+def test_second_sign_in_replaces_the_session_of_this_browser(ada, phone, app):
     first, second = ada.request_options(), ada.request_options()
     ada.authenticate(phone.get(first))
     ada.authenticate(phone.get(second))
@@ -138,7 +138,7 @@ def test_signing_in_again_takes_the_place_of_this_browsers_session(ada, phone, a
 # The signature counter and the backup state: L3 7.2 steps 19, 22 and 24. They tell something, and lock nobody out.
 
 
-def test_a_counter_that_is_always_zero_is_normal(ada, phone, app, events):
+def test_counter_that_is_always_zero_is_normal(ada, phone, app, events):
     ada.sign_in_by_passkey(phone)
     ada.sign_out()
     ada.sign_in_by_passkey(phone)
@@ -158,7 +158,7 @@ def security_key(visitor) -> Authenticator:
     return key
 
 
-def test_a_counter_that_goes_on_is_kept(visitor, security_key, app, events):
+def test_growing_counter_is_stored(visitor, security_key, app, events):
     visitor.sign_in_by_passkey(security_key)
     assert the_passkey(app).sign_count == 6
     visitor.sign_out()
@@ -168,7 +168,7 @@ def test_a_counter_that_goes_on_is_kept(visitor, security_key, app, events):
 
 
 @pytest.mark.parametrize("sign_count", [5, 4, 0])
-def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, app, events, sign_count):
+def test_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, app, events, sign_count):
     visitor.sign_in_by_passkey(security_key, sign_count=sign_count)
     assert ("counter_went_back", {"user": 1}) in events
     assert mails.notices(app)[0] == ("ada@example.org", "One of your passkeys may have been copied")
@@ -176,7 +176,7 @@ def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key,
     assert the_passkey(app).sign_count == sign_count
 
 
-def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_key, app, events):
+def test_counter_that_goes_back_often_sends_one_notice_an_hour(visitor, security_key, app, events):
     """Or whoever has a copy of the key could flood the inbox with it."""
     for _ in range(3):
         visitor.sign_in_by_passkey(security_key, sign_count=1)
@@ -189,7 +189,7 @@ def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_k
         assert mails.notices(app).count(copied) == 2
 
 
-def test_the_backup_state_is_followed(ada, phone, app):
+def test_backup_state_is_updated(ada, phone, app):
     for flags, backed_up in ((UP | UV | BE, False), (UP | UV | BE | BS, True)):
         ada.sign_in_by_passkey(phone, flags=flags)
         assert the_passkey(app).backup_state is backed_up
@@ -199,20 +199,20 @@ def test_the_backup_state_is_followed(ada, phone, app):
 # The challenge.
 
 
-def test_the_challenge_of_another_browser_is_refused(ada, phone, stranger, refuses):
+def test_challenge_of_another_browser_is_refused(ada, phone, stranger, refuses):
     """Or a page elsewhere could have its visitor sign, and sign itself in with that."""
     options = ada.request_options() | {"challenge": stranger.request_options()["challenge"]}
     refuses(phone.get(options), "bound_to_another_browser", spent=0)
 
 
-def test_a_browser_without_cookies_is_refused(ada, phone, stranger, reasons, unchanged):
+def test_browser_without_cookies_is_refused(ada, phone, stranger, reasons, unchanged):
     credential = phone.get(ada.request_options())
     with unchanged():
         response = stranger.authenticate(credential)
     assert (response.status_code, reasons) == (400, ["bound_to_another_browser"])
 
 
-def test_a_challenge_works_once(ada, phone, bobs_phone, refuses):
+def test_challenge_works_once(ada, phone, bobs_phone, refuses):
     options = ada.request_options()
     ada.authenticate(phone.get(options))
     ada.sign_out()
@@ -223,7 +223,7 @@ def test_a_challenge_works_once(ada, phone, bobs_phone, refuses):
 # Whose passkey it is: L3 7.2 step 6.
 
 
-def test_a_passkey_that_was_never_registered_is_refused(ada, refuses):
+def test_passkey_that_was_never_registered_is_refused(ada, refuses):
     """Every site on localhost shares the RP ID: its passkeys are offered here, too."""
     other = Authenticator()
     ada.sign_in_by_link("ada@example.org")
@@ -233,27 +233,27 @@ def test_a_passkey_that_was_never_registered_is_refused(ada, refuses):
     refuses(other.get(ada.request_options()), "unknown_passkey")
 
 
-def test_a_removed_passkey_is_refused(ada, phone, refuses):
+def test_removed_passkey_is_refused(ada, phone, refuses):
     ada.sign_in_by_passkey(phone)
     ada.post("/account/passkeys/1/remove")
     ada.sign_out()
     refuses(phone.get(ada.request_options()), "removed_passkey", sentence=REMOVED)
 
 
-def test_the_user_handle_of_another_user_is_refused(ada, phone, bobs_phone, refuses):
+def test_user_handle_of_another_user_is_refused(ada, phone, bobs_phone, refuses):
     handle = bobs_phone.credentials[0].user_handle
     refuses(phone.get(ada.request_options(), user_handle=handle), "wrong_user_handle")
 
 
-def test_an_unknown_user_handle_is_refused(ada, phone, refuses):
+def test_unknown_user_handle_is_refused(ada, phone, refuses):
     refuses(phone.get(ada.request_options(), user_handle=bytes(64)), "wrong_user_handle")
 
 
-def test_a_missing_user_handle_is_refused(ada, phone, refuses):
+def test_missing_user_handle_is_refused(ada, phone, refuses):
     refuses(changed(phone.get(ada.request_options()), "userHandle", MISSING), "malformed_response")
 
 
-def test_the_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
+def test_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
     """Bob says that he is Ada, and signs with the key that he has."""
     credential, target = bobs_phone.get(ada.request_options()), phone.credentials[0]
     for name, value in (("id", target.id), ("rawId", target.id), ("userHandle", target.user_handle)):
@@ -261,7 +261,7 @@ def test_the_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
     refuses(credential, "wrong_signature")
 
 
-def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
+def test_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
     long_id = encode(bytes(1024))
     refuses(phone.get(ada.request_options()) | {"id": long_id, "rawId": long_id}, "credential_id_too_long")
 
@@ -269,11 +269,11 @@ def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
 # What the authenticator says: L3 7.2 steps 15 to 19.
 
 
-def test_a_passkey_that_can_be_backed_up_no_more_is_refused(ada, phone, refuses):
+def test_passkey_that_can_no_longer_be_backed_up_is_refused(ada, phone, refuses):
     refuses(phone.get(ada.request_options(), flags=UP | UV), "backup_eligibility_changed")
 
 
-def test_a_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_key, reasons, unchanged):
+def test_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_key, reasons, unchanged):
     with unchanged(spent=1):
         response = visitor.authenticate(security_key.get(visitor.request_options(), flags=UP | UV | BE))
     assert (response.status_code, reasons) == (400, ["backup_eligibility_changed"])
@@ -283,7 +283,7 @@ def test_a_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_k
 
 
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
-def test_a_signature_by_another_key_is_refused(visitor, reasons, unchanged, algorithm):
+def test_signature_by_another_key_is_refused(visitor, reasons, unchanged, algorithm):
     phone, thief = Authenticator(algorithm=algorithm), Authenticator(algorithm=algorithm)
     visitor.sign_in_by_link("ada@example.org")
     options = visitor.creation_options()
@@ -295,14 +295,14 @@ def test_a_signature_by_another_key_is_refused(visitor, reasons, unchanged, algo
     assert (response.status_code, reasons) == (400, ["wrong_signature"])
 
 
-def test_a_signature_over_another_challenge_is_refused(ada, phone, refuses):
+def test_signature_over_another_challenge_is_refused(ada, phone, refuses):
     """A signature that was caught is good for the challenge it was made for only."""
     caught, fresh = phone.get(ada.request_options()), phone.get(ada.request_options())
     client_data = fresh["response"]["clientDataJSON"]
     refuses(changed(caught, "clientDataJSON", client_data), "wrong_signature")
 
 
-def test_a_signature_over_other_authenticator_data_is_refused(ada, phone, refuses):
+def test_signature_over_other_authenticator_data_is_refused(ada, phone, refuses):
     """Whoever stands between must not turn "touched" into "verified"."""
     unverified = phone.get(ada.request_options(), flags=UP | BE | BS)
     verified = phone.get(ada.request_options())["response"]["authenticatorData"]
@@ -312,7 +312,7 @@ def test_a_signature_over_other_authenticator_data_is_refused(ada, phone, refuse
 @pytest.mark.parametrize(
     "signature", [b"\0", b"\0" * 64, b"\x30\x00", b"\x30\x06\x02\x01\x00\x02\x01\x00", b"\xff" * 5000], ids=len
 )
-def test_bytes_that_are_no_signature_are_refused(ada, phone, refuses, signature):
+def test_malformed_signature_is_refused(ada, phone, refuses, signature):
     """ES256 signs in ASN.1 DER: a sequence of two integers. Both 0 was good for every message in Java, once."""
     refuses(phone.get(ada.request_options(), mangle={"signature": lambda _: signature}), "wrong_signature")
 
@@ -321,7 +321,7 @@ def test_bytes_that_are_no_signature_are_refused(ada, phone, refuses, signature)
 
 
 @pytest.mark.parametrize("field", ["rawId", "authenticatorData", "signature", "userHandle"])
-def test_a_second_text_for_the_same_bytes_is_refused(visitor, refuses, field):
+def test_second_text_for_the_same_bytes_is_refused(visitor, refuses, field):
     key = Authenticator(algorithm=EDDSA)  # its signatures have 64 bytes, so two texts
     visitor.sign_in_by_link("bob@example.org")
     visitor.make_passkey(key)

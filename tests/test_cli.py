@@ -55,12 +55,12 @@ def make_desk(app):
 
 
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)
-def test_an_empty_database_has_nothing_to_show(desk, command):
+def test_command_prints_no_traceback_on_an_empty_database(desk, command):
     assert "Traceback" not in desk(*command)
 
 
 @pytest.mark.parametrize("command", [*EVERY, *(["users", name, ADA] for name in WITH_ADDRESS)], ids=" ".join)
-def test_without_a_database_it_says_what_to_do(tmp_path, command):
+def test_command_without_a_database_says_how_to_make_one(tmp_path, command):
     output = make_desk(create_app({}, str(tmp_path)))(*command, fails=1)
     assert "flask db upgrade" in output
     assert "Traceback" not in output
@@ -68,13 +68,13 @@ def test_without_a_database_it_says_what_to_do(tmp_path, command):
 
 @pytest.mark.parametrize("command", WITH_ADDRESS)
 @pytest.mark.parametrize("address", ["nonsense", "Ada <ada@example.org>", "a@b\r\nBcc: c@d", ""])
-def test_what_is_no_address_is_refused(desk, unchanged, command, address):
+def test_command_refuses_an_invalid_address(desk, unchanged, command, address):
     with unchanged():
         assert "Error: That is no email address" in desk("users", command, address, fails=1)
 
 
 @pytest.mark.parametrize("command", WITH_ADDRESS[1:])
-def test_an_address_without_an_account_is_refused(desk, unchanged, command):
+def test_command_refuses_an_address_without_an_account(desk, unchanged, command):
     with unchanged():
         assert f"Error: There is no account with the address {ADA}." in desk("users", command, ADA, fails=1)
 
@@ -155,7 +155,7 @@ def test_accounts_and_invitations_are_listed(clock, ada, desk):
     assert second.endswith("invited")
 
 
-def test_an_invitation_is_written_and_mailed(app, desk):
+def test_invitation_is_written_and_mailed(app, desk):
     assert desk("users", "invite", " Bob@Example.org ") == "bob@example.org is invited.\n"
     desk("users", "invite", "bob@example.org")
     assert count(app, Invitation) == 1
@@ -165,24 +165,24 @@ def test_an_invitation_is_written_and_mailed(app, desk):
     assert "/sign-in/link/" not in text
 
 
-def test_who_has_an_account_is_not_invited(ada, desk, unchanged):
+def test_owner_of_an_account_is_not_invited(ada, desk, unchanged):
     with unchanged():
         assert "has an account already" in desk("users", "invite", ADA, fails=1)
 
 
-def test_where_the_mail_cannot_be_sent_nobody_is_invited(make_app):
+def test_invitation_is_not_stored_if_its_mail_cannot_be_sent(make_app):
     app = make_app(FLASK_MAIL_SERVER="localhost", FLASK_MAIL_PORT="1", FLASK_MAIL_USE_TLS="false")
     assert "no mail was sent" in make_desk(app)("users", "invite", ADA, fails=1)
     assert count(app, Invitation) == 0
 
 
-def test_an_invitation_is_withdrawn(app, desk):
+def test_deleting_an_invited_address_withdraws_the_invitation(app, desk):
     desk("users", "invite", ADA)
     assert desk("users", "delete", ADA) == f"The invitation of {ADA} is withdrawn.\n"
     assert count(app, Invitation) == 0
 
 
-def test_a_disabled_account_lets_nothing_in(ada, app, desk, phone, reasons):
+def test_disabled_account_refuses_every_sign_in(ada, app, desk, phone, reasons):
     other = Visitor(app)
     other.ask(ADA)
     mail = other.read_mail()
@@ -206,7 +206,7 @@ def test_a_disabled_account_lets_nothing_in(ada, app, desk, phone, reasons):
     assert {(ADA, "Your account is disabled"), (ADA, "Your account is enabled again")} <= {*mails.notices(app)}
 
 
-def test_a_session_that_came_about_meanwhile_is_none(ada, app):
+def test_session_of_a_disabled_account_does_not_work(ada, app):
     """Whoever signed in at the moment of being disabled has a session, and it opens nothing."""
     with app.app_context():
         db.session.query(User).update({"is_disabled": True})
@@ -214,7 +214,7 @@ def test_a_session_that_came_about_meanwhile_is_none(ada, app):
     assert not ada.is_signed_in()
 
 
-def test_the_second_step_of_a_disabled_account_is_refused(ada, app, desk, reasons):
+def test_second_step_of_a_disabled_account_is_refused(ada, app, desk, reasons):
     codes = ada.require_passkey()
     other = Visitor(app)
     token = other.open_second_step(ADA)
@@ -224,7 +224,7 @@ def test_the_second_step_of_a_disabled_account_is_refused(ada, app, desk, reason
     assert not other.is_signed_in()
 
 
-def test_an_account_is_deleted_once_confirmed(ada, app, desk):
+def test_account_is_deleted_once_confirmed(ada, app, desk):
     assert "Aborted!" in desk("users", "delete", ADA, fails=1, typed="n\n")
     assert count(app, User) == 1
     assert desk("users", "delete", ADA, typed="y\n").endswith(f"{ADA} is deleted.\n")
@@ -235,7 +235,7 @@ def test_an_account_is_deleted_once_confirmed(ada, app, desk):
 
 
 @pytest.mark.parametrize("command", [["disable"], ["enable"], ["reset-passkeys", "--yes"], ["delete", "--yes"]])
-def test_a_command_sends_its_notice_at_once(ada, app, desk, command):
+def test_command_sends_its_notice_at_once(ada, app, desk, command):
     mails.deliver_notices(app)
     sent = len(list(mailer.outbox(app).iterdir()))
     desk("users", command[0], ADA, *command[1:])
@@ -243,7 +243,7 @@ def test_a_command_sends_its_notice_at_once(ada, app, desk, command):
     assert count(app, Notice) == 0
 
 
-def test_a_command_says_that_its_notice_waits_for_the_mail_server(ada, app, desk, events, clock):
+def test_command_says_that_its_notice_waits_for_the_mail_server(ada, app, desk, events, clock):
     mails.deliver_notices(app)
     app.config.update(MAIL_SERVER="localhost", MAIL_PORT=1)
     assert desk("users", "delete", ADA, "--yes").splitlines() == [
@@ -296,7 +296,7 @@ def thief(app, ada, phone) -> Visitor:
     return thief
 
 
-def test_an_account_is_given_back(thief, app, desk, phone, reasons):
+def test_account_is_given_back(thief, app, desk, phone, reasons):
     output = desk("users", "change-email", THIEF, BACK, typed="y\n")
     assert "remove its passkeys and recovery codes, and sign out everywhere?" in output
     assert output.endswith(f"{THIEF} is {BACK} now, and signed out everywhere.\n")
@@ -317,7 +317,7 @@ def test_an_account_is_given_back(thief, app, desk, phone, reasons):
     assert [user.email for user in rows(app, User)] == [BACK, THIEF]
 
 
-def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_back(thief, app, desk, reasons):
+def test_thief_cannot_finish_anything_after_the_account_is_given_back(thief, app, desk, reasons):
     # A second step, an address to change to, a code that proves, a passkey to add, a link: each works if used now.
     waiting = Visitor(app)
     step = {"token": waiting.open_second_step(THIEF), "code": thief.codes[1]}
@@ -348,7 +348,7 @@ def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_bac
     assert [user.email for user in rows(app, User)] == [BACK, THIEF]
 
 
-def test_the_owners_passkeys_may_be_kept(thief, app, desk):
+def test_passkeys_can_be_kept_when_an_account_is_given_back(thief, app, desk):
     desk("users", "change-email", THIEF, BACK, "--keep-passkeys", "--yes")
     [user] = rows(app, User)
     assert (user.email, user.requires_passkey) == (BACK, True)
@@ -357,7 +357,7 @@ def test_the_owners_passkeys_may_be_kept(thief, app, desk):
     Visitor(app).sign_in_by_passkey(thief.key)
 
 
-def test_all_addresses_are_told_that_the_account_was_given_back(thief, app, desk):
+def test_every_address_gets_the_notices_when_an_account_is_given_back(thief, app, desk):
     mails.clear(app)
     desk("users", "change-email", THIEF, BACK, "--yes")
     changed, reset = "The address of your account was changed", "The passkeys of your account were reset"
@@ -366,7 +366,7 @@ def test_all_addresses_are_told_that_the_account_was_given_back(thief, app, desk
     assert BACK not in to_thief.as_string()
 
 
-def test_giving_an_account_back_asks_first(thief, desk, unchanged):
+def test_command_asks_before_it_gives_an_account_back(thief, desk, unchanged):
     with unchanged():
         assert "Aborted!" in desk("users", "change-email", THIEF, BACK, fails=1, typed="n\n")
     assert thief.is_signed_in()
@@ -382,7 +382,7 @@ def test_giving_an_account_back_asks_first(thief, desk, unchanged):
         (THIEF, THIEF, "That address has an account already."),
     ],
 )
-def test_an_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, unchanged, old, new, sentence):
+def test_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, unchanged, old, new, sentence):
     Visitor(app).sign_in_by_link("eve@example.org")
     mails.clear(app)
     with unchanged():
@@ -390,17 +390,17 @@ def test_an_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, 
     assert mails.outbox(app) == []
 
 
-def test_giving_an_account_back_uses_the_invitation_of_the_new_address_up(thief, app, desk):
+def test_giving_an_account_back_uses_up_the_invitation_of_the_new_address(thief, app, desk):
     desk("users", "invite", BACK)
     desk("users", "change-email", THIEF, BACK, "--yes")
     assert count(app, Invitation) == 0
 
 
-def test_an_account_is_found_by_the_address_that_it_had(thief, desk):
+def test_account_is_found_by_the_address_that_it_had(thief, desk):
     assert desk("users", "list").splitlines()[1].endswith(f"requires-passkey formerly {ADA}")
 
 
-def test_a_new_address_that_gets_an_account_meanwhile_is_in_one_account(app, desk):
+def test_new_address_belongs_to_one_account_if_somebody_signs_in_with_it_meanwhile(app, desk):
     """The first one has it: the command says so, or the link opens the account that was given back."""
     runner = FlaskCliRunner(app)
     for number in range(10):
@@ -426,7 +426,7 @@ def test_a_new_address_that_gets_an_account_meanwhile_is_in_one_account(app, des
         assert emails.count(old) == (0 if moved else 1)
 
 
-def test_a_sign_in_that_meets_the_giving_back_of_an_account_opens_nothing(thief, app, desk, phone):
+def test_sign_in_while_an_account_is_given_back_leaves_no_session(thief, app, desk, phone):
     tabs = [Visitor(app) for _ in range(CROWD - 1)]
     forms = [{"credential": json.dumps(phone.get(tab.request_options()))} for tab in tabs]
     barrier = Barrier(CROWD)
@@ -490,7 +490,7 @@ def test_figures_are_counted(visitor, phone, desk):
     assert medians["passkey"] == pytest.approx(5, abs=1)
 
 
-def test_what_has_expired_is_forgotten(ada, app, desk):
+def test_sweep_deletes_expired_rows(ada, app, desk):
     with time_machine.travel(now() + timedelta(days=200)):
         output = desk("sweep")
     assert output.splitlines() == [

@@ -48,7 +48,7 @@ def configured(tmp_path):
         ("https://straße.example", "https://xn--strae-oqa.example"),
     ],
 )
-def test_a_site_url_has_one_form(text, canonical):
+def test_site_url_has_one_form(text, canonical):
     assert canonical_site_url(text) == canonical
 
 
@@ -84,13 +84,13 @@ def test_a_site_url_has_one_form(text, canonical):
         "http://0x7f000001:8000",
     ],
 )
-def test_what_is_no_origin_is_no_site_url(text):
+def test_site_url_that_is_not_an_origin_is_refused(text):
     with pytest.raises(ConfigurationError, match=r"^FLASK_SITE_URL=.* is not usable: .+[.]$"):
         canonical_site_url(text)
 
 
 @pytest.mark.parametrize("text", ["localhost:8000", "example.org", "//example.org", "https://"])
-def test_half_a_site_url_is_told_how_it_would_be_whole(text):
+def test_message_about_an_incomplete_site_url_shows_a_complete_one(text):
     with pytest.raises(ConfigurationError, match=r"give a full URL such as https://example\.org"):
         canonical_site_url(text)
 
@@ -101,7 +101,7 @@ def test_half_a_site_url_is_told_how_it_would_be_whole(text):
 @pytest.mark.parametrize(
     ("text", "value"), [("true", True), ("1", True), ("Yes", True), ("FALSE", False), ("0", False), ("off", False)]
 )
-def test_booleans_are_said_in_words_or_digits(configured, text, value):
+def test_booleans_are_words_or_digits(configured, text, value):
     assert configured(FLASK_LIMITS_ENABLED=text).config["LIMITS_ENABLED"] is value
 
 
@@ -122,7 +122,7 @@ def test_booleans_are_said_in_words_or_digits(configured, text, value):
         ("FLASK_PROXIES", "²"),
     ],
 )
-def test_what_a_setting_cannot_be_is_refused(configured, name, text):
+def test_invalid_value_of_a_setting_is_refused(configured, name, text):
     with pytest.raises(ConfigurationError, match=rf"^{name}=.* is not usable: .+[.]$"):
         configured(**{name: text})
 
@@ -147,7 +147,7 @@ def test_another_database_is_refused(configured, uri):
 
 
 @pytest.mark.parametrize("text", ["12345", "true", "null", '{"a": 1}'])
-def test_text_stays_text(configured, text):
+def test_setting_that_looks_like_json_stays_text(configured, text):
     """Flask's own `from_prefixed_env` would make a number of the first, which can't sign."""
     app = configured(FLASK_SECRET_KEY=text, FLASK_SITE_NAME=text, FLASK_MAIL_PASSWORD=text)
     assert {app.config[name] for name in ("SECRET_KEY", "SITE_NAME", "MAIL_PASSWORD")} == {text}
@@ -167,25 +167,25 @@ def test_text_stays_text(configured, text):
         ("TESTING", "true"),
     ],
 )
-def test_what_is_no_setting_is_not_read(configured, name, text):
+def test_fixed_value_cannot_be_set_from_the_environment(configured, name, text):
     assert configured(**PUBLIC | {f"FLASK_{name}": text}).config[name] == configured(**PUBLIC).config[name]
 
 
 # A site on the internet.
 
 
-def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
+def test_site_on_the_internet_with_all_its_settings_starts(configured):
     assert configured(**PUBLIC).config["RP_ID"] == "example.org"
     configured(**PUBLIC | {"FLASK_MAIL_DEFAULT_SENDER": "Jörg’s site <latchkey@example.org>"})
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])
-def test_a_site_that_has_no_name_does_not_start(configured, name):
+def test_site_without_a_name_does_not_start(configured, name):
     with pytest.raises(ConfigurationError, match="FLASK_SITE_NAME is not usable"):
         configured(FLASK_SITE_NAME=name)
 
 
-def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
+def test_postgresql_options_of_the_uri_come_last(configured):
     """So that it has the last word."""
     uri = "postgresql://u@localhost/d?options=-c%20lock_timeout%3D9s"
     connect_args = configured(FLASK_SQLALCHEMY_DATABASE_URI=uri).config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
@@ -231,7 +231,7 @@ def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
         ({"FLASK_LIMITS_ENABLED": "false"}, "FLASK_LIMITS_ENABLED"),
     ],
 )
-def test_a_site_on_the_internet_that_would_be_unsafe_does_not_start(configured, changes, to_change):
+def test_unsafe_site_on_the_internet_does_not_start(configured, changes, to_change):
     with pytest.raises(ConfigurationError, match=rf"example\.org.*: (un)?set {to_change}\b") as refused:
         configured(**PUBLIC | changes)
     assert PUBLIC["FLASK_SECRET_KEY"] not in str(refused.value)
@@ -240,14 +240,14 @@ def test_a_site_on_the_internet_that_would_be_unsafe_does_not_start(configured, 
 # The secret key of a site on localhost.
 
 
-def test_a_secret_key_is_made_once_and_for_nobody_else_to_read(configured, tmp_path):
+def test_secret_key_is_made_once_and_only_its_user_can_read_it(configured, tmp_path):
     key = configured().config["SECRET_KEY"]
     assert len(key) == 64
     assert configured().config["SECRET_KEY"] == key
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
 
 
-def test_a_secret_key_that_is_empty_is_refused(configured, tmp_path):
+def test_empty_secret_key_is_refused(configured, tmp_path):
     (tmp_path / "secret-key").write_text("\n")
     with pytest.raises(ConfigurationError, match="secret-key is empty: remove the file"):
         configured()
@@ -336,7 +336,7 @@ def test_folder_of_an_earlier_version_is_closed_to_others(configured, tmp_path):
     ],
     ids=["default", "another port", "port 80", "https"],
 )
-def test_the_cookie_is_for_this_site_alone(configured, environ, name, secure):
+def test_cookie_is_for_this_site_alone(configured, environ, name, secure):
     """Cookies ignore ports, so the port is in the name; under https the prefix `__Host-` does more (RFC 6265bis)."""
     response = Visitor(configured(**environ)).get("/sign-in")
     [(found, cookie)] = SimpleCookie(response.headers["Set-Cookie"]).items()

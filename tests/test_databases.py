@@ -24,7 +24,7 @@ def paths(file: Path) -> Iterator[str]:
             yield node.value.partition("?")[0]
 
 
-def test_every_route_is_asked_for_on_postgresql(app):
+def test_every_route_is_requested_on_postgresql(app):
     asked = {path for file in [TESTS / "conftest.py", *postgres_files()] for path in paths(file)}
 
     def is_asked_for(rule: str) -> bool:
@@ -34,7 +34,7 @@ def test_every_route_is_asked_for_on_postgresql(app):
     assert [rule for rule in rules if not is_asked_for(rule)] == []
 
 
-def test_what_runs_on_sqlite_alone_is_there_and_asks_no_database_for_what_is_its_own():
+def test_files_that_run_on_sqlite_alone_exist_and_depend_on_no_database():
     for name in SQLITE_IS_ENOUGH:
         for file in [TESTS / name] if name.endswith(".py") else (TESTS / name).glob("test_*.py"):
             imports = [line for line in file.read_text().splitlines() if re.match("(from|import) ", line)]

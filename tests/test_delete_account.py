@@ -5,7 +5,7 @@ from tests import mails
 from tests.conftest import ADA, Visitor, expect, kinds, rows, signals
 
 
-def test_deleting_the_account_leaves_nothing(ada, phone, app, snapshot):
+def test_deleted_account_leaves_no_row(ada, phone, app, snapshot):
     expect(ada.post("/account/delete"), 303)
     assert mails.notices(app)[0] == (ADA, "Your account is deleted")
     left = snapshot()

@@ -8,7 +8,7 @@ from tests.conftest import ROOT, expect
 README = (ROOT / "README.md").read_text()
 
 
-def test_the_settings_table_has_every_setting_and_no_other():
+def test_settings_table_has_every_setting_and_no_other():
     documented = re.findall(r"^\| *`(FLASK_\w+)`", README, re.MULTILINE)
     assert sorted(documented) == sorted(f"FLASK_{name}" for name in DEFAULTS)
 
@@ -19,21 +19,23 @@ PROSE = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
 FILE = r"`(?!instance/|\.venv/)((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml|txt|css|js|html))`"
 PAGE = r"`(/[\w./-]*)`"
 
+# These pages lead a visitor to the sign-in page who is signed out, and waits for no mail.
+LEAD_ELSEWHERE = ("/account", "/sign-in/check-email", "/sign-in/second-step")
 
-def test_every_file_that_is_named_exists():
+
+def test_every_named_file_exists():
     named = re.findall(FILE, PROSE)
     assert not [name for name in named if not (ROOT / name).exists()]
     assert named
 
 
-def test_every_file_and_page_that_is_named_is_a_link(visitor):
+def test_every_named_file_and_page_is_a_link(visitor):
     unlinked = re.sub(r"\[`[^`]+`\]\([^)]+\)", "", PROSE)
     assert not re.findall(FILE, unlinked) + re.findall(PAGE, unlinked)
     for name, target in re.findall(r"\[`([^`]+)`\]\(([^)]+)\)", PROSE):
         if name.startswith("/"):
             assert target == f"http://localhost:8000{name}"
-            # These lead a visitor who is signed out, or waits for no mail, to the sign-in page.
-            expect(visitor.get(name), 303 if name.startswith(("/account", "/sign-in/check-email")) else 200)
+            expect(visitor.get(name), 303 if name.startswith(LEAD_ELSEWHERE) else 200)
         else:
             assert target == name
 
@@ -41,7 +43,7 @@ def test_every_file_and_page_that_is_named_is_a_link(visitor):
 WHERE = re.compile(r"^`([\w./-]+)`(?: `(\w+)`)?$")
 
 
-def test_each_file_name_and_test_of_the_threat_table_is_there():
+def test_each_file_name_and_test_of_the_threat_table_exists():
     rows = [line.strip("| ").split(" | ") for line in (ROOT / "docs/security.md").read_text().splitlines()]
     rows = [row for row in rows if len(row) >= 3 and WHERE.match(row[2].strip(" |"))]
     assert len(rows) > 60

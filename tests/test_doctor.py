@@ -65,7 +65,7 @@ def problem_at(app, url: str) -> doctor.Finding:
         return finding
 
 
-def test_where_all_is_well_it_finds_nothing(served):
+def test_doctor_finds_no_problem_in_a_healthy_site(served):
     output = make_desk(served())("doctor")
     assert "BAD" not in output
     assert "ok   The database (" in output
@@ -88,7 +88,7 @@ def test_where_all_is_well_it_finds_nothing(served):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_is_found(served, environ, found):
+def test_doctor_finds_each_problem(served, environ, found):
     output = make_desk(served(**environ))("doctor", fails=1)
     assert found in output
     assert output.count("BAD") == 1
@@ -147,7 +147,7 @@ def test_site_that_is_starting_is_waited_for(make_bare):
         assert "BAD" not in make_desk(app)("doctor")
 
 
-def test_a_database_that_takes_no_writes_is_found(served):
+def test_read_only_database_is_found(served):
     app = served()
 
     def read_only(connection, _record) -> None:
@@ -163,7 +163,7 @@ def test_a_database_that_takes_no_writes_is_found(served):
     assert output.count("BAD") == 1
 
 
-def test_notices_that_have_waited_are_found(served, clock):
+def test_delayed_notices_are_found(served, clock):
     app = served()
     visitor = Visitor(app)
     visitor.sign_in_by_link("ada@example.org")
@@ -210,7 +210,7 @@ def test_site_without_good_tls_is_found(make_app, speaks_tls, reason):
         assert problem_at(make_app(FLASK_SITE_URL=url), url).what == f"{url} can't be opened: {reason}"
 
 
-def test_a_mail_is_sent_to_whom_one_wants(served):
+def test_doctor_sends_a_mail_to_the_given_address(served):
     app = served()
     assert "A mail to ada@example.org was sent" in make_desk(app)("doctor", "--send-to", "ada@example.org")
     assert mails.notices(app) == [("ada@example.org", "A test of Latchkey")]
@@ -220,21 +220,21 @@ def test_a_mail_is_sent_to_whom_one_wants(served):
 # What a request shows.
 
 
-def test_the_page_says_the_same_and_asks_the_browser(visitor):
+def test_page_has_the_findings_about_the_request_and_the_browser(visitor):
     page = expect(visitor.get("/dev/doctor"), 200).text
     assert "The browser asked for localhost:8000" in page
     assert "Phone by QR code: no" in page
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
-def test_the_page_is_for_this_machine_only(app, header):
+def test_page_opens_on_this_machine_only(app, header):
     expect(Visitor(app).get("/dev/doctor", headers={header: "192.0.2.1"}), 404)
     elsewhere = Visitor(app)
     elsewhere.client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
     expect(elsewhere.get("/dev/doctor"), 404)
 
 
-def test_elsewhere_there_is_no_such_page(make_app):
+def test_site_on_the_internet_has_no_pages_for_developers(make_app):
     public = Visitor(make_app(**PUBLIC))
     for path in ("/dev/doctor", "/dev/mail/"):
         expect(public.get(path), 404)
@@ -249,7 +249,7 @@ def test_elsewhere_there_is_no_such_page(make_app):
         ({}, {}, []),
     ],
 )
-def test_the_first_visitor_shows_whether_the_proxies_are_as_said(make_app, events, environ, headers, found):
+def test_first_request_shows_a_wrong_number_of_proxies(make_app, events, environ, headers, found):
     visitor = Visitor(make_app(**PUBLIC, **environ))
     for _ in range(2):
         visitor.get("/", headers=headers)

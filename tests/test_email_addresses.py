@@ -29,7 +29,7 @@ from tests.conftest import expect
         ("ada@بيت.example", "ada@xn--ngbe9g.example"),
     ],
 )
-def test_an_address_is_brought_to_one_form(visitor, typed, canonical):
+def test_address_has_one_form(visitor, typed, canonical):
     expect(visitor.ask(typed), 303)
     assert visitor.read_mail().message["To"] == canonical
 
@@ -85,7 +85,7 @@ def test_an_address_is_brought_to_one_form(visitor, typed, canonical):
     }.items(),
     ids=lambda item: item[0],
 )
-def test_what_is_no_address_is_refused(visitor, app, typed, unchanged, reasons):
+def test_invalid_address_is_refused(visitor, app, typed, unchanged, reasons):
     _, address = typed
     with unchanged():
         response = expect(visitor.post("/sign-in", {} if address is None else {"email": address}), 400)

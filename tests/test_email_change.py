@@ -7,7 +7,7 @@ from tests import mails
 from tests.conftest import ADA, GRACE, Visitor, expect, rows, signals
 
 
-def test_the_address_is_changed_by_a_code(ada, app, phone):
+def test_code_changes_the_address(ada, app, phone):
     expect(ada.post("/account/email", {"email": "Countess@example.org"}), 303)
     assert [user.email for user in rows(app, User)] == [ADA]
     expect(ada.post("/account/email", {"code": "CDFG-HJKM"}), 400)
@@ -22,7 +22,7 @@ def test_the_address_is_changed_by_a_code(ada, app, phone):
     assert len(rows(app, User)) == 2
 
 
-def test_a_change_that_was_begun_before_another_is_off(ada, app, reasons):
+def test_unfinished_change_ends_with_another_change(ada, app, reasons):
     ada.post("/account/email", {"email": GRACE})
     tab, code = ada.twin(), ada.read_code(GRACE)
     ada.post("/account/email", {"email": "countess@example.org"})
@@ -31,7 +31,7 @@ def test_a_change_that_was_begun_before_another_is_off(ada, app, reasons):
     assert reasons == ["bound_to_another_from"]
 
 
-def test_what_one_account_has_begun_the_next_does_not_see(ada):
+def test_next_account_in_a_browser_does_not_see_the_change_of_the_one_before(ada):
     ada.post("/account/email", {"email": GRACE})
     assert GRACE in ada.get("/account/email").text
     ada.sign_out()
@@ -39,7 +39,7 @@ def test_what_one_account_has_begun_the_next_does_not_see(ada):
     assert GRACE not in ada.get("/account/email").text
 
 
-def test_a_code_changes_the_address_once(ada, reasons):
+def test_code_changes_the_address_once(ada, reasons):
     ada.post("/account/email", {"email": GRACE})
     tab, code = ada.twin(), ada.read_code(GRACE)
     expect(ada.post("/account/email", {"code": code}), 303)
@@ -47,7 +47,7 @@ def test_a_code_changes_the_address_once(ada, reasons):
     assert reasons == ["bound_to_another_from"]
 
 
-def test_an_address_that_has_an_account_gets_word_and_the_page_looks_the_same(ada, eve, app, unchanged):
+def test_address_with_an_account_gets_a_notice_and_the_page_looks_the_same(ada, eve, app, unchanged):
     mails.deliver_notices(app)
     pages = []
     for email in ("eve@example.org", "bob@example.org"):
@@ -58,7 +58,7 @@ def test_an_address_that_has_an_account_gets_word_and_the_page_looks_the_same(ad
     assert mails.notices(app)[0] == ("eve@example.org", "You have an account already")
 
 
-def test_an_address_that_was_taken_in_the_meantime_is_refused(ada, stranger, reasons, app):
+def test_address_that_gets_an_account_meanwhile_is_refused(ada, stranger, reasons, app):
     ada.post("/account/email", {"email": GRACE})
     code = ada.read_code(GRACE)
     stranger.sign_in_by_link(GRACE)
@@ -69,14 +69,14 @@ def test_an_address_that_was_taken_in_the_meantime_is_refused(ada, stranger, rea
 
 
 @pytest.mark.parametrize(("email", "reason"), [("nonsense", "invalid_email"), (ADA, "same_email")])
-def test_an_address_that_cannot_be_the_new_one_is_refused(ada, unchanged, reasons, email, reason):
+def test_invalid_or_unchanged_address_is_refused(ada, unchanged, reasons, email, reason):
     with unchanged():
         response = expect(ada.post("/account/email", {"email": email}), 400)
     assert ada.alert(response)
     assert reasons == [reason]
 
 
-def test_what_the_old_mailbox_opened_ends_with_it(ada):
+def test_change_of_address_ends_the_sessions_that_the_old_mailbox_opened(ada):
     thief = Visitor(ada.app)
     thief.sign_in_by_link(ADA)
     ada.change_address(GRACE)

@@ -10,7 +10,7 @@ from tests.conftest import Visitor, expect
 from tests.test_protection import OPTIONS, assert_protected
 
 
-def test_an_unhandled_error_is_a_page_of_ours(app):
+def test_unhandled_error_gets_an_error_page(app):
     @app.get("/broken")
     def break_down():
         raise RuntimeError
@@ -23,7 +23,7 @@ def test_an_unhandled_error_is_a_page_of_ours(app):
 
 
 @pytest.mark.parametrize("path", OPTIONS)
-def test_errors_of_what_scripts_fetch_are_problem_details(visitor, path):
+def test_errors_for_scripts_are_problem_details(visitor, path):
     """RFC 9457."""
     responses = [
         visitor.post(path, headers={"Sec-Fetch-Site": "cross-site"}),
@@ -39,7 +39,7 @@ def test_errors_of_what_scripts_fetch_are_problem_details(visitor, path):
         assert problem["title"]
 
 
-def test_a_signed_in_visitor_gets_a_page_and_keeps_their_cookie(ada, app):
+def test_visitor_keeps_their_cookie_when_the_database_fails(ada, app):
     with app.app_context():
         db.session.execute(text("DROP TABLE activities"))
         db.session.commit()

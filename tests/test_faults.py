@@ -47,7 +47,7 @@ def locked(app) -> Iterator[Callable[[], None]]:
     engine.dispose()
 
 
-def test_a_writer_that_takes_three_seconds_is_waited_for(visitor, app):
+def test_sign_in_waits_three_seconds_for_a_locked_database(visitor, app):
     visitor.ask(ADA)
     link = visitor.read_mail().link
     with locked(app) as release:
@@ -57,7 +57,7 @@ def test_a_writer_that_takes_three_seconds_is_waited_for(visitor, app):
         writer.join()
 
 
-def test_a_writer_that_takes_for_ever_is_not(visitor, app, snapshot):
+def test_sign_in_gives_up_on_a_database_that_stays_locked(visitor, app, snapshot):
     visitor.ask(ADA)
     link, before = visitor.read_mail().link, snapshot()
     with locked(app):
@@ -88,7 +88,7 @@ def away(app) -> Iterator[None]:
         aside.rename(path)
 
 
-def test_a_database_that_goes_away_and_comes_back(visitor, app):
+def test_site_recovers_when_its_database_comes_back(visitor, app):
     visitor.sign_in_by_link(ADA)
     other = Visitor(app)
     other.ask(ADA)
@@ -142,7 +142,7 @@ def full(app) -> Iterator[None]:
             db.engine.dispose()
 
 
-def test_a_full_disk_changes_nothing(visitor, app, snapshot):
+def test_full_disk_changes_nothing(visitor, app, snapshot):
     visitor.sign_in_by_link(ADA)
     with full(app):
         # Each leaves a transcript, until the last page is full.
@@ -160,14 +160,14 @@ def test_a_full_disk_changes_nothing(visitor, app, snapshot):
     expect(visitor.register(response), 303)
 
 
-def test_an_expired_session_is_refused_where_the_database_takes_no_writes(visitor, app):
+def test_expired_session_is_refused_where_the_database_takes_no_writes(visitor, app):
     """Deleting it has to wait (a read-only PostgreSQL), and must not become a 503."""
     visitor.sign_in_by_link(ADA)
     with full(app), time_machine.travel(now() + timedelta(days=20)):
         expect(visitor.get("/account"), 303)
 
 
-def test_what_was_committed_survives_a_power_cut(tmp_path):
+def test_committed_transaction_survives_a_power_cut(tmp_path):
     """Or a spent token would be good again. (The tests themselves do without: see conftest.py.)"""
     with closing(sqlite3.connect(tmp_path / "site.db")) as connection:
         database._set_up_sqlite(connection, None)
@@ -179,7 +179,7 @@ def test_what_was_committed_survives_a_power_cut(tmp_path):
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 23])
-def test_whatever_the_clock_does_no_spent_token_works_again(visitor, stranger, app, hours):
+def test_spent_token_stays_spent_when_the_clock_is_changed(visitor, stranger, app, hours):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     tab = visitor.twin()
@@ -201,7 +201,7 @@ def test_whatever_the_clock_does_no_spent_token_works_again(visitor, stranger, a
     expect(again.authenticate(credential), 400)
 
 
-def test_what_was_made_in_the_future_is_refused(visitor, app, reasons):
+def test_link_from_the_future_is_refused(visitor, app, reasons):
     with time_machine.travel(now() + AN_HOUR):
         visitor.ask(ADA)
         link = visitor.read_mail().link
@@ -220,7 +220,7 @@ class Somebody(NamedTuple):
     link: str
 
 
-def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
+def test_kill_leaves_no_sign_in_half_done(app, tmp_path):
     """SIGKILL while 200 people confirm their links: afterwards each is signed in with all that belongs to it, or not at
     all and can be; and no link works twice."""
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app))
@@ -260,7 +260,7 @@ def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
             person.browser.close()
 
 
-def test_what_was_begun_is_finished_before_the_server_stops(app, tmp_path):
+def test_server_finishes_a_sign_in_before_it_stops(app, tmp_path):
     """SIGTERM while a sign-in waits for somebody else's write: it is answered all the same."""
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app))
     with ThreadPoolExecutor(1) as pool, ExitStack() as held:
@@ -285,7 +285,7 @@ def somebody(site, email: str) -> Somebody:
 
 
 @pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
-def test_whatever_a_database_is_encoded_in_a_name_is_kept_or_refused(tmp_path, encoding):
+def test_name_is_stored_or_refused_in_every_database_encoding(tmp_path, encoding):
     app = create_app(databases.make(tmp_path, encoding), str(tmp_path))
     with app.app_context():
         db.create_all()

@@ -71,20 +71,20 @@ def delete_account(thief: Visitor) -> None:
         (delete_account, "Your account is deleted"),
     ],
 )
-def test_a_notice_about_a_way_in_goes_to_the_former_address_too(app, thief, act, subject):
+def test_notice_about_a_sign_in_method_goes_to_the_former_address_too(app, thief, act, subject):
     mails.clear(app)
     act(thief)
     assert recipients(app, subject) == [ADA, THIEF]
 
 
-def test_a_change_of_address_is_told_to_all_addresses(app, thief):
+def test_notice_of_a_change_goes_to_all_addresses(app, thief):
     assert recipients(app, CHANGED) == [ADA, THIEF]
     mails.clear(app)
     thief.change_address("second@evil.example")
     assert recipients(app, CHANGED) == [ADA, "second@evil.example", THIEF]
 
 
-def test_the_former_address_is_told_no_details(app, thief, snapshot):
+def test_notice_to_a_former_address_has_no_details(app, thief, snapshot):
     """The owner may have changed the address because somebody else reads the former mailbox."""
     expect(thief.register(Authenticator().create(thief.creation_options()), name="Hidden key"), 303)
     details = ["Hidden key", "198.51.100.7", THIEF, "unknown browser"]
@@ -103,7 +103,7 @@ def test_the_former_address_is_told_no_details(app, thief, snapshot):
     assert "198.51.100.7" in mails.text_of(sent[THIEF])
 
 
-def test_sign_ins_are_told_to_the_current_address_only(app, thief, phone):
+def test_notice_of_a_sign_in_goes_to_the_current_address_only(app, thief, phone):
     mails.clear(app)
     Visitor(app).sign_in_by_passkey(phone)
     assert mails.notices(app) == [(THIEF, "New sign-in to your account")]
@@ -111,7 +111,7 @@ def test_sign_ins_are_told_to_the_current_address_only(app, thief, phone):
 
 @pytest.mark.parametrize(("after", "told"), [(-1, [ADA, THIEF]), (1, [THIEF])])
 @pytest.mark.parametrize("kept_for", ["7", "90"])
-def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told):
+def test_former_address_gets_notices_for_seven_days(make_app, kept_for, after, told):
     app = make_app(FLASK_ACTIVITY_DAYS=kept_for)
     owner = Visitor(app)
     owner.sign_in_by_link(ADA)
@@ -125,13 +125,13 @@ def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told
         assert recipients(app, CODES) == told
 
 
-def test_an_address_that_was_changed_away_and_back_gets_one_notice(app, thief):
+def test_address_that_was_changed_and_changed_back_gets_one_notice(app, thief):
     thief.change_address(ADA)
     thief.make_recovery_codes()
     assert recipients(app, CODES) == [ADA, THIEF]
 
 
-def test_changing_the_address_often_does_not_push_the_owners_out(app, thief):
+def test_frequent_changes_do_not_push_out_the_owners_address(app, thief):
     for number in range(6):
         thief.change_address(f"thief{number}@evil.example")
     thief.make_recovery_codes()
@@ -139,5 +139,5 @@ def test_changing_the_address_often_does_not_push_the_owners_out(app, thief):
     assert recipients(app, CODES) == sorted(["thief5@evil.example", *oldest])
 
 
-def test_the_activity_keeps_the_former_address(thief):
+def test_activity_shows_the_former_address(thief):
     assert f"Address changed from {ADA}" in thief.get("/account/activity").text

@@ -22,7 +22,7 @@ def app(make_app):
     return app
 
 
-def test_who_is_invited_gets_an_account_on_proof(visitor, app):
+def test_invited_address_gets_an_account_once_it_is_proven(visitor, app):
     assert count(app, User) == 0
     response = visitor.sign_in_by_link(ADA)
     assert response.location == "/account/welcome"
@@ -31,7 +31,7 @@ def test_who_is_invited_gets_an_account_on_proof(visitor, app):
     assert visitor.sign_in_by_link(ADA).location == "/account"
 
 
-def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, app, unchanged, clock):
+def test_uninvited_address_gets_the_same_page_and_another_mail(visitor, stranger, app, unchanged, clock):
     # The countdown on the page goes by seconds.
     with unchanged():
         answers = [expect(who.ask(email), 303) for who, email in ((visitor, ADA), (stranger, EVE))]
@@ -45,7 +45,7 @@ def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, 
     assert "/sign-in/link/" not in mails.text_of(mail)
 
 
-def test_an_invitation_that_was_withdrawn_meanwhile_opens_nothing(visitor, app, reasons):
+def test_link_does_not_sign_in_after_the_invitation_is_withdrawn(visitor, app, reasons):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     with app.app_context():
@@ -58,7 +58,7 @@ def test_an_invitation_that_was_withdrawn_meanwhile_opens_nothing(visitor, app, 
     assert count(app, User) == 0
 
 
-def test_the_code_opens_nothing_either(visitor, app, reasons):
+def test_code_does_not_sign_in_after_the_invitation_is_withdrawn(visitor, app, reasons):
     visitor.ask(ADA)
     code = visitor.read_mail().code
     with app.app_context():
@@ -69,18 +69,18 @@ def test_the_code_opens_nothing_either(visitor, app, reasons):
     assert reasons == ["not_invited"]
 
 
-def test_whoever_has_an_account_stays(make_app):
+def test_account_from_before_needs_no_invitation(make_app):
     app = make_app()
     Visitor(app).sign_in_by_link(EVE)
     app.config["SIGN_UP"] = "invite"
     Visitor(app).sign_in_by_link(EVE)
 
 
-def test_the_sign_in_page_says_so(visitor):
+def test_sign_in_page_says_that_an_invitation_is_needed(visitor):
     assert "You need an invitation to use this site." in visitor.get("/sign-in").text
 
 
-def test_a_sites_name_is_no_html_in_a_subject(make_app):
+def test_name_of_the_site_is_plain_text_in_a_subject(make_app):
     app = make_app(FLASK_SIGN_UP="invite", FLASK_SITE_NAME="Tom & Jerry’s")
     expect(Visitor(app).ask(EVE), 303)
     assert mails.notices(app) == [(EVE, "You need an invitation to use Tom & Jerry’s")]
@@ -90,7 +90,7 @@ def test_a_sites_name_is_no_html_in_a_subject(make_app):
 
 
 @pytest.mark.slow
-def test_an_address_that_an_account_is_leaving_gets_none_anew(make_app):
+def test_address_that_an_account_is_leaving_gets_no_second_account(make_app):
     """The mail asked for before, and the change of the address, both used at the same moment."""
     app = make_app(FLASK_SIGN_UP="invite", FLASK_LIMITS_ENABLED="false")
     with app.app_context():

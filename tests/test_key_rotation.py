@@ -31,13 +31,13 @@ def moved(visitor: Visitor, app) -> Visitor:
     return twin
 
 
-def test_a_session_survives(visitor, rotated):
+def test_session_survives_a_new_key(visitor, rotated):
     visitor.sign_in_by_link(ADA)
     assert moved(visitor, rotated(visitor.app, True)).is_signed_in()
 
 
 @pytest.mark.parametrize("by", ["link", "code"])
-def test_a_mail_in_flight_survives(visitor, rotated, by):
+def test_mail_in_flight_survives_a_new_key(visitor, rotated, by):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     after = moved(visitor, rotated(visitor.app, True))
@@ -49,7 +49,7 @@ def test_a_mail_in_flight_survives(visitor, rotated, by):
     assert after.is_signed_in()
 
 
-def test_a_challenge_survives(visitor, rotated):
+def test_challenge_survives_a_new_key(visitor, rotated):
     phone = Authenticator()
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
@@ -58,7 +58,7 @@ def test_a_challenge_survives(visitor, rotated):
     expect(moved(visitor, rotated(visitor.app, True)).authenticate(credential), 303)
 
 
-def test_without_the_old_key_all_that_ends(visitor, rotated, reasons):
+def test_link_code_and_session_end_without_the_old_key(visitor, rotated, reasons):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     after = moved(visitor, rotated(visitor.app, False))

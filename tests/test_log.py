@@ -57,7 +57,7 @@ def cookie(visitor: Visitor) -> str:
     return visitor.client.get_cookie("latchkey-8000").value
 
 
-def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
+def test_log_and_database_contain_nothing_that_signs_in(visitor, lines):
     # A ceremony's transcript is kept, with a challenge that is spent: the log is no place for it even so.
     phone, secrets, spent = Authenticator(), [], []
 
@@ -114,7 +114,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
         assert secret not in lines.getvalue()
 
 
-def test_a_request_is_logged_by_its_route(visitor, lines):
+def test_request_is_logged_by_its_route(visitor, lines):
     visitor.get("/sign-in/link/secret?next=secret")
     visitor.get("/nowhere/secret")
     requests = [line for line in read(lines) if line["event"] == "request"]
@@ -123,7 +123,7 @@ def test_a_request_is_logged_by_its_route(visitor, lines):
     assert "secret" not in lines.getvalue()
 
 
-def test_a_refusal_is_logged_with_its_reason(visitor, lines):
+def test_refusal_is_logged_with_its_reason(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [refused] = [line for line in read(lines) if line["event"] == "refused"]
     assert len(refused.pop("request")) == 16
@@ -138,7 +138,7 @@ def test_a_refusal_is_logged_with_its_reason(visitor, lines):
     }
 
 
-def test_an_unhandled_exception_is_logged_by_its_route(app, lines):
+def test_unhandled_exception_is_logged_by_its_route(app, lines):
     @app.post("/broken/<token>")
     def break_down(token):
         raise RuntimeError("out of order")
@@ -154,7 +154,7 @@ def test_an_unhandled_exception_is_logged_by_its_route(app, lines):
     assert "secret" not in lines.getvalue()
 
 
-def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(app, lines):
+def test_error_of_the_database_leaves_address_and_link_out_of_the_log(app, lines):
     visitor = Visitor(app)
     visitor.ask(ADA)
     link = visitor.read_mail().link
@@ -168,7 +168,7 @@ def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(a
     assert link.rpartition("/")[2] not in lines.getvalue()
 
 
-def test_a_database_in_trouble_quotes_no_address(make_app, lines):
+def test_failed_query_is_logged_without_its_address(make_app, lines):
     app = make_app(FLASK_SIGN_UP="invite")
     with app.app_context():
         db.session.execute(text("DROP TABLE invitations"))
@@ -178,7 +178,7 @@ def test_a_database_in_trouble_quotes_no_address(make_app, lines):
     assert ADA not in lines.getvalue()
 
 
-def test_what_is_refused_is_quoted_in_part_only(visitor, lines):
+def test_detail_of_a_refusal_is_cut(visitor, lines):
     """The library quotes what it refuses, and a visitor could fill the disk with that."""
     phone = Authenticator()
     visitor.sign_in_by_link(ADA)
@@ -187,14 +187,14 @@ def test_what_is_refused_is_quoted_in_part_only(visitor, lines):
     assert 200 < len(refused["detail"]) <= 300
 
 
-def test_a_user_agent_is_looked_at_in_part_only(visitor):
+def test_only_the_beginning_of_a_user_agent_is_read(visitor):
     user_agents.describe.cache_clear()
     for more in "ab":
         visitor.post("/sign-in", {"email": ADA}, headers={"User-Agent": 300 * "x" + more})
     assert user_agents.describe.cache_info().currsize == 1
 
 
-def test_a_signed_in_visitor_gets_that_page_too(app, lines):
+def test_error_page_without_a_database_works_for_a_signed_in_visitor(app, lines):
     visitor = Visitor(app)
     visitor.sign_in_by_link(ADA)
     with app.app_context():
@@ -206,7 +206,7 @@ def test_a_signed_in_visitor_gets_that_page_too(app, lines):
     assert "secret" not in lines.getvalue()
 
 
-def test_the_lines_of_one_request_belong_together(visitor, lines):
+def test_lines_of_one_request_have_the_same_id(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     visitor.get("/")
     first, second, third = [line["request"] for line in read(lines)]
@@ -223,7 +223,7 @@ def client_at(app, lines: io.StringIO, address: str) -> str:
     return name
 
 
-def test_the_log_tells_clients_apart_and_holds_no_ip_address(app, make_app, lines):
+def test_log_tells_clients_apart_and_contains_no_ip_address(app, make_app, lines):
     name = client_at(app, lines, "192.0.2.77")
     assert client_at(app, lines, "192.0.2.77") == name
     assert client_at(app, lines, "192.0.2.78") != name

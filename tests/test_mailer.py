@@ -127,7 +127,7 @@ def test_mail_is_handed_over_encrypted_before_the_answer(authority, trusted, vis
     assert not list(mailer.outbox(visitor.app).glob("*"))
 
 
-def test_mail_comes_from_where_the_site_is(authority, trusted, visitor_of):
+def test_mail_names_the_domain_of_the_site(authority, trusted, visitor_of):
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
         public = {name: value for name, value in PUBLIC.items() if name != "FLASK_MAIL_SERVER"}
@@ -137,7 +137,7 @@ def test_mail_comes_from_where_the_site_is(authority, trusted, visitor_of):
     assert message_from_bytes(envelope.content)["Message-ID"].endswith("@example.org>")
 
 
-def test_mail_is_handed_over_encrypted_from_the_first_byte(authority, trusted, visitor_of, monkeypatch):
+def test_mail_is_handed_over_with_implicit_tls(authority, trusted, visitor_of, monkeypatch):
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("localhost"), starts_in_the_clear=False) as port:
         # Only root may listen at 465.
@@ -146,9 +146,7 @@ def test_mail_is_handed_over_encrypted_from_the_first_byte(authority, trusted, v
     assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[ADA]]
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_from_the_first_byte(
-    authority, visitor_of, monkeypatch, reasons
-):
+def test_untrusted_certificate_is_refused_with_implicit_tls(authority, visitor_of, monkeypatch, reasons):
     with smtp_server(Mailbox(), authority.issue_cert("localhost"), starts_in_the_clear=False) as port:
         monkeypatch.setattr(mailer, "IMPLICIT_TLS", port)
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
@@ -164,7 +162,7 @@ def test_mail_is_handed_over_with_a_login(authority, trusted, visitor_of):
     assert mailbox.logins == [b"latchkey"]
 
 
-def test_mail_is_handed_over_in_the_clear_where_localhost_wants_it_so(visitor_of):
+def test_mail_is_handed_over_unencrypted_if_localhost_is_set_so(visitor_of):
     mailbox = Mailbox()
     with smtp_server(mailbox) as port:
         expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADA), 303)
@@ -183,7 +181,7 @@ def test_tls_settings_are_made_once(authority, trusted, visitor_of):
     assert mailer.tls_context.cache_info().misses == 1
 
 
-def test_a_server_that_hangs_once_it_has_the_message_has_the_message(visitor_of, impatient):
+def test_server_that_hangs_after_it_took_the_message_has_the_message(visitor_of, impatient):
     def talk(line: BinaryIO) -> None:
         # EHLO, MAIL FROM, RCPT TO, DATA.
         for answer in (b"220 hello", b"250 hello", b"250 go on", b"250 go on", b"354 go on"):
@@ -198,7 +196,7 @@ def test_a_server_that_hangs_once_it_has_the_message_has_the_message(visitor_of,
         expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADA), 303)
 
 
-def test_without_a_server_a_message_lies_whole_in_the_outbox(visitor, app):
+def test_message_is_complete_in_the_outbox_without_a_server(visitor, app):
     expect(visitor.ask(ADA), 303)
     [file] = mailer.outbox(app).iterdir()
     assert file.suffix == ".eml"
@@ -210,21 +208,21 @@ def test_without_a_server_a_message_lies_whole_in_the_outbox(visitor, app):
 # Servers that can't be trusted.
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused(authority, visitor_of, reasons):
+def test_untrusted_certificate_is_refused(authority, visitor_of, reasons):
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("localhost")) as port:
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
     assert not mailbox.envelopes
 
 
-def test_a_certificate_for_another_host_is_refused(authority, trusted, visitor_of, reasons):
+def test_certificate_for_another_host_is_refused(authority, trusted, visitor_of, reasons):
     mailbox = Mailbox()
     with smtp_server(mailbox, authority.issue_cert("mail.example.org")) as port:
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
     assert not mailbox.envelopes
 
 
-def test_a_server_without_tls_gets_no_mail(visitor_of, reasons):
+def test_server_without_tls_gets_no_mail(visitor_of, reasons):
     mailbox = Mailbox()
     with smtp_server(mailbox) as port:
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
@@ -234,22 +232,22 @@ def test_a_server_without_tls_gets_no_mail(visitor_of, reasons):
 # Servers that say no.
 
 
-def test_a_refused_recipient_is_told_of(visitor_of, reasons):
+def test_refused_recipient_gets_a_503(visitor_of, reasons):
     with smtp_server(Choosy()) as port:
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "recipient_refused", reasons)
 
 
-def test_a_recipient_that_may_not_be_mailed_to_is_refused_for_good(visitor_of, reasons):
+def test_recipient_that_may_not_be_relayed_to_is_refused_for_good(visitor_of, reasons):
     with smtp_server(Choosy("554 5.7.1 relay access denied")) as port:
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "recipient_refused", reasons)
 
 
-def test_a_recipient_that_is_to_be_tried_later_is_no_wrong_address(visitor_of, reasons):
+def test_recipient_to_be_tried_later_is_not_a_wrong_address(visitor_of, reasons):
     with smtp_server(Choosy("451 greylisted, come back later")) as port:
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "mail_refused", reasons)
 
 
-def test_a_client_whose_recipients_are_refused_is_counted_all_the_same(visitor_of, reasons):
+def test_mails_to_refused_recipients_count(visitor_of, reasons):
     with smtp_server(Choosy()) as port:
         visitor = visitor_of(port, FLASK_MAIL_USE_TLS="false", FLASK_LIMIT_MAILS_OF_CLIENT="3 per 60 minutes")
         for number in range(3):
@@ -269,13 +267,13 @@ def take_all_but_the_last_word(line: BinaryIO) -> None:
         pass
 
 
-def test_a_server_that_takes_a_mail_and_hangs_up_has_not_taken_it(visitor_of, reasons):
+def test_server_that_takes_a_mail_and_hangs_up_has_not_taken_it(visitor_of, reasons):
     with strange_server(take_all_but_the_last_word) as port:
         assert_unsent(visitor_of(port, FLASK_MAIL_USE_TLS="false"), "mail_server_unreachable", reasons)
 
 
 @pytest.mark.slow
-def test_a_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, monkeypatch, events):
+def test_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, monkeypatch, events):
     """It has been sent whole: it counts, and whoever asked waits for it."""
     monkeypatch.setattr(mailer, "SECONDS_PER_ANSWER", 2)
 
@@ -291,7 +289,7 @@ def test_a_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, 
     assert "mail_unanswered" in [event.name for event in events]
 
 
-def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_of, reasons):
+def test_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_of, reasons):
     with socket.create_server(("127.0.0.1", 0)) as listener, ThreadPoolExecutor(4) as threads:
         visitor = visitor_of(listener.getsockname()[1])
         waiting = [threads.submit(Visitor(visitor.app).ask, f"user{number}@example.org") for number in range(4)]
@@ -305,12 +303,12 @@ def test_a_mail_server_that_is_slow_leaves_threads_for_everything_else(visitor_o
             expect(each.result(), 503)
 
 
-def test_a_server_that_is_busy_is_told_of(visitor_of, reasons):
+def test_busy_server_gets_a_503(visitor_of, reasons):
     with strange_server(lambda line: line.write(b"421 come back later\r\n")) as port:
         assert_unsent(visitor_of(port), "mail_refused", reasons)
 
 
-def test_a_wrong_password_is_told_of(authority, trusted, visitor_of, reasons):
+def test_wrong_password_gets_a_503(authority, trusted, visitor_of, reasons):
     def refuse(*_) -> AuthResult:
         return AuthResult(success=False, handled=False)
 
@@ -319,7 +317,7 @@ def test_a_wrong_password_is_told_of(authority, trusted, visitor_of, reasons):
         assert_unsent(visitor, "mail_refused", reasons)
 
 
-def test_a_password_that_smtp_cannot_carry_is_told_of(authority, trusted, visitor_of, reasons):
+def test_password_that_smtp_cannot_carry_gets_a_503(authority, trusted, visitor_of, reasons):
     with smtp_server(Mailbox(), authority.issue_cert("localhost"), authenticator=lambda *_: AuthResult()) as port:
         visitor = visitor_of(port, FLASK_MAIL_USERNAME="latchkey", FLASK_MAIL_PASSWORD="pässword")
         assert_unsent(visitor, "mail_server_unreachable", reasons)
@@ -328,16 +326,16 @@ def test_a_password_that_smtp_cannot_carry_is_told_of(authority, trusted, visito
 # Servers that aren't there, or as good as.
 
 
-def test_an_outbox_that_is_gone_is_told_of(visitor, app, reasons):
+def test_missing_outbox_gets_a_503(visitor, app, reasons):
     shutil.rmtree(mailer.outbox(app))
     assert_unsent(visitor, "mail_server_unreachable", reasons)
 
 
-def test_a_server_that_is_not_there_is_told_of(visitor_of, reasons):
+def test_missing_server_gets_a_503(visitor_of, reasons):
     assert_unsent(visitor_of(free_port()), "mail_server_unreachable", reasons)
 
 
-def test_a_server_that_hangs_up_is_told_of(visitor_of, reasons):
+def test_server_that_hangs_up_gets_a_503(visitor_of, reasons):
     with strange_server(lambda line: None) as port:
         assert_unsent(visitor_of(port), "mail_server_unreachable", reasons)
 
@@ -352,7 +350,7 @@ def test_a_server_that_hangs_up_is_told_of(visitor_of, reasons):
         (100_000 * b"2", "mail_refused"),
     ],
 )
-def test_a_server_that_speaks_something_else_is_told_of(visitor_of, greeting, reason, reasons):
+def test_server_that_speaks_another_protocol_gets_a_503(visitor_of, greeting, reason, reasons):
     with strange_server(lambda line: line.write(greeting)) as port:
         visitor = visitor_of(port)
         assert visitor.alert(expect(visitor.ask(ADA), 503))
@@ -370,7 +368,7 @@ def hang_in_handshake(line: BinaryIO) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("talk", [until_they_hang_up, hang_in_handshake])
-def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk, reasons):
+def test_server_that_never_answers_is_given_up(visitor_of, impatient, talk, reasons):
     with strange_server(talk) as port:
         visitor = visitor_of(port)
         started = time.monotonic()
@@ -380,7 +378,7 @@ def test_a_server_that_keeps_us_waiting_is_given_up(visitor_of, impatient, talk,
 
 
 @pytest.mark.slow
-def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons):
+def test_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons):
     """A queue that is full takes no connection: not at 127.0.0.1, nor where "localhost" is ::1 first."""
     with ExitStack() as open_sockets:
         port = free_port()
@@ -401,7 +399,7 @@ def test_a_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reaso
 
 
 @pytest.mark.slow
-def test_nobody_waits_for_a_mail_server_for_more_than_five_seconds(visitor_of, reasons):
+def test_visitor_waits_for_a_mail_server_for_five_seconds_at_most(visitor_of, reasons):
     with strange_server(until_they_hang_up) as port:
         visitor = visitor_of(port)
         started = time.monotonic()

@@ -48,7 +48,7 @@ def offline() -> dict[str, str]:
     return {"PIP_INDEX_URL": f"http://localhost:{free_port()}/simple", "PIP_RETRIES": "1"}
 
 
-def test_without_network_make_says_so_in_a_sentence(start):
+def test_make_without_network_says_so_in_a_sentence(start):
     said = start("run", **offline()).communicate()[1]
     assert "The package index can't be reached. Connect this machine to the internet, and run make again." in said
     assert "No matching distribution" not in said
@@ -87,7 +87,7 @@ def test_folder_of_somebody_else_is_refused_with_the_cure(tmp_path, monkeypatch)
         install.main("requirements.txt")
 
 
-def test_without_python_make_says_what_to_install(checkout):
+def test_make_without_python_says_what_to_install(checkout):
     make = [shutil.which("make"), "run", "PYTHON=no-such-python"]
     said = subprocess.run(make, cwd=checkout, capture_output=True, text=True).stderr
     assert "Latchkey needs Python 3.11 or newer with pip. Install it (Debian: sudo apt install python3-pip)" in said
@@ -98,7 +98,7 @@ def test_make_lock_without_uv_says_how_to_get_it(start, tmp_path):
     assert "make lock needs uv. Install it" in said
 
 
-def test_make_test_names_everything_that_it_lacks_at_once(tmp_path):
+def test_make_test_names_all_missing_programs_at_once(tmp_path):
     # Neither browser nor package manager, and no library for Playwright's Node.
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PLAYWRIGHT_NODEJS_PATH": str(tmp_path / "node")}
     browsers = [sys.executable, "-m", "tests.browsers"]
@@ -125,7 +125,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_make_clean_keeps_what_cannot_be_made_again(start, checkout, instance):
+def test_make_clean_keeps_accounts_mails_and_key(start, checkout, instance):
     (checkout / ".venv").mkdir()
     start("clean").communicate()
     assert ".venv" not in names(checkout)

@@ -34,14 +34,14 @@ def tables() -> set[str]:
     return set(inspect(db.engine).get_table_names()) - {"alembic_version", "sqlite_sequence"}
 
 
-def test_the_migrations_make_what_the_models_describe(empty):
+def test_migrations_make_the_tables_of_the_models(empty):
     upgrade()
     assert tables() == set(db.metadata.tables)
     # Exits with 1 where `flask db migrate` would find something to do.
     check()
 
 
-def test_the_migrations_can_be_taken_back_and_made_again(empty):
+def test_migrations_can_be_undone_and_repeated(empty):
     upgrade()
     downgrade(revision="base")
     assert tables() == set()
@@ -49,7 +49,7 @@ def test_the_migrations_can_be_taken_back_and_made_again(empty):
     check()
 
 
-def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
+def test_migration_0002_keeps_visitors_signed_in(empty):
     upgrade(revision="0001")
     at = "2026-11-20 12:00:00.000000+00" if databases.SERVER else "2026-11-20 12:00:00.000000"
     with db.engine.begin() as connection:
@@ -69,7 +69,7 @@ def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
         assert tuple(connection.execute(text("SELECT id, user_agent FROM sessions")).one()) == ("id", "")
 
 
-def test_whoever_is_signed_in_stays_so_when_sessions_get_numbers(empty):
+def test_migrations_to_0006_keep_visitors_signed_in(empty):
     upgrade(revision="0004")
     at = datetime(2026, 11, 20, 12, tzinfo=UTC)
     rows = [

@@ -14,7 +14,7 @@ def ada(ada):
 
 
 @pytest.mark.parametrize("way", ["link", "code"])
-def test_the_page_that_was_wanted_is_kept(ada, way):
+def test_requested_page_is_kept(ada, way):
     wanted = "/account?tab=passkeys&sort=name#top"
     page = ada.get("/sign-in", query_string={"next": wanted})
     assert [field.get("value") for field in parse(page).findall(".//input[@name='next']")] == [wanted, wanted]
@@ -24,7 +24,7 @@ def test_the_page_that_was_wanted_is_kept(ada, way):
     assert response.location == wanted
 
 
-def test_the_page_that_was_wanted_is_kept_behind_the_offer(visitor):
+def test_requested_page_is_kept_behind_the_offer(visitor):
     visitor.ask(ADA, next="/account?tab=passkeys")
     offer = visitor.post(visitor.read_mail().link).location
     assert offer == "/account/welcome?next=/account?tab%3Dpasskeys"
@@ -32,7 +32,7 @@ def test_the_page_that_was_wanted_is_kept_behind_the_offer(visitor):
     assert visitor.post("/account/welcome", {"next": field.get("value")}).location == "/account?tab=passkeys"
 
 
-def test_the_page_that_was_wanted_is_kept_when_sending_again(ada, clock):
+def test_requested_page_is_kept_when_the_mail_is_sent_again(ada, clock):
     ada.ask(ADA, next="/account?tab=passkeys")
     clock.shift(SEND_AGAIN_AFTER)
     ada.ask(ADA)
@@ -71,10 +71,10 @@ def test_the_page_that_was_wanted_is_kept_when_sending_again(ada, clock):
         "/sign-out",
     ],
 )
-def test_a_bad_next_is_dropped(ada, bad):
+def test_bad_next_is_ignored(ada, bad):
     ada.ask(ADA, next=bad)
     assert ada.post(ada.read_mail().link).location == "/account"
 
 
-def test_a_page_whose_address_is_too_long_is_not_kept(visitor):
+def test_requested_page_with_a_long_address_is_not_kept(visitor):
     assert expect(visitor.get("/account?x=" + 1200 * "%e5%b8%b3"), 303).location == "/sign-in"

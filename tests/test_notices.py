@@ -75,7 +75,7 @@ def named(events: list, name: str) -> list[dict]:
 # The events that an owner is told of.
 
 
-def test_the_owner_is_told_of_passkeys(ada, app, phone):
+def test_passkey_that_is_added_or_removed_sends_a_notice(ada, app, phone):
     ada.make_passkey(phone)
     ada.post("/account/passkeys/1/remove")
     assert mails.notices(app) == [
@@ -84,7 +84,7 @@ def test_the_owner_is_told_of_passkeys(ada, app, phone):
     ]
 
 
-def test_a_notice_that_cannot_be_sent_is_logged_and_stops_nothing(make_app, site_log, phone):
+def test_notice_that_cannot_be_sent_is_logged_and_stops_nothing(make_app, site_log, phone):
     visitor = Visitor(make_app())
     visitor.sign_in_by_link(ADA)
     visitor.app.config["MAIL_SERVER"], visitor.app.config["MAIL_PORT"] = "localhost", 1
@@ -108,7 +108,7 @@ def test_event_and_notice_are_committed_together_or_not_at_all(ada, app, snapsho
         assert db.session.scalar(text("SELECT count(*) FROM recovery_codes")) == 0
 
 
-def test_notice_tells_of_the_time_and_the_browser_of_the_event_whenever_it_is_sent(ada, app, clock):
+def test_notice_that_is_sent_late_names_the_time_and_browser_of_its_event(ada, app, clock):
     happened = now()
     expect(ada.post("/account/recovery-codes", headers={"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"}), 200)
     clock.shift(timedelta(hours=5))
@@ -195,7 +195,7 @@ def test_site_that_was_off_for_four_days_sends_its_notices(app, clock):
     ("answer", "reason"),
     [("550 sending quota exceeded", "recipient_refused"), ("451 greylisted, come back later", "mail_refused")],
 )
-def test_notice_is_kept_whatever_the_mail_server_says(app, events, answer, reason):
+def test_notice_is_kept_when_the_mail_server_refuses_it(app, events, answer, reason):
     """A server may answer 5xx while a quota is used up, and a thief can use it up."""
     add(app, 1, ADA)
     with smtp_server(Choosy(answer)) as port, mail_server(app, port):
@@ -237,7 +237,7 @@ def test_notice_that_the_server_took_without_answering_counts_as_sent(app, event
     assert not waiting(app)
 
 
-def test_notice_waits_for_a_place_as_long_as_it_takes_and_is_not_claimed_meanwhile(app):
+def test_notice_waits_for_a_free_connection_and_is_not_claimed_meanwhile(app):
     add(app, 1, ADA)
     with ThreadPoolExecutor(1) as thread:
         with ExitStack() as others:
@@ -366,7 +366,7 @@ def make_codes(browser: Browser) -> None:
     assert browser.post_and_stay("/account/recovery-codes") == 200
 
 
-def test_nobody_waits_for_a_notice_on_the_same_connection_either(serve, gated):
+def test_request_on_the_same_connection_does_not_wait_for_a_notice(serve, gated):
     site = serve(gated)
     with site.running(), signed_in(site, ADA) as browser:
         gated.gate.clear()
@@ -380,7 +380,7 @@ def test_nobody_waits_for_a_notice_on_the_same_connection_either(serve, gated):
         assert [mail["Subject"] for mail in gated.wait_for(2)] == [CODES_MADE] * 2
 
 
-def test_slow_mail_server_and_others_mail_neither_lose_nor_delay_a_notice(serve, gated):
+def test_slow_mail_server_and_other_accounts_mail_do_not_lose_or_delay_a_notice(serve, gated):
     site = serve(gated)
     with site.running(), signed_in(site, EVE) as eve, signed_in(site, ADA) as ada:
         gated.gate.clear()
@@ -403,7 +403,7 @@ def test_each_notice_is_sent_once_by_many_processes(app, serve, mailbox):
     assert not waiting(app)
 
 
-def test_killed_before_and_while_notices_are_sent(app, serve, gated):
+def test_kill_loses_no_notice(app, serve, gated):
     """SIGKILL when one mail has been taken and not answered, and others were committed and not sent."""
     site = serve(gated)
     with site.running():

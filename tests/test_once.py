@@ -87,7 +87,7 @@ def test_one_registration_adds_one_passkey(ada, crowd, snapshot, reasons):
     assert sizes(snapshot) == grown(before, passkeys=1, activities=1, notices=1, spent_tokens=1)
 
 
-def test_one_credential_is_added_once_whatever_its_challenge(ada, crowd, snapshot, reasons):
+def test_one_credential_is_added_once_with_many_challenges(ada, crowd, snapshot, reasons):
     """Here every challenge is good and spent; what is unique is the credential's id."""
     before = sizes(snapshot)
     forms = [form_with(Authenticator().create(ada.creation_options(), credential_id=bytes(32))) for _ in range(CROWD)]
@@ -108,7 +108,7 @@ def test_one_mailed_code_proves_once(ada, crowd, snapshot, reasons):
     assert sizes(snapshot) == grown(before, activities=1, spent_tokens=1)
 
 
-def test_whatever_meets_the_deletion_of_the_account_breaks_nothing(ada, snapshot):
+def test_forms_sent_while_the_account_is_deleted_break_nothing(ada, snapshot):
     """What finds the account and then finds it gone is undone, and so for everybody who comes later."""
     forms = [
         ("/account/delete", None),
@@ -172,7 +172,7 @@ def test_one_token_of_the_second_step_signs_in_once(ada, phone, crowd, snapshot,
     assert sizes(snapshot)["recovery_codes"] == before["recovery_codes"] - 1
 
 
-def test_of_the_last_two_passkeys_one_stays(ada, phone, snapshot):
+def test_one_of_the_last_two_passkeys_stays(ada, phone, snapshot):
     """Both removals see two passkeys, unless one waits for the other."""
     ada.make_passkey(Authenticator())
     ada.require_passkey()
@@ -192,7 +192,7 @@ def test_of_the_last_two_passkeys_one_stays(ada, phone, snapshot):
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/account/delete", "account_deleted"), ("/sign-out", "session_ended")])
-def test_leaving_happens_once(ada, events, path, kind):
+def test_signing_out_and_deleting_happen_once(ada, events, path, kind):
     barrier = Barrier(CROWD)
 
     def leave(_: int) -> int:
@@ -206,7 +206,7 @@ def test_leaving_happens_once(ada, events, path, kind):
     assert [event.name for event in events if event.name == kind] == [kind]
 
 
-def test_a_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, phone):
+def test_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, phone):
     """Whoever signs in by mail at that moment is either led to the second step, or signed out."""
     codes = ada.make_recovery_codes()
     crowd = [Visitor(app) for _ in range(CROWD - 1)]
@@ -252,7 +252,7 @@ def test_signing_in_by_passkey_while_the_account_is_disabled_leaves_no_session(a
 
 
 @pytest.mark.parametrize("by", ["passkey", "mail"])
-def test_two_accounts_that_sign_in_to_each_other_do_not_wait_for_ever(app, by):
+def test_two_accounts_that_sign_in_to_each_other_cause_no_deadlock(app, by):
     """A sign-in locks the account that it is for, and ends a session of the account that was signed in before."""
     phones = {"ada@example.org": Authenticator(), "bob@example.org": Authenticator()}
     tabs = []
@@ -282,7 +282,7 @@ def test_two_accounts_that_sign_in_to_each_other_do_not_wait_for_ever(app, by):
     assert all(email in tab.get("/account").text for tab, email in tabs)
 
 
-def test_two_visitors_who_prove_themselves_with_each_others_passkey_do_not_wait_for_ever(app, reasons):
+def test_two_visitors_who_send_each_others_passkey_as_proof_cause_no_deadlock(app, reasons):
     """Each has locked their own account by then, and looks up a passkey of the other."""
     ada, bob = Authenticator(), Authenticator()
     tabs = []
@@ -306,7 +306,7 @@ def test_two_visitors_who_prove_themselves_with_each_others_passkey_do_not_wait_
     assert reasons == ["other_account"] * CROWD
 
 
-def test_a_second_step_that_meets_a_change_of_address_opens_nothing(app):
+def test_second_step_during_a_change_of_address_leaves_no_session(app):
     """The token is for the old mailbox: that is worth nothing as soon as the address has changed."""
     for number in range(20):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
@@ -331,7 +331,7 @@ def test_a_second_step_that_meets_a_change_of_address_opens_nothing(app):
         assert not tab.is_signed_in()
 
 
-def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):
+def test_recovery_codes_made_at_once_leave_ten(ada, snapshot):
     barrier = Barrier(8)
 
     def make(_: int) -> int:
@@ -344,7 +344,7 @@ def test_who_makes_recovery_codes_at_once_leaves_ten(ada, snapshot):
     assert sizes(snapshot)["recovery_codes"] == 10
 
 
-def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
+def test_only_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
     """Each tab keeps the cookie that it got. The session has the mark of one of them; the others may prove again."""
     tabs = [ada.twin() for _ in range(CROWD)]
     for tab in tabs:
@@ -367,7 +367,7 @@ def test_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
     expect(late.post("/account/passkeys/options"), 200)
 
 
-def test_an_older_copy_of_the_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, app, snapshot):
+def test_copied_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, app, snapshot):
     """The copy knows no proof that is fresh, whether it asks before, during or after the owner's."""
     with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
         options = ada.confirmation_options()
@@ -394,7 +394,7 @@ def test_one_session_is_ended_once(ada, app, phone, crowd):
     assert ada.is_signed_in()
 
 
-def test_one_session_stays_when_all_end_the_others_at_once(app, ada, phone, snapshot):
+def test_one_session_stays_when_each_ends_all_others(app, ada, phone, snapshot):
     browsers = [Visitor(app) for _ in range(CROWD - 1)]
     for browser in browsers:
         browser.sign_in_by_passkey(phone)
@@ -412,7 +412,7 @@ def test_one_session_stays_when_all_end_the_others_at_once(app, ada, phone, snap
     assert sizes(snapshot)["sessions"] == 1
 
 
-def test_a_second_step_checks_ten_wrong_recovery_codes_however_many_come_at_once(make_app, phone, reasons):
+def test_second_step_checks_ten_of_many_wrong_recovery_codes_at_once(make_app, phone, reasons):
     """Each comes from an IP address of its own. After the tenth, not even a good one is."""
     app = make_app()
     owner, thief = Visitor(app), Visitor(app)

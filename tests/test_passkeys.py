@@ -22,7 +22,7 @@ from tests.conftest import ADA, GRACE, Visitor, expect, parse, rows, text_of
         ("www", "www"),
     ],
 )
-def test_a_passkey_is_renamed(ada, app, typed, stored):
+def test_passkey_is_renamed(ada, app, typed, stored):
     expect(ada.post("/account/passkeys/1/rename", {"name": typed}), 303)
     assert [passkey.name for passkey in rows(app, Passkey)] == [stored]
     page = ada.get("/account")
@@ -37,20 +37,20 @@ WEB_ADDRESSES = ["https://evil.example/", "see evil://x", "WWW.evil.example", "(
 
 
 @pytest.mark.parametrize("name", ["", "   ", "\n", "\u200f", "x" * 61, *WEB_ADDRESSES])
-def test_a_name_that_is_none_is_refused(ada, unchanged, reasons, name):
+def test_invalid_name_is_refused(ada, unchanged, reasons, name):
     with unchanged():
         response = expect(ada.post("/account/passkeys/1/rename", {"name": name}), 400)
     assert ada.alert(response) == "A name has 1 to 60 characters, and no web address. Nothing has changed."
     assert reasons == ["invalid_name"]
 
 
-def test_a_passkey_is_named_when_it_is_made(ada, app):
+def test_passkey_gets_its_name_when_it_is_created(ada, app):
     expect(ada.register(Authenticator().create(ada.creation_options()), name=" My  key "), 303)
     assert rows(app, Passkey)[-1].name == "My key"
 
 
 @pytest.mark.parametrize("name", ["x" * 61, "   ", "\u200f", *WEB_ADDRESSES])
-def test_a_passkey_that_was_made_is_not_refused_for_its_name(ada, app, name):
+def test_new_passkey_with_an_invalid_name_gets_the_usual_one(ada, app, name):
     device = Authenticator()
     expect(ada.register(device.create(ada.creation_options()), name=name), 303)
     assert rows(app, Passkey)[-1].name == rows(app, Passkey)[0].name
@@ -60,13 +60,13 @@ def test_a_passkey_that_was_made_is_not_refused_for_its_name(ada, app, name):
 
 
 @pytest.mark.parametrize("number", [2**31, 2**63, 2**64, 9**40])
-def test_a_number_that_no_passkey_has_is_not_there(ada, unchanged, number):
+def test_passkey_number_out_of_range_is_not_found(ada, unchanged, number):
     with unchanged():
         expect(ada.post(f"/account/passkeys/{number}/remove"), 404)
 
 
 @pytest.mark.parametrize("action", ["rename", "remove"])
-def test_somebody_elses_passkey_is_not_there(ada, eve, unchanged, action):
+def test_another_accounts_passkey_is_not_found(ada, eve, unchanged, action):
     with unchanged():
         expect(eve.post(f"/account/passkeys/1/{action}", {"name": "mine"}), 404)
 
@@ -75,7 +75,7 @@ def test_somebody_elses_passkey_is_not_there(ada, eve, unchanged, action):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_removing_a_passkey_ends_what_it_opened_where_asked(ada, phone, ends):
+def test_removing_a_passkey_ends_its_sessions_if_asked(ada, phone, ends):
     other = Visitor(ada.app)
     other.sign_in_by_passkey(phone)
     expect(ada.post("/account/passkeys/1/remove", {"sessions": "end"} if ends else {}), 303)
@@ -83,7 +83,7 @@ def test_removing_a_passkey_ends_what_it_opened_where_asked(ada, phone, ends):
     assert ada.is_signed_in()
 
 
-def test_removing_what_is_not_there_changes_nothing_elsewhere(ada):
+def test_removing_a_missing_passkey_keeps_other_sessions_proven(ada):
     other = Visitor(ada.app)
     other.sign_in_by_link(ADA)
     expect(ada.post("/account/passkeys/99/remove"), 404)
@@ -93,13 +93,13 @@ def test_removing_what_is_not_there_changes_nothing_elsewhere(ada):
 # An address beside the passkey.
 
 
-def test_a_passkey_of_the_typed_account_signs_in(ada, phone):
+def test_passkey_of_the_typed_account_signs_in(ada, phone):
     ada.sign_out()
     expect(ada.authenticate(phone.get(ada.request_options()), email=" ADA@example.org"), 303)
 
 
 @pytest.mark.parametrize("email", [GRACE, "eve@example.org", "nonsense", "\0"])
-def test_a_passkey_of_another_account_than_the_typed_one_is_refused(ada, eve, phone, unchanged, reasons, email):
+def test_passkey_of_another_account_than_the_typed_one_is_refused(ada, eve, phone, unchanged, reasons, email):
     ada.sign_out()
     credential = phone.get(ada.request_options())
     with unchanged(spent=1):
@@ -109,7 +109,7 @@ def test_a_passkey_of_another_account_than_the_typed_one_is_refused(ada, eve, ph
 
 
 @pytest.mark.parametrize("email", [ADA, GRACE])
-def test_who_cannot_sign_is_not_told_whose_a_passkey_is(ada, phone, reasons, email):
+def test_wrong_signature_does_not_reveal_the_owner_of_a_passkey(ada, phone, reasons, email):
     ada.sign_out()
     credential = phone.get(ada.request_options())
     credential["response"]["signature"] = "AAAA"

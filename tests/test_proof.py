@@ -60,7 +60,7 @@ def assert_not_proven(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize(("path", "form"), FORMS_TO_FINISH)
-def test_without_fresh_proof_nothing_changes_and_the_form_is_kept(ada, proof_expired, unchanged, reasons, path, form):
+def test_form_without_fresh_proof_is_kept_and_changes_nothing(ada, proof_expired, unchanged, reasons, path, form):
     ada.get("/account")
     with unchanged():
         response = expect(ada.post(path, form), 403)
@@ -70,14 +70,14 @@ def test_without_fresh_proof_nothing_changes_and_the_form_is_kept(ada, proof_exp
 
 
 @pytest.mark.parametrize(("path", "form"), FORMS_TO_FINISH)
-def test_proof_by_passkey_carries_on(ada, phone, proof_expired, path, form):
+def test_proof_by_passkey_finishes_the_form(ada, phone, proof_expired, path, form):
     page = ada.post(path, form)
     credential = phone.get(options_of(page, "passkey-sign-in", 403))
     expect(ada.post(path, fields_of(page) | {"credential": json.dumps(credential)}), 303)
 
 
 @pytest.mark.parametrize(("path", "form"), FORMS_TO_FINISH)
-def test_proof_by_code_carries_on(ada, proof_expired, path, form):
+def test_proof_by_code_finishes_the_form(ada, proof_expired, path, form):
     page = expect(ada.post(path, form | {"mail": "code"}), 200)
     proof = proof_in(page)
     wrong = expect(ada.post(path, form | {"proof": proof, "code": "CDFG-HJKM"}), 403)
@@ -86,7 +86,7 @@ def test_proof_by_code_carries_on(ada, proof_expired, path, form):
     expect(ada.post(path, form | {"proof": proof, "code": code.lower()}), 303)
 
 
-def test_creation_options_are_for_fresh_proof_only(ada, proof_expired, reasons):
+def test_creation_options_need_fresh_proof(ada, proof_expired, reasons):
     assert "passkey-registration" not in {element.tag for element in parse(ada.get("/account")).iter()}
     response = expect(ada.post("/account/passkeys/options"), 403)
     assert response.mimetype == "application/problem+json"
@@ -94,7 +94,7 @@ def test_creation_options_are_for_fresh_proof_only(ada, proof_expired, reasons):
     assert expect(ada.post("/account/passkeys"), 303).location == "/account/confirm?next=/account"
 
 
-def test_proof_leads_back_to_making_a_passkey(ada, phone, proof_expired):
+def test_proof_leads_back_to_creating_a_passkey(ada, phone, proof_expired):
     options = options_of(ada.get("/account/confirm?next=/account"), "passkey-sign-in")
     assert [each["id"] for each in options["allowCredentials"]] == [encode(phone.credentials[0].id)]
     form = {"credential": json.dumps(phone.get(options)), "next": "/account"}
@@ -102,14 +102,14 @@ def test_proof_leads_back_to_making_a_passkey(ada, phone, proof_expired):
     ada.make_passkey(Authenticator())
 
 
-def test_a_proof_is_used_up_where_nothing_is_found_to_do(ada, proof_expired, reasons):
+def test_code_is_used_up_by_a_form_that_finds_nothing(ada, proof_expired, reasons):
     form = ada.mailed_proof(ADA)
     expect(ada.post("/account/passkeys/999/remove", form), 404)
     expect(ada.post("/account/confirm", form), 403)
     assert reasons == ["not_found", "already_used"]
 
 
-def test_the_page_repeats_no_more_than_a_form_has(ada, proof_expired):
+def test_page_repeats_no_more_fields_than_a_form_has(ada, proof_expired):
     response = ada.post("/account/delete", {f"field{number}": "" for number in range(1000)})
     assert len(expect(response, 403).data) < 20_000
 
@@ -117,14 +117,14 @@ def test_the_page_repeats_no_more_than_a_form_has(ada, proof_expired):
 # A code by mail.
 
 
-def test_a_code_proves_once(ada, proof_expired, reasons):
+def test_code_proves_once(ada, proof_expired, reasons):
     form = ada.mailed_proof(ADA)
     expect(ada.post("/account/confirm", form), 303)
     expect(ada.post("/account/confirm", form), 403)
     assert reasons == ["already_used"]
 
 
-def test_a_code_in_the_old_mailbox_proves_nothing_once_the_address_has_changed(ada, proof_expired, unchanged, reasons):
+def test_code_in_the_old_mailbox_proves_nothing_after_the_address_has_changed(ada, proof_expired, unchanged, reasons):
     old = ada.mailed_proof(ADA)
     other = Visitor(ada.app)
     other.sign_in_by_link(ADA)
@@ -135,7 +135,7 @@ def test_a_code_in_the_old_mailbox_proves_nothing_once_the_address_has_changed(a
     assert reasons == ["not_signed_in"]
 
 
-def test_a_code_in_the_old_mailbox_proves_nothing_in_the_session_that_changed_the_address(ada, reasons):
+def test_code_in_the_old_mailbox_proves_nothing_in_the_session_that_changed_the_address(ada, reasons):
     old = ada.mailed_proof(ADA)
     ada.change_address(GRACE)
     expect(ada.post("/account/confirm", old), 403)
@@ -165,7 +165,7 @@ def test_another_sessions_challenge_is_no_proof(ada, phone, proof_expired, reaso
     assert reasons == ["bound_to_another_session"]
 
 
-def test_a_challenge_to_sign_in_is_no_proof_and_the_reverse(ada, phone, reasons):
+def test_challenge_to_sign_in_is_no_proof_and_the_other_way_round(ada, phone, reasons):
     to_sign_in = Visitor(ada.app).request_options()
     expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(to_sign_in))}), 403)
     to_confirm = ada.confirmation_options()
@@ -174,7 +174,7 @@ def test_a_challenge_to_sign_in_is_no_proof_and_the_reverse(ada, phone, reasons)
     assert reasons == ["malformed_token"] * 2
 
 
-def test_what_a_removed_passkey_proved_it_proves_no_more(ada, phone, proof_expired, reasons):
+def test_proof_by_a_removed_passkey_no_longer_counts(ada, phone, proof_expired, reasons):
     """Ada's phone is stolen, and so is a session that it didn't open."""
     thief, spare = ada.twin(), Authenticator()
     owner = Visitor(ada.app)
@@ -191,7 +191,7 @@ def test_what_a_removed_passkey_proved_it_proves_no_more(ada, phone, proof_expir
     assert owner.post("/account/recovery-codes").status_code == 200
 
 
-def test_what_a_removed_passkey_began_it_does_not_finish(ada, phone, reasons):
+def test_removed_passkey_cannot_finish_a_change_of_address_it_began(ada, phone, reasons):
     """A thief with the phone has begun to move the account to their own address."""
     thief = Visitor(ada.app)
     thief.sign_in_by_passkey(phone)
@@ -206,7 +206,7 @@ def test_what_a_removed_passkey_began_it_does_not_finish(ada, phone, reasons):
 # The cookie that a proof belongs to.
 
 
-def test_a_cookie_copied_before_a_proof_is_not_proven_by_it(ada, phone, proof_expired, unchanged):
+def test_cookie_copied_before_a_proof_is_not_proven(ada, phone, proof_expired, unchanged):
     thief = ada.twin()
     ada.prove_by_passkey(phone)
     with unchanged():
@@ -215,14 +215,14 @@ def test_a_cookie_copied_before_a_proof_is_not_proven_by_it(ada, phone, proof_ex
     ada.make_passkey(Authenticator())
 
 
-def test_a_cookie_copied_before_a_mailed_code_was_typed_is_not_proven_by_it(ada, proof_expired):
+def test_cookie_copied_before_a_mailed_code_was_typed_is_not_proven(ada, proof_expired):
     form = ada.mailed_proof(ADA)
     thief = ada.twin()
     expect(ada.post("/account/confirm", form), 303)
     assert_not_proven(thief)
 
 
-def test_a_copied_cookie_does_not_finish_a_passkey_after_the_owners_next_proof(ada, phone, reasons):
+def test_copied_cookie_cannot_finish_a_passkey_after_the_owners_next_proof(ada, phone, reasons):
     thief = ada.twin()
     begun = thief.creation_options()
     ada.prove_by_passkey(phone)
@@ -230,7 +230,7 @@ def test_a_copied_cookie_does_not_finish_a_passkey_after_the_owners_next_proof(a
     assert reasons == ["not_proven"]
 
 
-def test_a_copied_cookie_does_not_finish_a_change_of_address_after_the_owners_next_proof(ada, phone, reasons):
+def test_copied_cookie_cannot_finish_a_change_of_address_after_the_owners_next_proof(ada, phone, reasons):
     thief = ada.twin()
     expect(thief.post("/account/email", {"email": "eve@example.org"}), 303)
     code = thief.read_code("eve@example.org")
@@ -239,7 +239,7 @@ def test_a_copied_cookie_does_not_finish_a_change_of_address_after_the_owners_ne
     assert reasons == ["not_proven"]
 
 
-def test_an_open_tab_finishes_its_changes_after_a_proof_in_another_tab(ada, phone):
+def test_open_tab_finishes_its_changes_after_a_proof_in_another_tab(ada, phone):
     options = ada.creation_options()
     expect(ada.post("/account/email", {"email": "new@example.org"}), 303)
     code = ada.read_code("new@example.org")
@@ -248,7 +248,7 @@ def test_an_open_tab_finishes_its_changes_after_a_proof_in_another_tab(ada, phon
     expect(ada.post("/account/email", {"code": code}), 303)
 
 
-def test_a_passkey_begun_on_fresh_proof_is_added_when_the_proof_is_no_longer_fresh(ada):
+def test_passkey_begun_on_fresh_proof_is_added_when_the_proof_is_no_longer_fresh(ada):
     nearly = now() + sessions.PROOF_LIFETIME - timedelta(seconds=5)
     with time_machine.travel(nearly):
         options = ada.creation_options()
@@ -256,7 +256,7 @@ def test_a_passkey_begun_on_fresh_proof_is_added_when_the_proof_is_no_longer_fre
         expect(ada.register(Authenticator().create(options)), 303)
 
 
-def test_the_copy_that_proved_last_is_proven_and_the_other_may_prove_again(ada, phone, proof_expired):
+def test_copy_that_proved_last_is_proven_and_the_other_may_prove_again(ada, phone, proof_expired):
     other = ada.twin()
     ada.prove_by_passkey(phone)
     other.prove_by_passkey(phone)
@@ -266,7 +266,7 @@ def test_the_copy_that_proved_last_is_proven_and_the_other_may_prove_again(ada, 
     expect(ada.post("/account/recovery-codes"), 200)
 
 
-def test_a_proof_ends_with_a_change_of_the_ways_in_elsewhere(ada, phone, app):
+def test_proof_expires_when_another_session_changes_a_sign_in_method(ada, phone, app):
     other = Visitor(app)
     other.sign_in_by_link(ADA)
     ada.make_passkey(Authenticator())
@@ -274,7 +274,7 @@ def test_a_proof_ends_with_a_change_of_the_ways_in_elsewhere(ada, phone, app):
     other.prove_by_passkey(phone)
 
 
-def test_a_cookie_of_an_earlier_release_is_asked_for_proof(ada, phone):
+def test_cookie_of_an_earlier_release_is_asked_for_proof(ada, phone):
     """It has no mark yet."""
     with ada.client.session_transaction(base_url=ada.site_url) as cookie:
         del cookie["proof"]
@@ -287,14 +287,14 @@ def test_a_cookie_of_an_earlier_release_is_asked_for_proof(ada, phone):
 # The clock.
 
 
-def test_a_proof_dated_up_to_thirty_seconds_ahead_counts(ada, app, clock):
+def test_proof_dated_up_to_thirty_seconds_ahead_counts(ada, app, clock):
     """Machines disagree about the time by seconds."""
     date_sessions(app, proved_at=now() + timedelta(seconds=30))
     ada.make_passkey(Authenticator())
 
 
 @pytest.mark.parametrize("seconds", [31, 3600])
-def test_a_proof_dated_further_ahead_counts_as_none(ada, app, clock, phone, seconds):
+def test_proof_dated_further_ahead_does_not_count(ada, app, clock, phone, seconds):
     date_sessions(app, proved_at=now() + timedelta(seconds=seconds))
     assert_not_proven(ada)
     ada.prove_by_passkey(phone)
@@ -302,7 +302,7 @@ def test_a_proof_dated_further_ahead_counts_as_none(ada, app, clock, phone, seco
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(61, 403), (60, 200)])
-def test_an_hour_of_recovering_that_was_dated_ahead_counts_as_none(ada, app, clock, minutes, status):
+def test_hour_of_recovering_that_is_dated_ahead_does_not_count(ada, app, clock, minutes, status):
     clock.shift(UNTIL_PROOF_EXPIRES)
     date_sessions(app, recovering_until=now() + timedelta(minutes=minutes))
     expect(ada.post("/account/passkeys/options"), status)
@@ -320,7 +320,7 @@ def key(visitor) -> Authenticator:
     return key
 
 
-def test_a_security_key_that_leaves_out_the_user_handle_proves(visitor, key, proof_expired):
+def test_security_key_that_leaves_out_the_user_handle_proves(visitor, key, proof_expired):
     options = visitor.confirmation_options()
     answer = key.get(options)
     assert "userHandle" not in answer["response"]
@@ -328,13 +328,13 @@ def test_a_security_key_that_leaves_out_the_user_handle_proves(visitor, key, pro
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_a_user_handle_that_is_empty_counts_as_left_out(visitor, key, proof_expired, nothing):
+def test_empty_user_handle_counts_as_left_out(visitor, key, proof_expired, nothing):
     answer = key.get(visitor.confirmation_options())
     answer["response"]["userHandle"] = nothing
     expect(visitor.post("/account/confirm", {"credential": json.dumps(answer)}), 303)
 
 
-def test_a_security_key_that_names_another_user_does_not_prove(visitor, proof_expired, key, reasons):
+def test_security_key_that_names_another_user_does_not_prove(visitor, proof_expired, key, reasons):
     options = visitor.confirmation_options()
     key.terse = False
     answer = key.get(options, user_handle=bytes(64))
@@ -355,7 +355,7 @@ def test_another_users_key_that_leaves_out_the_user_handle_does_not_prove(
     assert reasons == ["other_account"]
 
 
-def test_signing_in_needs_a_user_handle(visitor, key, reasons):
+def test_sign_in_needs_a_user_handle(visitor, key, reasons):
     visitor.sign_out()
     answer = key.get(visitor.request_options())
     del answer["response"]["userHandle"]
@@ -367,7 +367,7 @@ def test_signing_in_needs_a_user_handle(visitor, key, reasons):
 
 
 @pytest.mark.parametrize(("path", "form", "deed"), GUARDED, ids=lambda value: value if isinstance(value, str) else "")
-def test_the_mail_names_the_form_and_says_what_its_code_can_do(ada, app, proof_expired, path, form, deed):
+def test_mail_names_the_form_and_the_power_of_its_code(ada, app, proof_expired, path, form, deed):
     page = expect(ada.post(path, form | {"mail": "code"}), 200)
     message = mails.newest_with_code(app)
     for subtype in ("plain", "html"):
@@ -379,14 +379,14 @@ def test_the_mail_names_the_form_and_says_what_its_code_can_do(ada, app, proof_e
     assert f"You’re about to {deed}," in text_of(parse(page))
 
 
-def test_a_code_asked_for_with_one_form_proves_for_another(ada, proof_expired):
+def test_code_requested_with_one_form_proves_for_another(ada, proof_expired):
     """As its mail says."""
     page = ada.post("/account/sessions/revoke-all", {"mail": "code"})
     form = {"proof": proof_in(page), "code": ada.read_code(ADA)}
     expect(ada.post("/account/delete", form), 303)
 
 
-def test_every_form_that_needs_proof_is_in_the_list(ada, proof_expired):
+def test_list_has_every_form_that_needs_proof(ada, proof_expired):
     forms = [path for path in paths(ada.app, "POST") if path.startswith("/account") and path not in OPTIONS]
     guarded = [path for path in forms if ada.post(path, {"email": "new@example.org"}).status_code == 403]
     assert sorted(guarded) == sorted(path for path, _, _ in GUARDED)

@@ -49,7 +49,7 @@ def assert_protected(response, **changed: str) -> None:
     assert found == {name: [value] for name, value in expected.items()}, response.request.path
 
 
-def test_a_site_is_the_root_of_its_origin(app):
+def test_site_is_the_root_of_its_origin(app):
     """Whatever a server makes of a request's headers."""
     for prefix in ("//evil.example", "/x"):
         page = app.test_client().get(
@@ -77,7 +77,7 @@ def test_a_site_is_the_root_of_its_origin(app):
     ],
     ids=str,
 )
-def test_no_form_is_taken_from_another_site(ada, unchanged, reasons, headers):
+def test_form_from_another_site_is_refused(ada, unchanged, reasons, headers):
     with unchanged():
         for path in paths(ada.app, "POST"):
             response = expect(ada.client.post(path, base_url=ada.site_url, headers=headers), 403)
@@ -96,7 +96,7 @@ def test_no_form_is_taken_from_another_site(ada, unchanged, reasons, headers):
     ],
     ids=str,
 )
-def test_every_form_is_taken_from_our_own_pages(app, headers):
+def test_form_from_our_own_pages_is_accepted(app, headers):
     for path in paths(app, "POST"):
         assert app.test_client().post(path, base_url="http://localhost:8000", headers=headers).status_code != 403, path
 
@@ -110,7 +110,7 @@ def test_every_page_of_the_account_leads_to_signing_in(visitor):
             assert expect(visitor.get(path), 303).location == f"/sign-in?next={path}"
 
 
-def test_every_form_of_the_account_wants_a_session(visitor, unchanged, reasons):
+def test_every_form_of_the_account_needs_a_session(visitor, unchanged, reasons):
     forms = [path for path in paths(visitor.app, "POST") if path.startswith("/account")]
     with unchanged():
         for path in forms:
@@ -118,7 +118,7 @@ def test_every_form_of_the_account_wants_a_session(visitor, unchanged, reasons):
     assert reasons == ["not_signed_in"] * len(forms)
 
 
-def test_somebody_elses_passkey_is_not_there(ada, stranger, unchanged):
+def test_another_accounts_passkey_cannot_be_removed(ada, stranger, unchanged):
     stranger.sign_in_by_link("eve@example.org")
     with ada.app.app_context():
         passkey_id = db.session.query(Passkey.id).scalar()
@@ -128,7 +128,7 @@ def test_somebody_elses_passkey_is_not_there(ada, stranger, unchanged):
 
 
 @pytest.mark.parametrize("page", ["/account/delete", "/account/recovery-codes", "/account/email"])
-def test_a_page_that_was_left_open_does_nothing_to_the_next_account(ada, unchanged, reasons, page):
+def test_page_of_one_account_cannot_change_the_next(ada, unchanged, reasons, page):
     form = fields_of(ada.get(page)) | {"email": GRACE}
     ada.sign_in_by_link("eve@example.org")
     with unchanged():
@@ -140,13 +140,13 @@ def test_a_page_that_was_left_open_does_nothing_to_the_next_account(ada, unchang
     )
 
 
-def test_looking_around_writes_nothing(visitor, unchanged):
+def test_opening_any_page_writes_nothing(visitor, unchanged):
     with unchanged():
         for path in paths(visitor.app, "GET"):
             assert visitor.get(path).status_code < 500, path
 
 
-def test_a_form_that_is_opened_as_a_page_leads_to_its_page(ada):
+def test_address_of_a_form_leads_to_the_page_with_the_form(ada):
     pages = set(paths(ada.app, "GET"))
     for path in paths(ada.app, "POST"):
         if path not in pages and path != "/sign-out":
@@ -154,7 +154,7 @@ def test_a_form_that_is_opened_as_a_page_leads_to_its_page(ada):
             expect(ada.client.head(path, base_url=ada.site_url), 303)
 
 
-def test_signing_out_is_no_page(ada):
+def test_sign_out_address_is_not_a_page(ada):
     response = expect(ada.get("/sign-out"), 405)
     assert ada.alert(response)
     assert response.allow == {"OPTIONS", "POST"}
@@ -162,7 +162,7 @@ def test_signing_out_is_no_page(ada):
 
 
 @pytest.mark.parametrize("value", ["x|é", "x", "|", "1|" + "0" * 128])
-def test_there_is_no_cookie_that_remembers(ada, visitor, value):
+def test_remember_cookie_signs_nobody_in(ada, visitor, value):
     """Flask-Login's own would be a second way to be signed in, and choke on what it can't read."""
     headers = {"Cookie": f"remember_token={value}"}
     assert (
@@ -204,7 +204,7 @@ def test_every_error_has_the_security_headers(visitor):
         assert_protected(expect(response, status))
 
 
-def test_personal_pages_are_not_kept(ada):
+def test_personal_pages_are_not_cached(ada):
     expect(ada.ask("grace@example.org"), 303)
     for path in ("/account", "/account/welcome", "/sign-in/check-email", ada.read_mail().link, "/"):
         assert_protected(expect(ada.get(path), 200))
@@ -225,11 +225,11 @@ def test_every_answer_of_a_link_keeps_its_token_out_of_the_referer(visitor, stra
         assert response.headers.getlist("Referrer-Policy") == ["strict-origin"]
 
 
-def test_the_sign_in_page_may_come_back_by_the_back_button(visitor):
+def test_sign_in_page_may_be_shown_again_by_the_back_button(visitor):
     assert_protected(visitor.get("/sign-in"), **{"Cache-Control": "private, no-cache"})
 
 
-def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
+def test_mail_in_its_frame_runs_and_loads_nothing(visitor):
     visitor.ask("ada@example.org")
     [link] = re.findall(r'"(/dev/mail/[^"]+)"', visitor.get("/dev/mail/").text)
     policy = expect(visitor.get(f"{link}/html"), 200).headers["Content-Security-Policy"].split("; ")
@@ -237,7 +237,7 @@ def test_a_mail_in_its_frame_runs_nothing_and_loads_nothing(visitor):
     assert policy[3] == "sandbox allow-top-navigation-by-user-activation"
 
 
-def test_under_https_browsers_are_told_to_stay_there(make_app, visitor):
+def test_https_site_sends_hsts(make_app, visitor):
     public = make_app(**PUBLIC)
     assert Visitor(public).get("/").headers["Strict-Transport-Security"] == "max-age=31536000"
     assert "Strict-Transport-Security" not in visitor.get("/").headers
@@ -263,33 +263,33 @@ def test_under_https_browsers_are_told_to_stay_there(make_app, visitor):
         "",
     ],
 )
-def test_an_unknown_host_is_refused(visitor, host):
+def test_unknown_host_is_refused(visitor, host):
     for path in ("/", "/sign-in", "/nowhere", "/static/latchkey.css"):
         response = visitor.client.get(path, headers={"Host": host})
         assert visitor.alert(expect(response, 400))
         assert "evil.example" not in response.text
 
 
-def test_a_health_check_may_call_the_site_anything(visitor):
+def test_health_check_may_use_any_host(visitor):
     response = expect(visitor.client.get("/healthz", base_url="http://10.0.0.7:8080"), 200)
     assert response.text == "ok\n"
 
 
 @pytest.mark.parametrize("site_url", ["http://localhost:8000", "http://localhost"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "[::1]"])
-def test_a_loopback_address_leads_to_localhost(make_app, site_url, address):
+def test_loopback_address_leads_to_localhost(make_app, site_url, address):
     client = make_app(FLASK_SITE_URL=site_url).test_client()
     for path in ("/", "/sign-in?next=/account%3Fa%3Db%26c", "/nowhere/%C3%BC%20x?a=b?c"):
         response = client.get(path, base_url=site_url.replace("localhost", address))
         assert expect(response, 302).location == site_url + path
 
 
-def test_a_loopback_address_with_a_line_break_in_its_path_leads_to_the_same_path(visitor):
+def test_loopback_address_with_a_line_break_in_its_path_leads_to_the_same_path(visitor):
     response = visitor.client.get("/%0aa%3Fb", base_url="http://127.0.0.1:8000")
     assert expect(response, 302).location == "http://localhost:8000/%0Aa%3Fb"
 
 
-def test_a_loopback_address_leads_nowhere_on_the_internet(make_app):
+def test_loopback_address_leads_nowhere_on_the_internet(make_app):
     app = make_app(**PUBLIC)
     client = app.test_client()
     expect(client.get("/", base_url="https://127.0.0.1"), 400)
@@ -300,18 +300,18 @@ def test_a_loopback_address_leads_nowhere_on_the_internet(make_app):
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"])
-def test_the_outbox_is_not_shown_through_a_proxy(visitor, header):
+def test_outbox_is_not_shown_through_a_proxy(visitor, header):
     expect(visitor.get("/dev/mail/"), 200)
     expect(visitor.get("/dev/mail/", headers={header: "127.0.0.1"}), 404)
 
 
-def test_the_outbox_is_not_shown_to_another_machine(visitor):
+def test_outbox_is_not_shown_to_another_machine(visitor):
     expect(visitor.get("/dev/mail/", environ_overrides={"REMOTE_ADDR": "::1"}), 200)
     expect(visitor.get("/dev/mail/", environ_overrides={"REMOTE_ADDR": "192.0.2.1"}), 404)
 
 
 @pytest.mark.parametrize("id", ["message", "..%2Fsecret-key", "%2e%2e/latchkey", "*", "%00", "."])
-def test_the_outbox_holds_messages_and_nothing_else(visitor, id):
+def test_outbox_shows_only_its_messages(visitor, id):
     visitor.ask("ada@example.org")
     expect(visitor.get(f"/dev/mail/{id}"), 404)
 
@@ -319,7 +319,7 @@ def test_the_outbox_holds_messages_and_nothing_else(visitor, id):
 # What is sent to us.
 
 
-def test_more_than_any_form_holds_is_refused(ada, unchanged):
+def test_form_that_is_too_large_is_refused(ada, unchanged):
     anonymous = Visitor(ada.app)
     with unchanged():
         for path in DEMANDING:
@@ -329,12 +329,12 @@ def test_more_than_any_form_holds_is_refused(ada, unchanged):
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "e30.x.y", "%00", "é", 4000 * "a"])
-def test_a_cookie_that_is_not_ours_is_nobody(visitor, cookie):
+def test_foreign_cookie_signs_nobody_in(visitor, cookie):
     visitor.client.set_cookie("latchkey-8000", cookie)
     assert expect(visitor.get("/account"), 303).location == "/sign-in?next=/account"
 
 
-def test_what_a_query_holds_breaks_nothing(visitor):
+def test_next_page_in_a_query_breaks_no_page(visitor):
     for path in ("/", "/sign-in", "/account", "/account/welcome", "/dev/mail/"):
         for next in ("%00", "%ED%A0%80", "%FF", 10_000 * "a", "[", "&next=/account", "%0d%0aa:b"):
             expect(visitor.get(f"{path}?next={next}"), 303 if path.startswith("/account") else 200)

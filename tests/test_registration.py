@@ -70,7 +70,7 @@ def refuses(ada, reasons, unchanged) -> Callable[..., None]:
 # What the site asks for.
 
 
-def test_the_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada):
+def test_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada):
     options = ada.creation_options()
     assert options["rp"] == {"id": "localhost", "name": "Latchkey"}
     assert options["attestation"] == "none"
@@ -81,13 +81,13 @@ def test_the_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(
     assert "authenticatorAttachment" not in selection
 
 
-def test_the_user_handle_is_64_random_bytes_and_stays(ada, bob):
+def test_user_handle_is_64_random_bytes_and_stays(ada, bob):
     handles = [decode(visitor.creation_options()["user"]["id"]) for visitor in (ada, ada, bob)]
     assert [len(handle) for handle in handles] == [64, 64, 64]
     assert handles[0] == handles[1] != handles[2]
 
 
-def test_a_device_that_has_a_passkey_is_asked_to_make_no_second(ada, phone):
+def test_device_with_a_passkey_is_asked_to_make_no_second(ada, phone):
     ada.make_passkey(phone)
     assert ada.creation_options()["excludeCredentials"] == [
         {"id": encode(phone.credentials[0].id), "type": "public-key", "transports": ["hybrid", "internal"]}
@@ -99,7 +99,7 @@ def test_a_device_that_has_a_passkey_is_asked_to_make_no_second(ada, phone):
 # What it accepts.
 
 
-def test_a_passkey_is_added(ada, phone, app, events):
+def test_passkey_is_added(ada, phone, app, events):
     response = ada.make_passkey(phone)
     assert response.location == "/account"
     assert "passkey_added" in [event.name for event in events]
@@ -122,20 +122,20 @@ def test_self_attestation_is_accepted(ada, algorithm, app):
     assert len(rows(app, Passkey)) == 1
 
 
-def test_a_security_key_registers_with_its_counter(ada, app):
+def test_security_key_registers_with_its_counter(ada, app):
     ada.make_passkey(Authenticator(synced=False), sign_count=2**32 - 1)
     [passkey] = rows(app, Passkey)
     assert (passkey.backup_eligible, passkey.backup_state) == (False, False)
     assert (passkey.sign_count, passkey.transports) == (2**32 - 1, "usb")
 
 
-def test_a_passkey_that_may_be_synced_and_is_not_yet_registers(ada, phone, app):
+def test_passkey_that_is_not_synced_yet_registers(ada, phone, app):
     ada.make_passkey(phone, flags=UP | UV | BE)
     [passkey] = rows(app, Passkey)
     assert (passkey.backup_eligible, passkey.backup_state) == (True, False)
 
 
-def test_an_attestation_object_in_any_order_is_accepted(ada, phone, app):
+def test_attestation_object_in_any_order_is_accepted(ada, phone, app):
     """Browsers and password managers write it, and only what is inside authenticator data has one form."""
 
     def rewritten(data: bytes) -> bytes:
@@ -153,7 +153,7 @@ def test_client_data_with_more_members_is_accepted(ada, phone, app):
     assert len(rows(app, Passkey)) == 1
 
 
-def test_a_credential_id_of_1023_bytes_is_accepted(ada, phone, app):
+def test_credential_id_of_1023_bytes_is_accepted(ada, phone, app):
     ada.make_passkey(phone, credential_id=bytes(1023))
     assert len(rows(app, Passkey)[0].credential_id) == 1023
 
@@ -164,12 +164,12 @@ def test_unknown_transports_are_left_out(ada, phone, app):
     assert rows(app, Passkey)[0].transports == "ble usb"
 
 
-def test_a_response_without_transports_is_accepted(ada, phone, app):
+def test_response_without_transports_is_accepted(ada, phone, app):
     ada.register(changed(phone.create(ada.creation_options()), "transports", MISSING))
     assert rows(app, Passkey)[0].transports == ""
 
 
-def test_an_account_may_have_several_passkeys(ada, app):
+def test_account_may_have_several_passkeys(ada, app):
     for _ in range(3):
         ada.make_passkey(Authenticator())
     assert len(rows(app, Passkey)) == 3
@@ -178,12 +178,12 @@ def test_an_account_may_have_several_passkeys(ada, app):
 # The challenge.
 
 
-def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
+def test_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
     options = ada.creation_options() | {"challenge": bob.creation_options()["challenge"]}
     refuses(phone.create(options), "bound_to_another_session", spent=0)
 
 
-def test_more_passkeys_than_enough_are_refused(ada, refuses, monkeypatch):
+def test_passkey_beyond_the_limit_is_refused(ada, refuses, monkeypatch):
     monkeypatch.setattr(passkeys, "MOST", 3)
     for _ in range(2):
         ada.make_passkey(Authenticator())
@@ -196,13 +196,13 @@ def test_more_passkeys_than_enough_are_refused(ada, refuses, monkeypatch):
     assert ada.alert(expect(ada.post("/account/passkeys"), 400)) == sentence
 
 
-def test_the_challenge_of_another_session_is_refused(ada, phone, refuses):
+def test_challenge_of_another_session_is_refused(ada, phone, refuses):
     other = Visitor(ada.app)
     other.sign_in_by_link("ada@example.org")
     refuses(phone.create(other.creation_options()), "bound_to_another_session", spent=0)
 
 
-def test_a_challenge_works_once(ada, phone, refuses):
+def test_challenge_works_once(ada, phone, refuses):
     options = ada.creation_options()
     ada.register(phone.create(options))
     sentence = "This works only once, and it was used already. Please try again."
@@ -212,22 +212,22 @@ def test_a_challenge_works_once(ada, phone, refuses):
 # The credential's id: L3 7.1 steps 25 and 26.
 
 
-def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
+def test_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), credential_id=bytes(1024)), "credential_id_too_long")
 
 
-def test_an_outer_id_that_is_not_the_attested_id_is_refused(ada, phone, refuses):
+def test_outer_id_that_is_not_the_attested_id_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     refuses(credential | {"id": encode(bytes(32)), "rawId": encode(bytes(32))}, "credential_id_mismatch")
 
 
-def test_a_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
+def test_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
     ada.make_passkey(phone)
     credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
     refuses(credential, "duplicate_credential", sentence="This passkey is registered already.")
 
 
-def test_a_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
+def test_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
     """Whoever learns a credential id (it is no secret) must not take it over, nor block its owner."""
     bob.make_passkey(phone)
     credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
@@ -239,14 +239,14 @@ def test_a_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
 # What the browser says about extensions.
 
 
-def test_a_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
+def test_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
     """It would never be offered in autofill."""
     outputs = {"credProps": {"rk": False}}
     refuses(phone.create(ada.creation_options()) | {"clientExtensionResults": outputs}, "not_discoverable")
 
 
 @pytest.mark.parametrize("outputs", [{}, {"credProps": {}}, {"credProps": {"rk": True}}, MISSING], ids=str)
-def test_a_browser_that_does_not_say_no_is_taken_at_its_word(ada, phone, app, outputs):
+def test_passkey_is_added_unless_the_browser_says_that_it_is_not_discoverable(ada, phone, app, outputs):
     ada.register(changed(phone.create(ada.creation_options()), "clientExtensionResults", outputs))
     assert len(rows(app, Passkey)) == 1
 
@@ -267,35 +267,35 @@ def test_another_attestation_format_is_refused(ada, phone, refuses, format):
     refuses(phone.create(ada.creation_options(), attestation=(format, {})), "attestation_not_accepted")
 
 
-def test_a_statement_with_a_makers_certificates_is_refused(ada, phone, refuses):
+def test_statement_with_a_makers_certificates_is_refused(ada, phone, refuses):
     """The real one of the specification's test vectors is refused in test_vectors.py."""
     statement = {"alg": ES256, "sig": b"signature", "x5c": [b"certificate"]}
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "attestation_not_accepted")
 
 
 @pytest.mark.parametrize("statement", [{"alg": ES256}, {"sig": b""}, {"": None}, [], 0, None, b"", ""])
-def test_an_attestation_of_none_that_says_something_is_refused(ada, phone, refuses, statement):
+def test_attestation_of_none_with_a_statement_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("none", statement)), "attestation_not_accepted")
 
 
-def test_a_self_attestation_signed_with_another_key_is_refused(ada, phone, refuses):
+def test_self_attestation_signed_with_another_key_is_refused(ada, phone, refuses):
     other_key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256)
     credential = phone.create(ada.creation_options(), attestation="packed", public_key=other_key)
     refuses(credential, "wrong_signature")
 
 
-def test_a_self_attestation_by_another_algorithm_is_refused(ada, phone, refuses):
+def test_self_attestation_by_another_algorithm_is_refused(ada, phone, refuses):
     statement = {"alg": EDDSA, "sig": b"signature"}
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "malformed_attestation")
 
 
 @pytest.mark.parametrize("statement", [{}, {"alg": ES256}, {"sig": b"signature"}, {"alg": ES256, "sig": 5}])
-def test_a_self_attestation_without_a_signature_is_refused(ada, phone, refuses, statement):
+def test_self_attestation_without_a_signature_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "malformed_attestation")
 
 
 @pytest.mark.parametrize("statement", [[], None, "x5c", ["x5c"]], ids=repr)
-def test_a_statement_that_is_no_map_is_refused(ada, phone, refuses, statement):
+def test_statement_that_is_not_a_map_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "attestation_not_accepted")
 
 
@@ -303,43 +303,43 @@ def test_a_statement_that_is_no_map_is_refused(ada, phone, refuses, statement):
 
 
 @pytest.mark.parametrize("algorithm", [-35, -36, -37, -47, -65535, -9, 7])
-def test_an_algorithm_that_was_not_offered_is_refused(ada, phone, refuses, algorithm):
+def test_algorithm_that_was_not_offered_is_refused(ada, phone, refuses, algorithm):
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), algorithm)
     refuses(phone.create(ada.creation_options(), public_key=key), "algorithm_not_offered")
 
 
-def test_a_point_off_the_curve_is_refused(ada, phone, refuses):
+def test_point_off_the_curve_is_refused(ada, phone, refuses):
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {-3: bytes(31) + b"\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_p384_key_labelled_es256_is_refused(ada, phone, refuses):
+def test_p384_key_labelled_es256_is_refused(ada, phone, refuses):
     key = cose_key(ec.generate_private_key(ec.SECP384R1()).public_key(), ES256)
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_p256_key_labelled_rs256_is_refused(ada, phone, refuses):
+def test_p256_key_labelled_rs256_is_refused(ada, phone, refuses):
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), RS256)
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_an_rsa_key_with_exponent_one_is_refused(ada, phone, refuses):
+def test_rsa_key_with_exponent_one_is_refused(ada, phone, refuses):
     """With e = 1 everybody can sign."""
     key = {1: 3, 3: RS256, -1: b"\xff" * 256, -2: b"\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_short_rsa_key_is_refused(ada, phone, refuses):
+def test_short_rsa_key_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), public_key=cose_key(SMALL_RSA_KEY, RS256)), "unusable_key")
 
 
-def test_an_rsa_key_too_long_to_be_used_is_refused(ada, phone, refuses):
+def test_rsa_key_too_long_to_be_used_is_refused(ada, phone, refuses):
     """OpenSSL verifies no signature of more than 16384 bits."""
     key = {1: 3, 3: RS256, -1: b"\xff" * 4096, -2: b"\x01\x00\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_short_ed25519_key_is_refused(ada, phone, refuses):
+def test_short_ed25519_key_is_refused(ada, phone, refuses):
     key = cose_key(ed25519.Ed25519PrivateKey.generate().public_key(), EDDSA)
     refuses(phone.create(ada.creation_options(), public_key=key | {-2: key[-2][:31]}), "unusable_key")
 
@@ -359,27 +359,27 @@ def test_a_short_ed25519_key_is_refused(ada, phone, refuses):
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ],
 )
-def test_an_ed25519_key_of_small_order_is_refused(ada, phone, refuses, y, sign):
+def test_ed25519_key_of_small_order_is_refused(ada, phone, refuses, y, sign):
     """Some signatures verify with it that nobody needed a private key for."""
     point = bytes.fromhex(y)
     key = {1: 1, 3: EDDSA, -1: 6, -2: point[:31] + bytes([point[31] | sign])}
     refuses(phone.create(ada.creation_options(), public_key=key), "weak_key")
 
 
-def test_a_signature_that_nobody_made_verifies_with_a_key_of_order_one():
+def test_signature_without_a_private_key_verifies_with_a_key_of_order_one():
     """So a session that was left open for a moment could leave behind a passkey that everybody can use."""
     one = (1).to_bytes(32, "little")
     ed25519.Ed25519PublicKey.from_public_bytes(one).verify(one + bytes(32), b"any message")
 
 
-def test_an_ed448_key_labelled_eddsa_is_refused(ada, phone, refuses):
+def test_ed448_key_labelled_eddsa_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), public_key={1: 1, 3: EDDSA, -1: 7, -2: bytes(57)}), "unusable_key")
 
 
 # Malformed.
 
 
-def test_a_second_text_for_the_same_bytes_is_refused(ada, phone, refuses):
+def test_second_text_for_the_same_bytes_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     refuses(changed(credential, "rawId", respelled(credential["rawId"])), "not_base64url")
 
@@ -404,13 +404,13 @@ def test_malformed_transports_are_refused(ada, phone, refuses, value):
     ],
     ids=lambda data: data[:12].hex(),
 )
-def test_an_attestation_object_that_is_no_cbor_is_refused(ada, phone, refuses, data):
+def test_attestation_object_that_is_not_cbor_is_refused(ada, phone, refuses, data):
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: data})
     refuses(credential, "malformed_cbor")
 
 
 @pytest.mark.parametrize("rest", [b"\0", b"\xa0", b"more"])
-def test_an_attestation_object_with_more_behind_it_is_refused(ada, phone, refuses, rest):
+def test_attestation_object_with_bytes_after_it_is_refused(ada, phone, refuses, rest):
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda data: data + rest})
     refuses(credential, "malformed_cbor")
 
@@ -432,18 +432,18 @@ def test_an_attestation_object_with_more_behind_it_is_refused(ada, phone, refuse
     ],
     ids=repr,
 )
-def test_an_attestation_object_with_other_than_its_three_members_is_refused(ada, phone, refuses, data):
+def test_attestation_object_with_other_members_is_refused(ada, phone, refuses, data):
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: cbor2.dumps(data)})
     refuses(credential, "malformed_attestation")
 
 
-def test_a_good_attestation_object_with_a_fourth_member_is_refused(ada, phone, refuses):
+def test_good_attestation_object_with_a_fourth_member_is_refused(ada, phone, refuses):
     fourth = {"attestationObject": lambda data: cbor2.dumps(cbor2.loads(data) | {"": 0})}
     refuses(phone.create(ada.creation_options(), mangle=fourth), "malformed_attestation")
 
 
 @pytest.mark.parametrize("data", [None, "text", b"", bytes(36), {}, []], ids=repr)
-def test_an_attestation_object_without_authenticator_data_is_refused(ada, phone, refuses, data):
+def test_attestation_object_without_authenticator_data_is_refused(ada, phone, refuses, data):
     attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: attestation})
     refuses(credential, "malformed_authenticator_data")
@@ -457,7 +457,7 @@ def test_truncated_authenticator_data_is_refused(ada, phone, refuses, kept):
 
 
 @pytest.mark.parametrize("kept", [1, 2, 9, 10, 11, -33, -1])
-def test_a_truncated_key_is_refused(ada, phone, refuses, kept):
+def test_truncated_key_is_refused(ada, phone, refuses, kept):
     credential = phone.create(ada.creation_options(), mangle={"publicKey": lambda key: key[:kept]})
     refuses(credential, "malformed_cbor")
 
@@ -470,7 +470,7 @@ def test_authenticator_data_without_a_credential_is_refused(ada, phone, refuses)
 
 
 @pytest.mark.parametrize("key", [0, 4, -7, b"", "", []], ids=repr)  # 4 is the mark of an uncompressed point
-def test_a_key_that_is_no_map_is_refused(ada, phone, refuses, key):
+def test_key_that_is_not_a_map_is_refused(ada, phone, refuses, key):
     refuses(phone.create(ada.creation_options(), public_key=key), "malformed_authenticator_data")
 
 
@@ -497,12 +497,12 @@ def test_a_key_that_is_no_map_is_refused(ada, phone, refuses, key):
     ],
     ids=repr,
 )
-def test_a_malformed_key_is_refused(ada, phone, refuses, key, reason):
+def test_malformed_key_is_refused(ada, phone, refuses, key, reason):
     refuses(phone.create(ada.creation_options(), public_key=key), reason)
 
 
 @pytest.mark.parametrize("form", ["long head", "indefinite length", "keys in another order", "a key twice", "a tag"])
-def test_a_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
+def test_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
     """The same key in another form. An ES256 key is a map of five: 1, 3, -1, -2 and -3."""
 
     def rewritten(key: bytes) -> bytes:
@@ -521,14 +521,14 @@ def test_a_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
     refuses(phone.create(ada.creation_options(), mangle={"publicKey": rewritten}), reason)
 
 
-def test_a_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
+def test_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
     """The library writes a key out again after reading it."""
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {99: "here"}
     unfold = {"authenticatorData": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
     refuses(phone.create(ada.creation_options(), public_key=key, mangle=unfold), "malformed_cbor")
 
 
-def test_a_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, events):
+def test_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, events):
     """The library prints an algorithm that isn't the key's."""
     statement = {"alg": "here", "sig": b"signature"}
     unfold = {"attestationObject": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
@@ -540,14 +540,14 @@ def test_a_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses,
 # Who may.
 
 
-def test_nobody_registers_who_is_not_signed_in(ada, phone, stranger, reasons, unchanged):
+def test_visitor_who_is_not_signed_in_cannot_add_a_passkey(ada, phone, stranger, reasons, unchanged):
     credential = phone.create(ada.creation_options())
     with unchanged():
         response = stranger.register(credential)
     assert (response.status_code, reasons) == (401, ["not_signed_in"])
 
 
-def test_nobody_registers_after_signing_out(ada, phone, reasons, unchanged):
+def test_visitor_who_has_signed_out_cannot_add_a_passkey(ada, phone, reasons, unchanged):
     tab, credential = ada.twin(), phone.create(ada.creation_options())
     ada.sign_out()
     with unchanged():

@@ -83,7 +83,7 @@ FORM = HEAD + b"Content-Type: application/x-www-form-urlencoded\r\n"
         FORM + b"Content-Length: 6\r\nContent-Length: 7\r\n\r\nsecret",
     ],
 )
-def test_what_is_no_request_is_refused_and_quoted_nowhere(site, send, request_):
+def test_malformed_request_is_refused_and_not_logged(site, send, request_):
     before = site.log.stat().st_size
     assert int(send(request_).split()[1]) == 400
     with site.log.open() as log:
@@ -93,7 +93,7 @@ def test_what_is_no_request_is_refused_and_quoted_nowhere(site, send, request_):
     assert "Traceback" not in said
 
 
-def test_what_cannot_be_run_is_not_tried_again_and_again(tmp_path):
+def test_site_that_cannot_run_is_not_restarted_again_and_again(tmp_path):
     """PostgreSQL is not brought up to date by the start, so that the first to see what is wrong is a worker."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
@@ -152,7 +152,7 @@ def test_only_the_sites_user_can_read_the_files_that_it_makes(tmp_path):
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
 
 
-def test_log_is_for_a_person_on_localhost_and_json_elsewhere(site, tmp_path):
+def test_log_is_readable_on_localhost_and_json_elsewhere(site, tmp_path):
     assert re.search(rf"\nLatchkey is ready: {site.url}\n\nGET / 200 \d+ ms\n", site.log.read_text())
     port = free_port()
     public = servers.site(tmp_path / "site", port, **PUBLIC, FLASK_MAIL_USE_TLS="true", FLASK_BIND=f"127.0.0.1:{port}")

@@ -30,7 +30,7 @@ IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605
 # Signing in and out.
 
 
-def test_signing_in_again_replaces_the_session_of_this_browser(visitor, app):
+def test_signing_in_by_link_replaces_the_session_of_this_browser(visitor, app):
     visitor.sign_in_by_link(ADA)
     before = visitor.twin()
     visitor.sign_in_by_link("grace@example.org")
@@ -40,12 +40,12 @@ def test_signing_in_again_replaces_the_session_of_this_browser(visitor, app):
         assert len(db.session.scalars(select(Session)).all()) == 1
 
 
-def test_signing_in_over_a_session_ends_it(ada, app):
+def test_signing_in_to_another_account_ends_the_session_before(ada, app):
     ada.sign_in_by_link("eve@example.org")
     assert kinds(app, user_id=1) == ["signed_in", "passkey_added", "session_ended"]
 
 
-def test_a_cookie_kept_from_before_signing_out_is_worth_nothing(visitor):
+def test_cookie_from_before_signing_out_does_not_work(visitor):
     visitor.sign_in_by_link(ADA)
     kept = visitor.twin()
     assert visitor.sign_out().location == "/"
@@ -67,7 +67,7 @@ def test_sessions_are_listed_and_ended(ada, phone):
     assert ada.is_signed_in()
 
 
-def test_all_others_are_ended(ada):
+def test_all_other_sessions_are_ended(ada):
     others = [Visitor(ada.app) for _ in range(3)]
     for other in others:
         other.sign_in_by_link(ADA)
@@ -76,7 +76,7 @@ def test_all_others_are_ended(ada):
     assert ada.is_signed_in()
 
 
-def test_a_session_without_fresh_proof_ends_no_other(ada, proof_expired, unchanged, reasons):
+def test_session_without_fresh_proof_cannot_end_another(ada, proof_expired, unchanged, reasons):
     """Or whoever has copied a cookie signs its owner out before they have found the button."""
     owner = Visitor(ada.app)
     owner.sign_in_by_link(ADA)
@@ -92,7 +92,7 @@ def test_a_session_without_fresh_proof_ends_no_other(ada, proof_expired, unchang
     assert owner.is_signed_in()
 
 
-def test_somebody_elses_session_is_not_there(ada, eve, unchanged):
+def test_another_accounts_session_is_not_found(ada, eve, unchanged):
     [id] = [row.id for row in rows(ada.app, Session) if row.user_id == 1]
     with unchanged():
         expect(eve.post(f"/account/sessions/{id}/revoke"), 404)
@@ -101,7 +101,7 @@ def test_somebody_elses_session_is_not_there(ada, eve, unchanged):
 
 
 @pytest.mark.parametrize("number", [0, 2**31 - 1, 2**31, 9**40, "x", -1])
-def test_a_number_that_no_session_has_is_not_there(ada, unchanged, number):
+def test_invalid_session_number_is_not_found(ada, unchanged, number):
     with unchanged():
         expect(ada.post(f"/account/sessions/{number}/revoke"), 404)
 
@@ -109,7 +109,7 @@ def test_a_number_that_no_session_has_is_not_there(ada, unchanged, number):
 # The clock.
 
 
-def test_a_session_ends_after_fourteen_days_without_use(ada, app):
+def test_session_ends_after_fourteen_days_without_use(ada, app):
     began = now()
     with time_machine.travel(began + timedelta(days=13)):
         assert ada.is_signed_in()
@@ -119,7 +119,7 @@ def test_a_session_ends_after_fourteen_days_without_use(ada, app):
         assert not ada.is_signed_in()
 
 
-def test_a_session_ends_after_ninety_days_in_any_case(ada):
+def test_session_ends_after_ninety_days_of_use(ada):
     began = now()
     for days in range(10, 90, 10):
         with time_machine.travel(began + timedelta(days=days)):
@@ -128,7 +128,7 @@ def test_a_session_ends_after_ninety_days_in_any_case(ada):
         assert not ada.is_signed_in()
 
 
-def test_being_seen_is_written_every_five_minutes(ada, app, snapshot):
+def test_last_seen_is_written_every_five_minutes(ada, app, snapshot):
     seen = rows(app, Session)[0].seen_at
     with time_machine.travel(now() + timedelta(minutes=4)):
         ada.get("/account")
@@ -139,14 +139,14 @@ def test_being_seen_is_written_every_five_minutes(ada, app, snapshot):
 
 
 @pytest.mark.parametrize(("seconds", "is_one"), [(30, True), (31, False), (3600, False)])
-def test_a_session_dated_more_than_thirty_seconds_ahead_counts_as_none(ada, app, clock, seconds, is_one):
+def test_session_dated_more_than_thirty_seconds_ahead_does_not_count(ada, app, clock, seconds, is_one):
     date_sessions(app, created_at=now() + timedelta(seconds=seconds))
     assert ada.is_signed_in() == is_one
     assert len(rows(app, Session)) == 1
 
 
 @pytest.mark.parametrize("days", [15, 91])
-def test_an_expired_session_is_deleted_when_it_is_met(ada, app, clock, days):
+def test_expired_session_is_deleted_when_it_is_used(ada, app, clock, days):
     clock.shift(timedelta(days=days))
     assert not ada.is_signed_in()
     assert rows(app, Session) == []
@@ -155,7 +155,7 @@ def test_an_expired_session_is_deleted_when_it_is_met(ada, app, clock, days):
     assert not ada.is_signed_in()
 
 
-def test_being_seen_by_a_clock_that_was_ahead_is_corrected(ada, app, clock):
+def test_last_seen_in_the_future_is_corrected(ada, app, clock):
     """Or the session would live on without use, until that time and two weeks more."""
     date_sessions(app, seen_at=now() + timedelta(days=10))
     ada.get("/account")
@@ -165,7 +165,7 @@ def test_being_seen_by_a_clock_that_was_ahead_is_corrected(ada, app, clock):
 # The number and the token of a session.
 
 
-def test_the_token_of_a_session_is_in_no_page_url_challenge_mail_or_log(ada, app, phone, site_log):
+def test_token_of_a_session_is_in_no_page_url_challenge_mail_or_log(ada, app, phone, site_log):
     other = Visitor(app)
     other.sign_in_by_passkey(phone)
     tokens = [session.token for session in rows(app, Session)]
@@ -189,7 +189,7 @@ def test_the_token_of_a_session_is_in_no_page_url_challenge_mail_or_log(ada, app
         assert token not in f"{shown}{claims}{site_log.events}"
 
 
-def test_a_number_of_a_session_is_never_given_twice(app, ada):
+def test_session_number_is_never_used_twice(app, ada):
     """A challenge of one session must not fit the next."""
     ada.sign_out()
     ada.sign_in_by_link(ADA)

@@ -37,7 +37,7 @@ def known(visitor) -> Visitor:
 # The link, in the browser that asked.
 
 
-def test_opening_a_link_changes_nothing_however_often(visitor, mail, unchanged):
+def test_opening_a_link_many_times_changes_nothing(visitor, mail, unchanged):
     with unchanged():
         for _ in range(5):
             expect(visitor.get(mail.link), 200)
@@ -46,17 +46,17 @@ def test_opening_a_link_changes_nothing_however_often(visitor, mail, unchanged):
     expect(visitor.post(mail.link), 303)
 
 
-def test_the_page_of_a_link_names_the_account(visitor, mail):
+def test_page_of_a_link_names_the_account(visitor, mail):
     assert ADA in text_of(parse(visitor.get(mail.link)).find(".//main"))
 
 
-def test_the_first_sign_in_leads_to_the_offer_and_the_next_to_the_account(visitor):
+def test_first_sign_in_leads_to_the_offer_and_the_next_to_the_account(visitor):
     assert visitor.sign_in_by_link(ADA).location == "/account/welcome"
     visitor.sign_out()
     assert visitor.sign_in_by_link(ADA).location == "/account"
 
 
-def test_an_account_is_made_when_its_address_is_proven_and_not_before(visitor, app, unchanged):
+def test_account_is_created_only_when_its_address_is_proven(visitor, app, unchanged):
     with unchanged():
         visitor.ask(ADA)
         visitor.get("/sign-in/check-email")
@@ -69,7 +69,7 @@ def test_an_account_is_made_when_its_address_is_proven_and_not_before(visitor, a
 # The link, in another browser.
 
 
-def test_a_link_in_another_browser_shows_the_code_and_who_asked(stranger, mail, unchanged):
+def test_link_in_another_browser_shows_the_code_and_the_browser_that_asked(stranger, mail, unchanged):
     with unchanged():
         response = expect(stranger.get(mail.link), 200)
     text = text_of(parse(response).find(".//main"))
@@ -79,7 +79,7 @@ def test_a_link_in_another_browser_shows_the_code_and_who_asked(stranger, mail, 
     assert ADA not in text
 
 
-def test_a_link_from_another_browser_signs_nobody_in(visitor, stranger, mail, unchanged, reasons):
+def test_link_does_not_sign_in_another_browser(visitor, stranger, mail, unchanged, reasons):
     with unchanged():
         response = expect(stranger.post(mail.link), 403)
     assert stranger.alert(response)
@@ -91,7 +91,7 @@ def test_a_link_from_another_browser_signs_nobody_in(visitor, stranger, mail, un
 # Links that are dead.
 
 
-def test_a_link_works_until_the_last_second(visitor, mail, clock):
+def test_link_works_until_the_last_second(visitor, mail, clock):
     clock.shift(LINK_LIFETIME - 2 * ONE_SECOND)
     expect(visitor.post(mail.link), 303)
 
@@ -104,7 +104,7 @@ def assert_dead(visitor: Visitor, link: str, reason: str, reasons: list[str]) ->
         assert reasons == [reason]
 
 
-def test_an_expired_link_is_refused(visitor, mail, clock, unchanged, reasons):
+def test_expired_link_is_refused(visitor, mail, clock, unchanged, reasons):
     clock.shift(LINK_LIFETIME)
     with unchanged():
         assert_dead(visitor, mail.link, "expired", reasons)
@@ -121,25 +121,25 @@ def test_an_expired_link_is_refused(visitor, mail, clock, unchanged, reasons):
     ],
     ids=["cut off", "tampered with", "without its signature", "not a token", "not even text"],
 )
-def test_a_damaged_link_is_refused(visitor, mail, damage, unchanged, reasons):
+def test_damaged_link_is_refused(visitor, mail, damage, unchanged, reasons):
     path, _, token = mail.link.rpartition("/")
     with unchanged():
         assert_dead(visitor, f"{path}/{damage(token)}", "malformed_token", reasons)
 
 
-def test_a_token_for_another_purpose_is_no_link(visitor, mail, unchanged, reasons):
+def test_token_for_another_purpose_is_not_a_link(visitor, mail, unchanged, reasons):
     challenge = decode(visitor.request_options()["challenge"]).decode()
     with unchanged():
         assert_dead(visitor, f"/sign-in/link/{challenge}", "malformed_token", reasons)
 
 
-def test_a_used_link_is_refused(visitor, stranger, mail, unchanged, reasons):
+def test_used_link_is_refused(visitor, stranger, mail, unchanged, reasons):
     visitor.post(mail.link)
     with unchanged():
         assert_dead(stranger, mail.link, "already_used", reasons)
 
 
-def test_a_used_link_says_so_to_whom_it_signed_in(visitor, mail, unchanged, reasons):
+def test_used_link_shows_its_visitor_that_they_are_signed_in(visitor, mail, unchanged, reasons):
     visitor.post(mail.link)
     with unchanged():
         for send in (visitor.get, visitor.post):
@@ -165,12 +165,12 @@ def test_a_used_link_says_so_to_whom_it_signed_in(visitor, mail, unchanged, reas
     ],
     ids=["as it is", "lower case", "without the dash", "with spaces", "all of it"],
 )
-def test_a_code_signs_in_however_it_is_written(visitor, mail, write):
+def test_code_signs_in_in_any_spelling(visitor, mail, write):
     assert expect(visitor.type_code(write(mail.code)), 303).location == "/account/welcome"
     assert visitor.is_signed_in()
 
 
-def test_a_wrong_code_is_refused_and_spends_nothing(visitor, mail, unchanged, reasons):
+def test_wrong_code_is_refused_and_spends_nothing(visitor, mail, unchanged, reasons):
     for wrong in (mail.code[:-1], mail.code + "C", mail.code[::-1], "ÇÐ", ""):
         with unchanged():
             assert visitor.alert(expect(visitor.type_code(wrong), 400))
@@ -178,27 +178,27 @@ def test_a_wrong_code_is_refused_and_spends_nothing(visitor, mail, unchanged, re
     expect(visitor.type_code(mail.code), 303)
 
 
-def test_a_code_is_worth_nothing_in_a_browser_that_did_not_ask(stranger, mail, unchanged, reasons):
+def test_code_does_not_work_in_a_browser_that_did_not_ask(stranger, mail, unchanged, reasons):
     with unchanged():
         assert stranger.alert(expect(stranger.type_code(mail.code), 400))
     assert reasons == ["no_request"]
 
 
-def test_a_code_is_worth_nothing_to_another_request(stranger, mail, unchanged, reasons):
+def test_code_does_not_work_for_another_request(stranger, mail, unchanged, reasons):
     stranger.ask("stranger@example.org")
     with unchanged():
         expect(stranger.type_code(mail.code), 400)
     assert reasons == ["wrong_code"]
 
 
-def test_an_expired_code_is_refused(visitor, mail, clock, unchanged, reasons):
+def test_expired_code_is_refused(visitor, mail, clock, unchanged, reasons):
     clock.shift(LINK_LIFETIME)
     with unchanged():
         assert visitor.alert(expect(visitor.type_code(mail.code), 400))
     assert reasons == ["expired"]
 
 
-def test_a_code_after_its_link_is_refused(visitor, mail, unchanged, reasons):
+def test_code_is_refused_after_its_link(visitor, mail, unchanged, reasons):
     other_tab = visitor.twin()
     visitor.post(mail.link)
     with unchanged():
@@ -206,14 +206,14 @@ def test_a_code_after_its_link_is_refused(visitor, mail, unchanged, reasons):
     assert reasons == ["already_used"]
 
 
-def test_a_link_after_its_code_is_refused(visitor, mail, unchanged, reasons):
+def test_link_is_refused_after_its_code(visitor, mail, unchanged, reasons):
     other_tab = visitor.twin()
     visitor.type_code(mail.code)
     with unchanged():
         assert_dead(other_tab, mail.link, "already_used", reasons)
 
 
-def test_a_code_typed_again_in_a_second_tab_leads_to_the_account(visitor, mail):
+def test_code_typed_again_in_a_second_tab_leads_to_the_account(visitor, mail):
     visitor.post(mail.link)
     assert expect(visitor.type_code(mail.code), 303).location == "/account"
 
@@ -285,9 +285,7 @@ def test_sending_again_with_less_than_five_minutes_left_makes_a_new_link_and_cod
 
 
 @pytest.mark.parametrize("email", [ADA, "grace@example.org"])
-def test_an_older_link_in_the_browser_that_asked_says_use_the_newer_mail(
-    visitor, mail, clock, unchanged, reasons, email
-):
+def test_older_link_in_the_browser_that_asked_says_use_the_newer_mail(visitor, mail, clock, unchanged, reasons, email):
     clock.shift(5 * 60 + 2)
     expect(visitor.ask(email), 303)
     newer = visitor.read_mail()
@@ -301,13 +299,13 @@ def test_an_older_link_in_the_browser_that_asked_says_use_the_newer_mail(
     expect(visitor.post(newer.link), 303)
 
 
-def test_an_older_link_in_another_browser_still_shows_the_code(visitor, stranger, mail):
+def test_older_link_in_another_browser_still_shows_the_code(visitor, stranger, mail):
     expect(visitor.ask("grace@example.org"), 303)
     assert mail.code in text_of(parse(expect(stranger.get(mail.link), 200)))
 
 
 @pytest.mark.parametrize("way", ["newer mail", "passkey"])
-def test_a_signed_in_visitor_who_opens_an_older_link_is_told_so(known, phone, clock, reasons, way):
+def test_older_link_shows_a_signed_in_visitor_that_they_are_signed_in(known, phone, clock, reasons, way):
     known.sign_in_by_link(ADA)
     known.make_passkey(phone)
     known.sign_out()
@@ -331,7 +329,7 @@ def cookie(visitor: Visitor) -> dict:
         return dict(session)
 
 
-def test_a_browser_forgets_its_request_after_an_hour(visitor, mail, clock):
+def test_browser_forgets_its_request_after_an_hour(visitor, mail, clock):
     clock.shift(59 * 60)
     assert ADA in expect(visitor.get("/sign-in/check-email"), 200).text
     clock.shift(60)
@@ -349,7 +347,7 @@ def test_a_browser_forgets_its_request_after_an_hour(visitor, mail, clock):
         None,
     ],
 )
-def test_a_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, kept):
+def test_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, kept):
     with visitor.client.session_transaction(base_url=visitor.site_url) as session:
         session["pending"] = kept
     expect(visitor.get(mail.link), 410)
@@ -357,7 +355,7 @@ def test_a_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, k
     visitor.sign_in_by_link("grace@example.org")
 
 
-def test_a_request_of_a_clock_that_was_ahead_is_forgotten(visitor, clock, reasons):
+def test_request_from_the_future_is_forgotten(visitor, clock, reasons):
     """Or its code would live longer than ten minutes."""
     clock.shift(3600)
     visitor.ask(ADA)
@@ -367,21 +365,21 @@ def test_a_request_of_a_clock_that_was_ahead_is_forgotten(visitor, clock, reason
     assert reasons == ["no_request"]
 
 
-def test_without_limits_nobody_waits(make_app):
+def test_visitor_can_ask_again_at_once_without_limits(make_app):
     visitor = Visitor(make_app(FLASK_LIMITS_ENABLED="false"))
     expect(visitor.ask(ADA), 303)
     assert "seconds" not in visitor.get("/sign-in/check-email").text
     expect(visitor.ask(ADA), 303)
 
 
-def test_without_a_request_there_is_no_mail_to_wait_for(visitor):
+def test_check_email_page_without_a_request_leads_to_the_sign_in_page(visitor):
     assert expect(visitor.get("/sign-in/check-email"), 303).location == "/sign-in"
 
 
 # What asking tells.
 
 
-def test_a_known_and_an_unknown_address_get_the_same_answer(known, stranger, clock):
+def test_known_and_an_unknown_address_get_the_same_answer(known, stranger, clock):
     # Pages count seconds down, both say until when, and mails are found by their time.
     clock.move_to(datetime(2026, 2, 3, 4, 5, tzinfo=UTC), tick=False)
     answers = []
@@ -400,7 +398,7 @@ def test_a_known_and_an_unknown_address_get_the_same_answer(known, stranger, clo
 # What goes wrong half-way.
 
 
-def test_when_the_answer_got_lost_the_next_mail_works(visitor, stranger):
+def test_next_mail_works_after_a_lost_answer(visitor, stranger):
     """The browser still holds a request that is used up: asking again must not repeat it."""
     visitor.ask(ADA)
     before = visitor.twin()
@@ -411,7 +409,7 @@ def test_when_the_answer_got_lost_the_next_mail_works(visitor, stranger):
     assert before.is_signed_in()
 
 
-def test_when_the_commit_fails_the_request_can_be_tried_again(visitor, app):
+def test_link_works_again_after_a_failed_commit(visitor, app):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     with app.app_context():
@@ -434,7 +432,7 @@ def body(message: EmailMessage, subtype: str) -> str:
 
 
 @pytest.mark.parametrize("subtype", ["plain", "html"])
-def test_the_mail_says_all_there_is_to_know(clock, app, visitor, subtype):
+def test_mail_names_link_code_browser_ip_address_and_expiry(clock, app, visitor, subtype):
     clock.move_to(datetime(2026, 2, 3, 4, 5, tzinfo=UTC), tick=False)
     visitor.post(
         "/sign-in",
@@ -459,7 +457,7 @@ def test_the_mail_says_all_there_is_to_know(clock, app, visitor, subtype):
 
 
 @pytest.mark.parametrize("subtype", ["plain", "html"])
-def test_a_mail_that_is_sent_again_says_how_long_it_still_works(clock, visitor, subtype):
+def test_repeated_mail_says_how_long_it_still_works(clock, visitor, subtype):
     clock.move_to(datetime(2026, 2, 3, 4, 5, tzinfo=UTC), tick=False)
     visitor.ask(ADA)
     clock.shift(3 * 60)
@@ -471,7 +469,7 @@ def test_a_mail_that_is_sent_again_says_how_long_it_still_works(clock, visitor, 
     assert "The code and the link have expired. Send the mail again." in visitor.get("/sign-in/check-email").text
 
 
-def test_the_link_holds_neither_the_address_nor_the_browsers_id(visitor, mail):
+def test_link_contains_neither_the_address_nor_the_browsers_id(visitor, mail):
     """A token is signed and not encrypted: whoever finds it in a history can read it."""
     _, claims = URLSafeTimedSerializer("whatever").loads_unsafe(mail.link.rpartition("/")[2])
     assert "Firefox on Windows" in str(claims)
@@ -480,7 +478,7 @@ def test_the_link_holds_neither_the_address_nor_the_browsers_id(visitor, mail):
 
 
 @pytest.mark.parametrize("strange", ["", "<script>alert(1)</script>", 5000 * "x", "\t\x01ü💌"])
-def test_whatever_a_browser_calls_itself_it_can_sign_in(visitor, strange):
+def test_browser_with_any_user_agent_can_sign_in(visitor, strange):
     """What it says ends up in the mail, in the link, on a page and in a row."""
     expect(visitor.post("/sign-in", {"email": ADA}, headers={"User-Agent": strange}), 303)
     mail = visitor.read_mail()

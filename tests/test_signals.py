@@ -7,14 +7,14 @@ from tests.authenticator import Authenticator, encode
 from tests.conftest import UNTIL_PROOF_EXPIRES, expect, signals
 
 
-def test_a_removal_signals_that_one_id(ada, phone):
+def test_removal_signals_the_id_of_the_passkey_once(ada, phone):
     ada.post("/account/passkeys/1/remove")
     told = {"method": "signalUnknownCredential", "rpId": "localhost", "credentialId": encode(phone.credentials[0].id)}
     assert signals(ada.get("/account")) == [told]
     assert signals(ada.get("/account")) == []
 
 
-def test_a_removed_passkey_is_signalled_and_no_other(ada, phone, eve):
+def test_sign_in_with_a_removed_passkey_signals_its_id_and_no_other(ada, phone, eve):
     ada.post("/account/passkeys/1/remove")
     ada.sign_out()
     removed = ada.authenticate(phone.get(ada.request_options()))
@@ -25,13 +25,13 @@ def test_a_removed_passkey_is_signalled_and_no_other(ada, phone, eve):
         assert (response.status_code, signals(response)) == (400, [])
 
 
-def test_a_refused_registration_signals_the_id_that_was_made(ada, phone):
+def test_refused_registration_signals_the_id_that_was_made(ada, phone):
     device = Authenticator()
     response = ada.register(device.create(ada.creation_options(), client_data={"origin": "https://evil.example"}))
     assert [signal["credentialId"] for signal in signals(response)] == [encode(device.credentials[0].id)]
 
 
-def test_a_registration_that_came_too_late_signals_its_id(ada):
+def test_late_registration_signals_the_id_that_was_made(ada):
     device = Authenticator()
     credential = device.create(ada.creation_options())
     with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
@@ -39,6 +39,6 @@ def test_a_registration_that_came_too_late_signals_its_id(ada):
     assert [signal["credentialId"] for signal in signals(response)] == [encode(device.credentials[0].id)]
 
 
-def test_a_passkey_that_is_registered_already_is_not_signalled(ada, phone):
+def test_passkey_that_is_registered_already_is_not_signalled(ada, phone):
     again = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
     assert signals(expect(ada.register(again), 400)) == []

@@ -63,7 +63,7 @@ def test_some_libraries_have_one_place_each():
             assert ONLY_IN.get(library, file.name) in file.parts, f"only {ONLY_IN[library]} imports {library}"
 
 
-def test_the_domain_knows_nothing_of_http():
+def test_domain_imports_nothing_of_http():
     for file in FILES:
         if layer_of(file) in ("domain", "models", "database"):
             for name in imports(file):
@@ -71,13 +71,13 @@ def test_the_domain_knows_nothing_of_http():
                     assert name in FROM_FLASK | MORE_FROM_FLASK.get(file.name, set()), f"{file.name} imports {name}"
 
 
-def test_a_start_imports_nothing_that_few_requests_need(tmp_path):
+def test_start_imports_nothing_that_few_requests_need(tmp_path):
     script = f"import sys, app; app.create_app({{}}, {str(tmp_path)!r}); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     assert not LATE & set(modules.stdout.split())
 
 
-def test_all_that_is_public_says_what_it_is_for():
+def test_every_public_name_has_a_docstring():
     for file in FILES:
         module = ast.parse(file.read_text())
         public = [

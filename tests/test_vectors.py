@@ -1,7 +1,8 @@
 """The test vectors of Web Authentication Level 3 (section "Test Vectors"), and what our policy makes of each.
 
 They come from https://example.org, with every attestation format and some algorithms that this site doesn't offer.
-Where one is refused, the reason is the first that we meet; `test_only_policy_refuses` shows that there is no other.
+Where a vector is refused, POLICY has the reason that we find first. `test_vector_passes_without_our_policy` shows that
+there is no other.
 """
 
 import json
@@ -62,22 +63,22 @@ def test_there_is_a_policy_for_every_vector():
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_registration(name):
+def test_registration_has_the_outcome_of_our_policy(name):
     assert outcome_of(lambda: register(VECTORS[name], with_statement=True)) == POLICY[name][0]
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_registration_without_a_statement(name):
+def test_registration_without_a_statement_has_the_outcome_of_our_policy(name):
     assert outcome_of(lambda: register(VECTORS[name], with_statement=False)) == POLICY[name][1]
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2]])
-def test_authentication(name):
+def test_authentication_has_the_outcome_of_our_policy(name):
     assert outcome_of(lambda: authenticate(VECTORS[name])) == POLICY[name][2]
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2] not in (None, CROSS_ORIGIN)])
-def test_only_policy_refuses(name):
+def test_vector_passes_without_our_policy(name):
     """Where the user need not be verified and no statement is made, every key of an algorithm that we offer
     registers as what it is, and signs in."""
     vector = VECTORS[name]
@@ -88,12 +89,12 @@ def test_only_policy_refuses(name):
 
 
 @pytest.mark.parametrize("name", ["packed.ES384", "packed.ES512", "packed.Ed448"])
-def test_other_algorithms_are_refused_even_so(name):
+def test_other_algorithms_are_refused_without_our_policy(name):
     assert outcome_of(lambda: register(VECTORS[name], with_statement=False, user_verification=False)) == NOT_OFFERED
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2]])
-def test_a_signature_with_one_bit_changed_is_refused(name):
+def test_signature_with_one_bit_changed_is_refused(name):
     vector = VECTORS[name]
     signature = bytearray.fromhex(vector["authentication"]["signature"])
     signature[-1] ^= 1

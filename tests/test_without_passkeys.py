@@ -62,21 +62,21 @@ def test_no_page_offers_a_passkey(make_app):
         "/account/passkeys/1/remove",
     ],
 )
-def test_no_address_takes_one(ada, unchanged, path):
+def test_routes_for_passkeys_are_not_found(ada, unchanged, path):
     with unchanged():
         expect(ada.post(path, {"credential": "{}"}), 404)
 
 
-def test_a_passkey_is_no_proof_any_more(ada, phone, reasons):
+def test_passkey_is_no_longer_a_proof(ada, phone, reasons):
     expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(ada.options))}), 403)
     assert reasons == ["passkeys_disabled"]
 
 
-def test_password_managers_are_sent_nowhere(ada):
+def test_password_managers_find_no_account_page(ada):
     expect(ada.get("/.well-known/passkey-endpoints"), 404)
 
 
-def test_recovery_codes_are_the_second_step(ada):
+def test_recovery_code_is_enough_for_the_second_step(ada):
     assert ada.is_signed_in()
     ada.sign_out()
     token = ada.open_second_step(ADA)
@@ -90,7 +90,7 @@ def test_recovery_codes_are_the_second_step(ada):
     Visitor(ada.app).sign_in_by_link(ADA)
 
 
-def test_the_tour_has_three_steps(make_app):
+def test_tour_has_three_steps(make_app):
     visitor = Visitor(make_app(FLASK_PASSKEYS_ENABLED="false"))
     steps = [text_of(each) for each in parse(visitor.get("/")).findall(".//ol/li")]
     assert len(steps) == 3
