@@ -1,7 +1,7 @@
-"""What the HTTP tests share: a site with an empty database, visitors with a browser each, and its log.
+"""Fixtures and helpers of the HTTP tests: a site with an empty database, its log, and visitors with a browser each.
 
-Everybody signs in through the real pages: the mail is read from the outbox, the options out of the page, and what is
-posted is what the page's form would post.
+Everybody signs in through the real pages. The tests read the mail from the outbox and the options from the page, and
+they post the same fields as the page's form.
 """
 
 import json
@@ -41,7 +41,7 @@ ADA, EVE, GRACE = "ada@example.org", "eve@example.org", "grace@example.org"
 # After this time, a proof of identity no longer counts.
 UNTIL_PROOF_EXPIRES = PROOF_LIFETIME + timedelta(seconds=1)
 
-# The settings of a site on the internet, as few as it can have.
+# The settings that a site on the internet needs, and no others.
 PUBLIC = {
     "FLASK_SITE_URL": "https://example.org",
     "FLASK_SECRET_KEY": "b7f0c2e94d1a4c85a3d6079e5f21c8b4",
@@ -49,27 +49,27 @@ PUBLIC = {
     "FLASK_MAIL_DEFAULT_SENDER": "latchkey@example.org",
 }
 
-# Standard output changes hands during a test run: with a handler here, `log.set_up` adds none that writes there.
+# pytest replaces standard output for each test. With a handler here, `log.set_up` adds none that writes there.
 log.logger.addHandler(logging.NullHandler())
 log.logger.setLevel(logging.INFO)
 
 
 @event.listens_for(Engine, "connect")
 def _need_not_survive_a_power_cut(connection: object, _record: object) -> None:
-    """Waiting for the disk is half the time that these tests would take. This runs after the site's own listener."""
+    """Don't wait for the disk: that would double the time of these tests. This runs after the site's own listener."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory) -> Iterator[Path]:
-    """The instance folder of a database that the migrations have made, to be copied: they run once."""
+    """Return the instance folder of a migrated, empty database. The migrations run once; each site gets a copy."""
     instance = tmp_path_factory.mktemp("empty-database")
     app = create_app(environ=databases.make(instance), instance_path=str(instance))
     Migrate(app, db, directory=str(ROOT / "migrations"))
     with app.app_context():
         upgrade()
-        # Closing the last connection moves all of it into one file.
+        # When the last connection closes, SQLite moves everything into one file.
         db.engine.dispose()
     yield instance
     databases.drop(instance)
@@ -77,7 +77,7 @@ def empty_database(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def compiled_templates(tmp_path_factory) -> FileSystemBytecodeCache:
-    """The templates as Python's bytecode: each is compiled once, not once per site."""
+    """Return a cache of compiled templates, so that each is compiled once, and not once per site."""
     return FileSystemBytecodeCache(str(tmp_path_factory.mktemp("compiled-templates")))
 
 
@@ -85,7 +85,7 @@ def compiled_templates(tmp_path_factory) -> FileSystemBytecodeCache:
 def make_app(empty_database, compiled_templates, tmp_path_factory) -> Iterator[Callable[..., Flask]]:
     """Make a site with an empty database of its own: `make_app(FLASK_SITE_URL="https://example.org", ...)`.
 
-    It isn't in testing mode: what a visitor would see as a 500 is a 500 here, with its traceback in the log.
+    It isn't in testing mode: an unhandled exception is a 500, as for a visitor, with its traceback in the log.
     """
     apps = []
 
@@ -106,20 +106,20 @@ def make_app(empty_database, compiled_templates, tmp_path_factory) -> Iterator[C
 
 @pytest.fixture
 def app(make_app) -> Flask:
-    """The site as it is on localhost with no settings."""
+    """Return the site on localhost without settings."""
     return make_app()
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A port of localhost, for browsers."""
+    """Return a port of localhost, for browsers."""
     with serving() as server:
         yield server
 
 
 @pytest.fixture
 def live_app(make_app, server) -> Iterator[Flask]:
-    """The site with an empty database, answering at that port."""
+    """Return the site with an empty database, answering at that port."""
     server.app = make_app(FLASK_SITE_URL=server.url)
     yield server.app
     server.app, server.tolerated = None, set()
@@ -127,39 +127,39 @@ def live_app(make_app, server) -> Iterator[Flask]:
 
 @pytest.fixture
 def visitor(app) -> "Visitor":
-    """Somebody at a browser."""
+    """Return a visitor with a browser."""
     return Visitor(app)
 
 
 @pytest.fixture
 def stranger(app) -> "Visitor":
-    """Somebody else, at another browser."""
+    """Return another visitor, with another browser."""
     return Visitor(app)
 
 
 @pytest.fixture
 def clock() -> Iterator[time_machine.Traveller]:
-    """The time, standing still until it is moved: `clock.shift(seconds)`."""
+    """Stop the clock. A test moves it: `clock.shift(seconds)`."""
     with time_machine.travel(now(), tick=False) as traveller:
         yield traveller
 
 
 @pytest.fixture
 def proof_expired() -> Iterator[None]:
-    """The clock goes on from the moment when every proof of identity given so far has expired."""
+    """Set the clock to a time when every proof of identity given so far has expired."""
     with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         yield
 
 
 @pytest.fixture
 def phone() -> Authenticator:
-    """An authenticator with no credential yet."""
+    """Return an authenticator without a credential."""
     return Authenticator()
 
 
 @pytest.fixture
 def ada(visitor, phone) -> "Visitor":
-    """Ada: she is signed in, and has a passkey on `phone`. Her account is the first one, and so is her passkey."""
+    """Return Ada, who is signed in and has a passkey on `phone`. Her account has number 1, and so has her passkey."""
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
     return visitor
@@ -167,7 +167,7 @@ def ada(visitor, phone) -> "Visitor":
 
 @pytest.fixture
 def eve(stranger) -> "Visitor":
-    """Eve: she is signed in at another browser, and has an account and a passkey of her own, on `eve.key`."""
+    """Return Eve, who is signed in at another browser, with an account and a passkey of her own on `eve.key`."""
     stranger.sign_in_by_link(EVE)
     stranger.key = Authenticator()
     stranger.make_passkey(stranger.key)
@@ -175,9 +175,10 @@ def eve(stranger) -> "Visitor":
 
 
 class Visitor:
-    """Somebody at a browser of their own, who does what the pages offer.
+    """A person with a browser of their own, who uses the pages.
 
-    What is named for an outcome (`sign_in_by_link`, `make_passkey`, ...) asserts it; the rest returns the response.
+    Methods that are named for an outcome (`sign_in_by_link`, `make_passkey`, ...) assert that outcome. The others only
+    return the response.
     """
 
     def __init__(self, app: Flask):
@@ -195,7 +196,7 @@ class Visitor:
         return self.client.post(path, base_url=self.site_url, data=form, headers=headers, **kwargs)
 
     def twin(self) -> "Visitor":
-        """Return a visitor with the same cookies: another tab, or a finger that was faster than the network."""
+        """Return a visitor with the same cookies: another tab, a double click, or a thief with a copy of the cookie."""
         twin = Visitor(self.app)
         name, host = self.app.config["SESSION_COOKIE_NAME"], urlsplit(self.site_url).hostname
         cookie = self.client.get_cookie(name, domain=host)
@@ -214,7 +215,7 @@ class Visitor:
         return mails.sign_in_mail(self.app)
 
     def read_code(self, to: str) -> str:
-        """Return the code of the newest message, which was sent to this address."""
+        """Return the code of the newest message that has one. Asserts that it was sent to this address."""
         return mails.code_for(self.app, to)
 
     def type_code(self, code: str) -> TestResponse:
@@ -239,11 +240,11 @@ class Visitor:
         return options_of(self.get("/sign-in"), "passkey-sign-in")
 
     def register(self, credential: object, **form: str) -> TestResponse:
-        """Send what an authenticator made; text goes as it is."""
+        """Send a credential that an authenticator made, or any text."""
         return self.post("/account/passkeys", {"credential": as_text(credential), **form})
 
     def authenticate(self, credential: object, **form: str) -> TestResponse:
-        """Send what an authenticator signed; text goes as it is."""
+        """Send a credential that an authenticator signed, or any text."""
         return self.post("/sign-in/passkey", {"credential": as_text(credential), **form})
 
     def make_passkey(self, authenticator: Authenticator, **knobs) -> TestResponse:
@@ -280,7 +281,7 @@ class Visitor:
     # The second step.
 
     def make_recovery_codes(self) -> list[str]:
-        """Make recovery codes, and return what the page shows."""
+        """Make recovery codes, and return them as the page shows them."""
         page = parse(expect(self.post("/account/recovery-codes"), 200))
         return [text_of(item) for item in page.findall(".//ol[@class='codes']/li")]
 
@@ -291,7 +292,7 @@ class Visitor:
         return codes
 
     def open_second_step(self, email: str) -> str:
-        """Ask for a link, open it and confirm, where that is not enough; return the page's token."""
+        """Ask for a link, open it and confirm. The account needs a second step: return its page's token."""
         response = self.sign_in_by_link(email)
         assert response.location.startswith("/sign-in/second-step?token=")
         page = parse(expect(self.get(response.location), 200))
@@ -302,16 +303,16 @@ class Visitor:
         return expect(self.post("/sign-out"), 303)
 
     def is_signed_in(self) -> bool:
-        """Whether the account page opens."""
+        """Return whether the account page opens."""
         return self.get("/account").status_code == 200
 
     def notice(self, path: str = "/account") -> str:
-        """Open this page; return what it says was done."""
+        """Open this page, and return its message about the last action."""
         return " ".join(text_of(each) for each in parse(self.get(path)).iter("p") if each.get("role") == "status")
 
     @staticmethod
     def alert(response: TestResponse) -> str:
-        """Return the sentence of the page's alert, as far as anybody sees one: what is hidden waits for a script."""
+        """Return the sentence of the visible alert, or "" without one. Hidden alerts wait for a script."""
         alerts = [text_of(element) for element in visible(parse(response)) if element.get("role") == "alert"]
         assert len(alerts) <= 1, f"one page, two alerts: {alerts}"
         return alerts[0] if alerts else ""
@@ -325,7 +326,7 @@ def expect(response: TestResponse, status: int) -> TestResponse:
 
 
 def as_text(credential: object) -> str:
-    """A credential as the form has it: JSON text."""
+    """Return the credential as JSON text, as the form sends it."""
     return credential if isinstance(credential, str) else json.dumps(credential)
 
 
@@ -358,7 +359,7 @@ def signals(page: TestResponse) -> list[dict]:
 
 
 def visible(element: Element) -> Iterator[Element]:
-    """Yield the element and what is in it, but nothing hidden and nothing within what is hidden."""
+    """Yield the element and all elements within it, without the hidden ones and their children."""
     if "hidden" not in element.attrib:
         yield element
         for child in element:
@@ -366,7 +367,7 @@ def visible(element: Element) -> Iterator[Element]:
 
 
 def text_of(element: Element) -> str:
-    """The text of an element, with its white space evened out."""
+    """Return the text of an element, with single spaces."""
     return " ".join("".join(element.itertext()).split())
 
 
@@ -413,7 +414,7 @@ class Event(NamedTuple):
 
 
 class EventList(logging.Handler):
-    """The log as a list."""
+    """A log handler that keeps the events in a list."""
 
     def __init__(self):
         super().__init__()
@@ -429,7 +430,7 @@ class EventList(logging.Handler):
 
 @pytest.fixture
 def site_log() -> Iterator[EventList]:
-    """The site's log from here on: `site_log.events`."""
+    """Keep what the site logs from here on: `site_log.events`."""
     handler = EventList()
     log.logger.addHandler(handler)
     yield handler
@@ -438,19 +439,19 @@ def site_log() -> Iterator[EventList]:
 
 @pytest.fixture
 def events(site_log) -> list[Event]:
-    """The events that the site logs, as they come."""
+    """Return the list of events, which grows as the site logs them."""
     return site_log.events
 
 
 @pytest.fixture
 def reasons(site_log) -> list[str]:
-    """The reasons for which the site refuses, as they come."""
+    """Return the list of reasons for refusals, which grows as the site logs them."""
     return site_log.reasons
 
 
 @pytest.fixture
 def snapshot(app) -> Callable[[], dict[str, list]]:
-    """Return every row of every table, by the table's name."""
+    """Return a function that returns every row of every table, by the table's name."""
 
     def take() -> dict[str, list]:
         with app.app_context():
@@ -464,8 +465,11 @@ def snapshot(app) -> Callable[[], dict[str, list]]:
 
 @pytest.fixture
 def unchanged(snapshot) -> Callable[..., AbstractContextManager]:
-    """Assert that a block changes no row. A failed ceremony has spent its challenge all the same: `spent=1`. That it
-    was tried may be read in the account's activity, and counts: both have tests of their own."""
+    """Assert that a block changes no row, except that it spends so many tokens: `with unchanged(spent=1)`.
+
+    A failed ceremony spends its challenge, too. It may also be recorded in the account's activity, and it counts
+    towards limits. Other tests are about that.
+    """
 
     @contextmanager
     def watch(spent: int = 0) -> Iterator[None]:

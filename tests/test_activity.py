@@ -110,7 +110,7 @@ def test_transcript_shows_a_ceremony_and_its_refusal(ada, phone, app):
 
 
 def test_unspent_challenge_is_in_no_transcript(ada, phone, app):
-    """It may be alive in another browser."""
+    """It may still work in another browser."""
     ada.sign_out()
     ada.authenticate(phone.get(Visitor(app).request_options()))
     assert [row.transcript for row in rows(app, Activity) if row.kind.endswith("_refused")] == []
@@ -133,7 +133,7 @@ def test_account_keeps_twenty_refused_transcripts_an_hour(ada, phone, app):
 
 
 def test_account_keeps_twenty_long_transcripts_an_hour(ada, phone, app):
-    """Whatever an authenticator answers is short."""
+    """Answers of real authenticators are short, and are kept without a limit."""
     for more in 22 * [{}] + 22 * [{"more": "x" * 5000}]:
         ada.sign_out()
         expect(ada.authenticate(phone.get(ada.request_options()) | more), 303)

@@ -18,13 +18,13 @@ CROWD = 32
 
 @pytest.fixture
 def clock():
-    """The time, after the proof of `ada` has expired. It stands still until it is moved."""
+    """Stop the clock at a time when Ada's proof has expired. A test moves it: `clock.shift(seconds)`."""
     with time_machine.travel(now() + UNTIL_PROOF_EXPIRES, tick=False) as traveller:
         yield traveller
 
 
 def attempts(app) -> list[str]:
-    """The forms that were asked for without fresh proof, as the activity has them."""
+    """Return the forms that were sent without fresh proof, as the activity has recorded them."""
     with app.app_context():
         wanted = select(Activity.detail).where(Activity.kind == "asked_to_confirm").order_by(Activity.id)
         return list(db.session.scalars(wanted))
@@ -106,7 +106,7 @@ def test_wrong_proof_in_a_proven_session_is_no_attempt(ada, app):
 
 
 def test_credentials_sent_without_proof_do_not_bury_the_activity(ada, clock, app):
-    # Longer ago than any challenge lives.
+    # By now, every challenge has expired.
     clock.shift(PROOF_LIFETIME)
     for _ in range(3):
         expect(ada.register('{"rawId": "AAAA"}'), 400)

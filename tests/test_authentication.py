@@ -1,7 +1,6 @@
-"""Signing in with a passkey: what is accepted, and each reason for which a response to request options is refused.
+"""Signing in with a passkey: the responses that are accepted, and the reasons for which others are refused.
 
-A refusal is a 4xx with one sentence for the visitor that is the same for almost every cause, an exact reason in the
-log, and no row changed, except that a challenge of ours is spent by whatever answers it.
+test_ceremonies.py has the reasons that creating a passkey shares, and says how a response is refused.
 """
 
 from collections.abc import Callable
@@ -40,14 +39,14 @@ VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 
 @pytest.fixture
 def ada(ada):
-    """Ada, signed out."""
+    """Return Ada, signed out."""
     ada.sign_out()
     return ada
 
 
 @pytest.fixture
 def bobs_phone(stranger):
-    """The phone of somebody else, who has made a passkey too."""
+    """Return Bob's phone. He has created a passkey on it."""
     phone = Authenticator()
     stranger.sign_in_by_link("bob@example.org")
     stranger.make_passkey(phone)
@@ -57,7 +56,7 @@ def bobs_phone(stranger):
 
 @pytest.fixture
 def refuses(ada, reasons, unchanged) -> Callable[..., None]:
-    """Assert that Ada's response is refused for `reason`, having spent its challenge and changed nothing else."""
+    """Assert that Ada's response is refused for `reason`. It spends its challenge and changes nothing else."""
 
     def check(credential: object, reason: str, spent: int = 1, sentence: str = VAGUE) -> None:
         with unchanged(spent=spent):
@@ -75,11 +74,11 @@ def the_passkey(app) -> Passkey:
     return passkey
 
 
-# What the site asks for.
+# The options.
 
 
 def test_request_options_name_no_credential(ada):
-    """Every passkey here is discoverable: the authenticator knows which it has, and the page tells nobody."""
+    """Every passkey here is discoverable: the authenticator knows its passkeys, and the page reveals none."""
     options = ada.request_options()
     assert (options["rpId"], options["userVerification"]) == ("localhost", "required")
     assert not options.get("allowCredentials")
@@ -90,7 +89,7 @@ def test_device_without_a_passkey_offers_none(ada):
         Authenticator().get(ada.request_options())
 
 
-# What it accepts.
+# Responses that are accepted.
 
 
 def test_passkey_signs_in(ada, phone, app, events):
@@ -135,7 +134,7 @@ def test_second_sign_in_replaces_the_session_of_this_browser(ada, phone, app):
         assert len(db.session.scalars(select(Session)).all()) == 1
 
 
-# The signature counter and the backup state: L3 7.2 steps 19, 22 and 24. They tell something, and lock nobody out.
+# The signature counter and the backup state: L3 7.2 steps 19, 22 and 24. The site records them, and locks nobody out.
 
 
 def test_counter_that_is_always_zero_is_normal(ada, phone, app, events):
@@ -148,7 +147,7 @@ def test_counter_that_is_always_zero_is_normal(ada, phone, app, events):
 
 @pytest.fixture
 def security_key(visitor) -> Authenticator:
-    """A security key that has signed Ada in once, with its counter at 5."""
+    """Return a security key that has signed Ada in once. Its counter is at 5."""
     key = Authenticator(synced=False)
     visitor.sign_in_by_link("ada@example.org")
     visitor.make_passkey(key, sign_count=4)
@@ -177,7 +176,7 @@ def test_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, a
 
 
 def test_counter_that_goes_back_often_sends_one_notice_an_hour(visitor, security_key, app, events):
-    """Or whoever has a copy of the key could flood the inbox with it."""
+    """Otherwise somebody with a copy of the key could flood the inbox."""
     for _ in range(3):
         visitor.sign_in_by_passkey(security_key, sign_count=1)
         visitor.sign_out()
@@ -200,7 +199,7 @@ def test_backup_state_is_updated(ada, phone, app):
 
 
 def test_challenge_of_another_browser_is_refused(ada, phone, stranger, refuses):
-    """Or a page elsewhere could have its visitor sign, and sign itself in with that."""
+    """Otherwise another site could have its visitors sign our challenge, and sign in with their responses."""
     options = ada.request_options() | {"challenge": stranger.request_options()["challenge"]}
     refuses(phone.get(options), "bound_to_another_browser", spent=0)
 
@@ -220,11 +219,11 @@ def test_challenge_works_once(ada, phone, bobs_phone, refuses):
     refuses(bobs_phone.get(options), "already_used", spent=0, sentence=sentence)
 
 
-# Whose passkey it is: L3 7.2 step 6.
+# The owner of the passkey: L3 7.2 step 6.
 
 
 def test_passkey_that_was_never_registered_is_refused(ada, refuses):
-    """Every site on localhost shares the RP ID: its passkeys are offered here, too."""
+    """All sites on localhost share the RP ID, so their passkeys are offered here, too."""
     other = Authenticator()
     ada.sign_in_by_link("ada@example.org")
     options = ada.creation_options()
@@ -266,7 +265,7 @@ def test_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
     refuses(phone.get(ada.request_options()) | {"id": long_id, "rawId": long_id}, "credential_id_too_long")
 
 
-# What the authenticator says: L3 7.2 steps 15 to 19.
+# The backup flags: L3 7.2 steps 18 and 19.
 
 
 def test_passkey_that_can_no_longer_be_backed_up_is_refused(ada, phone, refuses):
@@ -296,14 +295,14 @@ def test_signature_by_another_key_is_refused(visitor, reasons, unchanged, algori
 
 
 def test_signature_over_another_challenge_is_refused(ada, phone, refuses):
-    """A signature that was caught is good for the challenge it was made for only."""
+    """A stolen signature works only for the challenge that it was made for."""
     caught, fresh = phone.get(ada.request_options()), phone.get(ada.request_options())
     client_data = fresh["response"]["clientDataJSON"]
     refuses(changed(caught, "clientDataJSON", client_data), "wrong_signature")
 
 
 def test_signature_over_other_authenticator_data_is_refused(ada, phone, refuses):
-    """Whoever stands between must not turn "touched" into "verified"."""
+    """An attacker in between must not turn "touched" into "verified"."""
     unverified = phone.get(ada.request_options(), flags=UP | BE | BS)
     verified = phone.get(ada.request_options())["response"]["authenticatorData"]
     refuses(changed(unverified, "authenticatorData", verified), "wrong_signature")
@@ -313,7 +312,7 @@ def test_signature_over_other_authenticator_data_is_refused(ada, phone, refuses)
     "signature", [b"\0", b"\0" * 64, b"\x30\x00", b"\x30\x06\x02\x01\x00\x02\x01\x00", b"\xff" * 5000], ids=len
 )
 def test_malformed_signature_is_refused(ada, phone, refuses, signature):
-    """ES256 signs in ASN.1 DER: a sequence of two integers. Both 0 was good for every message in Java, once."""
+    """ES256 signs in ASN.1 DER: a sequence of two integers. With both 0, Java took every message (CVE-2022-21449)."""
     refuses(phone.get(ada.request_options(), mangle={"signature": lambda _: signature}), "wrong_signature")
 
 
@@ -322,7 +321,7 @@ def test_malformed_signature_is_refused(ada, phone, refuses, signature):
 
 @pytest.mark.parametrize("field", ["rawId", "authenticatorData", "signature", "userHandle"])
 def test_second_text_for_the_same_bytes_is_refused(visitor, refuses, field):
-    key = Authenticator(algorithm=EDDSA)  # its signatures have 64 bytes, so two texts
+    key = Authenticator(algorithm=EDDSA)  # Its signatures have 64 bytes, so each has two texts.
     visitor.sign_in_by_link("bob@example.org")
     visitor.make_passkey(key)
     visitor.sign_out()

@@ -1,7 +1,7 @@
 """Both ceremonies: the responses that are accepted or refused whether they create a passkey or sign in with one.
 
-A refusal is a 400 with one sentence that is the same for almost every cause, and an exact reason in the log. No row
-changes, except that a challenge of ours is spent by whatever response it comes back in.
+A refusal is a 400 with one sentence that is the same for almost every cause. The log has the exact reason. No row
+changes, but each response spends the challenge that it answers if it is one of ours.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class Registration:
 
     path = "/account/passkeys"
     type_of_the_other = "webauthn.get"
-    # On localhost, it ends with help for developers.
+    # On localhost, the sentence ends with help for developers.
     sentence = (
         "The passkey could not be added. Nothing has changed. Please try again. No fingerprint reader or screen lock? "
         "Chrome’s developer tools have a virtual one. The doctor says how to turn it on, and what this browser can do."
@@ -69,7 +69,7 @@ class Registration:
         """Be ready for the next response: Ada is still signed in."""
 
     def has_worked(self) -> bool:
-        """Whether there is a passkey now."""
+        """Return whether there is a passkey now."""
         return count(self.visitor.app, Passkey) == 1
 
 
@@ -108,7 +108,7 @@ class Authentication:
         self.visitor.sign_out()
 
     def has_worked(self) -> bool:
-        """Whether Ada is signed in now."""
+        """Return whether Ada is signed in now."""
         return self.visitor.is_signed_in()
 
 
@@ -262,7 +262,7 @@ def test_backup_of_a_passkey_that_cannot_be_backed_up_is_refused(ceremony, refus
     refuses(ceremony.answer(flags=UP | UV | BS), "inconsistent_backup_flags")
 
 
-# Malformed, from the outside in. Until the challenge has been read there is nothing to spend.
+# Malformed parts, from the outside in. Before the site has read the challenge, it can't spend it.
 
 
 @pytest.mark.parametrize("text", NOT_JSON, ids=lambda text: f"{len(text)} of {text[:20]!a}")
@@ -298,7 +298,7 @@ FIELDS = [
     (Authentication, "signature", 1),
     (Authentication, "userHandle", 1),
 ]
-# All that either response must have.
+# The fields that each response must have.
 REQUIRED = [*FIELDS, (Registration, "response", 0), (Authentication, "response", 0)]
 
 

@@ -1,4 +1,4 @@
-"""The operator's desk: what it prints, what it changes, and what it says where it can't."""
+"""The operator's commands: their output, their changes, and their messages when they can't do something."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +37,8 @@ def desk(app):
 
 
 def make_desk(app):
-    # As the `flask` command has it, and no other process.
+    """Return a function that runs a command on this site."""
+    # Only the `flask` command has these; a server has not.
     users.init_app(app)
     site.init_app(app)
     runner = FlaskCliRunner(app)
@@ -199,7 +200,7 @@ def test_disabled_account_refuses_every_sign_in(ada, app, desk, phone, reasons):
     assert reasons == ["account_disabled"] * 3
     assert desk("users", "list").splitlines()[1].endswith("disabled")
     assert desk("users", "enable", ADA) == f"{ADA} is enabled.\n"
-    # What was ended stays so.
+    # Sessions that were ended stay ended.
     assert not ada.is_signed_in()
     ada.sign_in_by_passkey(phone)
     assert [kind for kind in kinds(app) if "abled" in kind] == ["disabled", "enabled"]
@@ -207,7 +208,7 @@ def test_disabled_account_refuses_every_sign_in(ada, app, desk, phone, reasons):
 
 
 def test_session_of_a_disabled_account_does_not_work(ada, app):
-    """Whoever signed in at the moment of being disabled has a session, and it opens nothing."""
+    """A sign-in at the moment when the account is disabled may leave a session. It opens no page."""
     with app.app_context():
         db.session.query(User).update({"is_disabled": True})
         db.session.commit()
@@ -286,7 +287,7 @@ THIEF, BACK = "thief@evil.example", "back@example.org"
 
 @pytest.fixture
 def thief(app, ada, phone) -> Visitor:
-    """Somebody with Ada's phone, who has taken her account over: its address, its passkeys and its codes are theirs."""
+    """Return a thief with Ada's phone, who has taken her account over: its address, its passkeys and its codes."""
     thief = Visitor(app)
     thief.sign_in_by_passkey(phone)
     thief.change_address(THIEF)
@@ -312,13 +313,13 @@ def test_account_is_given_back(thief, app, desk, phone, reasons):
     activity = owner.get("/account/activity").text
     assert f"Address changed from {ADA}" in activity
     assert f"Address changed from {THIEF}" in activity
-    # The thief's address opens an account of its own.
+    # With their own address, the thief gets another account.
     thief.sign_in_by_link(THIEF)
     assert [user.email for user in rows(app, User)] == [BACK, THIEF]
 
 
 def test_thief_cannot_finish_anything_after_the_account_is_given_back(thief, app, desk, reasons):
-    # A second step, an address to change to, a code that proves, a passkey to add, a link: each works if used now.
+    # A second step, a change of address, a proof, a new passkey and a link: at this moment, each would work.
     waiting = Visitor(app)
     step = {"token": waiting.open_second_step(THIEF), "code": thief.codes[1]}
     expect(thief.post("/account/email", {"email": "another@evil.example"}), 303)
@@ -334,7 +335,7 @@ def test_thief_cannot_finish_anything_after_the_account_is_given_back(thief, app
     expect(cookies.register(Authenticator().create(options)), 401)
     expect(cookies.post("/account/confirm", {"credential": json.dumps(proof)}), 401)
     assert reasons == ["other_email", *["not_signed_in"] * 3]
-    # What the thief's browser holds is no good in a session of the owner's, either.
+    # The change of address in the thief's cookie doesn't work in a session of the owner, either.
     owner = Visitor(app)
     owner.sign_in_by_link(BACK)
     with cookies.client.session_transaction(base_url=app.config["SITE_URL"]) as theirs:
@@ -343,7 +344,7 @@ def test_thief_cannot_finish_anything_after_the_account_is_given_back(thief, app
         own["email_change"] = begun
     expect(owner.post("/account/email", change), 400)
     assert reasons[-1] == "bound_to_another_session"
-    # The link is the thief's mailbox's, and opens an account of its own.
+    # The link proves the thief's address, so it opens another account.
     expect(waiting.post(link), 303)
     assert [user.email for user in rows(app, User)] == [BACK, THIEF]
 
@@ -401,7 +402,7 @@ def test_account_is_found_by_the_address_that_it_had(thief, desk):
 
 
 def test_new_address_belongs_to_one_account_if_somebody_signs_in_with_it_meanwhile(app, desk):
-    """The first one has it: the command says so, or the link opens the account that was given back."""
+    """The first one gets the address. Either the command fails, or the link opens the account that was given back."""
     runner = FlaskCliRunner(app)
     for number in range(10):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
@@ -485,7 +486,7 @@ def test_figures_are_counted(visitor, phone, desk):
     medians = {line[0]: float(line[1]) for line in lines if line[-1:] == ["s"]}
     assert medians.keys() == {"link", "passkey", "registration"}
     assert medians["link"] == pytest.approx(31, abs=1)
-    # A challenge's time of making is kept in whole seconds.
+    # A challenge has the time of its making in whole seconds.
     assert medians["registration"] == pytest.approx(12, abs=1)
     assert medians["passkey"] == pytest.approx(5, abs=1)
 

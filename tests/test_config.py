@@ -1,4 +1,4 @@
-"""The settings: what each may be, and what a site on the internet can't be without."""
+"""The settings: the values that each may have, and the settings that a site on the internet needs."""
 
 import multiprocessing
 import os
@@ -44,7 +44,7 @@ def configured(tmp_path):
         ("https://Example.ORG.", "https://example.org"),
         ("https://BÜCHER.example", "https://xn--bcher-kva.example"),
         ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
-        # As browsers have it: IDNA 2003 made "ss" of it, which is somebody else's site.
+        # As in browsers. IDNA 2003 turned ß into "ss", which would be another site.
         ("https://straße.example", "https://xn--strae-oqa.example"),
     ],
 )
@@ -148,7 +148,7 @@ def test_another_database_is_refused(configured, uri):
 
 @pytest.mark.parametrize("text", ["12345", "true", "null", '{"a": 1}'])
 def test_setting_that_looks_like_json_stays_text(configured, text):
-    """Flask's own `from_prefixed_env` would make a number of the first, which can't sign."""
+    """Flask's `from_prefixed_env` would turn the first into a number, which can't be a key."""
     app = configured(FLASK_SECRET_KEY=text, FLASK_SITE_NAME=text, FLASK_MAIL_PASSWORD=text)
     assert {app.config[name] for name in ("SECRET_KEY", "SITE_NAME", "MAIL_PASSWORD")} == {text}
     assert app.test_client().get("/sign-in", base_url="http://localhost:8000").status_code == 200
@@ -186,7 +186,7 @@ def test_site_without_a_name_does_not_start(configured, name):
 
 
 def test_postgresql_options_of_the_uri_come_last(configured):
-    """So that it has the last word."""
+    """PostgreSQL uses the last value of an option."""
     uri = "postgresql://u@localhost/d?options=-c%20lock_timeout%3D9s"
     connect_args = configured(FLASK_SQLALCHEMY_DATABASE_URI=uri).config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
     assert connect_args["options"].startswith("-c ")
@@ -208,7 +208,7 @@ def test_postgresql_options_of_the_uri_come_last(configured):
         ({"FLASK_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz012345"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "qwertyuiopasdfghjklzxcvbnmqwertyuiop"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "correct horse battery staple today"}, "FLASK_SECRET_KEY"),
-        # As the documentation of Flask, Flask-Security and FastAPI prints them.
+        # These are printed in the documentation of Flask, Flask-Security and FastAPI.
         (
             {"FLASK_SECRET_KEY": "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"},
             "FLASK_SECRET_KEY",
@@ -218,7 +218,7 @@ def test_postgresql_options_of_the_uri_come_last(configured):
             {"FLASK_SECRET_KEY": "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"},
             "FLASK_SECRET_KEY",
         ),
-        # As `django-admin startproject` makes them: random, and committed with the project.
+        # Made by `django-admin startproject`: random, but committed with the project.
         ({"FLASK_SECRET_KEY": "django-insecure-7x!q0v$2m1w)k8z@c5r(j3n^b6t9y&p4"}, "FLASK_SECRET_KEY"),
         ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_SERVER": " "}, "FLASK_MAIL_SERVER"),
@@ -254,8 +254,10 @@ def test_empty_secret_key_is_refused(configured, tmp_path):
 
 
 def _start(name: str, at_once, folders: list[Path]) -> None:
-    """In a process of its own: configure a site in each of these folders, at the same moment as the other process,
-    and write its secret key into the file `name`."""
+    """Configure a site in each of these folders, at the same moment as another process does.
+
+    This runs in a process of its own. It writes the secret key of each site into the file `name`.
+    """
     for folder in folders:
         config = Config(folder)
         at_once.wait(timeout=30)
@@ -264,8 +266,11 @@ def _start(name: str, at_once, folders: list[Path]) -> None:
 
 
 def test_sites_that_start_at_once_make_one_secret_key(tmp_path):
-    """Two processes race in each of 200 folders. Threads won't do: Python 3.11.2 crashes when several of them compile
-    a site's routes at the same time (https://github.com/python/cpython/issues/106905)."""
+    """Two processes race in each of 200 folders.
+
+    With threads, Python 3.11.2 would crash while several of them compile a site's routes
+    (https://github.com/python/cpython/issues/106905).
+    """
     spawn = multiprocessing.get_context("spawn")
     at_once = spawn.Barrier(2)
     folders = [tmp_path / str(number) for number in range(200)]
@@ -285,7 +290,7 @@ def test_sites_that_start_at_once_make_one_secret_key(tmp_path):
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Have no more rights than nobody in particular: root may write everywhere."""
+    """Run the block as an ordinary user, because root may write everywhere."""
     user = os.geteuid()
     if not user:
         os.seteuid(pwd.getpwnam("nobody").pw_uid)
@@ -308,7 +313,7 @@ def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
 
 
 def test_folder_with_a_file_of_another_user_is_refused_with_the_cure():
-    """Somebody has started the site with sudo, once."""
+    """Somebody once started the site with sudo."""
     with TemporaryDirectory(prefix="instance of ") as folder:
         Path(folder, "latchkey.db").touch(mode=0o400)
         with ordinary_user():

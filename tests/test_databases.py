@@ -1,4 +1,4 @@
-"""The tests that run on PostgreSQL, held to what they are chosen for."""
+"""The choice of tests that run on PostgreSQL: together they must request every route there."""
 
 import ast
 import re
@@ -10,12 +10,12 @@ from tests.databases import SQLITE_IS_ENOUGH, TESTS, postgres_files
 # These routes read files only.
 NO_DATABASE = ("/static/", "/dev/mail/")
 
-# What a test imports that asks one database something that another might answer differently.
+# Imports of tests that use a database directly. Another database might answer them differently.
 OF_ONE_DATABASE = re.compile(r"psycopg|sqlite3|tests\.databases|(from|import) sqlalchemy(?! import select$)")
 
 
 def paths(file: Path) -> Iterator[str]:
-    """Yield the paths that the file asks for; `{...}` in one stands for `1`."""
+    """Yield the paths that the file requests. `{...}` in a path stands for `1`."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.JoinedStr):
             parts = [part.value if isinstance(part, ast.Constant) else "1" for part in node.values]

@@ -1,4 +1,4 @@
-"""The README, held to what is there."""
+"""The README and the tables of docs/security.md: every file, page and test that they name exists."""
 
 import re
 
@@ -15,12 +15,13 @@ def test_settings_table_has_every_setting_and_no_other():
 
 PROSE = re.sub(r"^```.*?^```", "", README, flags=re.MULTILINE | re.DOTALL)
 
-# A name in backticks is a file's if it has a slash within, or one of our endings. These two are made on each machine.
+# A name in backticks is a file name if it has a slash inside or one of our endings. The two excluded folders are made
+# on each machine.
 FILE = r"`(?!instance/|\.venv/)((?:[\w.-]+/)+[\w.-]*|[\w-]+\.(?:py|md|toml|txt|css|js|html))`"
 PAGE = r"`(/[\w./-]*)`"
 
-# These pages lead a visitor to the sign-in page who is signed out, and waits for no mail.
-LEAD_ELSEWHERE = ("/account", "/sign-in/check-email", "/sign-in/second-step")
+# These pages redirect a visitor who is signed out and waits for no mail.
+REDIRECTS = ("/account", "/sign-in/check-email", "/sign-in/second-step")
 
 
 def test_every_named_file_exists():
@@ -35,7 +36,7 @@ def test_every_named_file_and_page_is_a_link(visitor):
     for name, target in re.findall(r"\[`([^`]+)`\]\(([^)]+)\)", PROSE):
         if name.startswith("/"):
             assert target == f"http://localhost:8000{name}"
-            expect(visitor.get(name), 303 if name.startswith(LEAD_ELSEWHERE) else 200)
+            expect(visitor.get(name), 303 if name.startswith(REDIRECTS) else 200)
         else:
             assert target == name
 

@@ -1,4 +1,4 @@
-"""The doctor finds problems, says what each means for visitors and what to change. It finds none where none are."""
+"""The doctor finds problems, and says what each means for visitors and what to change. A healthy site has none."""
 
 import ssl
 import threading
@@ -22,7 +22,7 @@ from tests.test_cli import make_desk
 # The newest migration.
 NEWEST = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py")).partition("_")[0]
 
-# A site on the internet whose name and mail server are nobody's.
+# A site on the internet whose domain and mail server don't exist.
 ELSEWHERE = PUBLIC | {
     "FLASK_SITE_URL": "https://latchkey.invalid",
     "FLASK_MAIL_SERVER": "localhost",
@@ -32,7 +32,7 @@ ELSEWHERE = PUBLIC | {
 
 @contextmanager
 def running(server: BaseWSGIServer) -> Iterator[BaseWSGIServer]:
-    """Have the server answer until the block ends."""
+    """Run the server until the block ends."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -217,7 +217,7 @@ def test_doctor_sends_a_mail_to_the_given_address(served):
     assert "no email address" in make_desk(app)("doctor", "--send-to", "nonsense", fails=1)
 
 
-# What a request shows.
+# Findings about a request.
 
 
 def test_page_has_the_findings_about_the_request_and_the_browser(visitor):

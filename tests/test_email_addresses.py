@@ -1,4 +1,4 @@
-"""Email addresses: each has one form, and what can't be one is refused."""
+"""Email addresses: each has one form, and invalid ones are refused."""
 
 import pytest
 

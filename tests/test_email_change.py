@@ -1,4 +1,4 @@
-"""Another address for the account: a code proves it, the old one stops working, and taken addresses are no secret."""
+"""Changing the address: a code proves the new one, and the page doesn't reveal which addresses have accounts."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_code_changes_the_address(ada, app, phone):
     assert mails.notices(app)[0] == (ADA, "The address of your account was changed")
     [signal] = signals(ada.get("/account"))
     assert (signal["method"], signal["name"]) == ("signalCurrentUserDetails", "countess@example.org")
-    # A link to the old address opens an account of its own.
+    # A link to the old address now opens another account.
     stranger = Visitor(app)
     stranger.sign_in_by_link(ADA)
     assert len(rows(app, User)) == 2

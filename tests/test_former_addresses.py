@@ -1,4 +1,4 @@
-"""Somebody took an account over and changed its address: the owner still reads about it at the former address."""
+"""A thief took an account over and changed its address. The owner still gets notices at the former address."""
 
 import re
 from datetime import timedelta
@@ -29,7 +29,7 @@ def thief(app, ada, phone) -> Visitor:
 
 
 def recipients(app, subject: str) -> list[str]:
-    """Return to whom the notices with this subject were sent, by address."""
+    """Return the recipients of the notices with this subject, sorted."""
     return sorted(to for to, sent in mails.notices(app) if sent == subject)
 
 
@@ -97,7 +97,7 @@ def test_notice_to_a_former_address_has_no_details(app, thief, snapshot):
         assert re.search(r"This happened on \d+ \w+ \d{4} at \d\d:\d\d UTC\.", text)
         assert "Reply to this mail" in text
         assert not any(detail in text for detail in details)
-        # A link that acts would act for everybody who reads that mailbox.
+        # A link that changes something would work for everybody who reads that mailbox.
         assert set(re.findall(r"https?://[^\s\"<]+", text)) == {"http://localhost:8000"}
     assert "Hidden key" in mails.text_of(sent[THIEF])
     assert "198.51.100.7" in mails.text_of(sent[THIEF])

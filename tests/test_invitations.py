@@ -1,4 +1,4 @@
-"""Sites by invitation: nobody can tell from outside who has one, and an account still takes proof of the address."""
+"""Sites by invitation: visitors can't tell which addresses are invited, and an account still needs a proven address."""
 
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -14,7 +14,7 @@ from tests.conftest import ADA, EVE, Visitor, count, expect
 
 @pytest.fixture
 def app(make_app):
-    """A site by invitation, with one for Ada."""
+    """Return a site by invitation. Ada is invited."""
     app = make_app(FLASK_SIGN_UP="invite")
     with app.app_context():
         invitations.invite(ADA)
@@ -32,7 +32,7 @@ def test_invited_address_gets_an_account_once_it_is_proven(visitor, app):
 
 
 def test_uninvited_address_gets_the_same_page_and_another_mail(visitor, stranger, app, unchanged, clock):
-    # The countdown on the page goes by seconds.
+    # `clock` stops the time, because the page counts seconds down.
     with unchanged():
         answers = [expect(who.ask(email), 303) for who, email in ((visitor, ADA), (stranger, EVE))]
         pages = [
@@ -91,7 +91,7 @@ def test_name_of_the_site_is_plain_text_in_a_subject(make_app):
 
 @pytest.mark.slow
 def test_address_that_an_account_is_leaving_gets_no_second_account(make_app):
-    """The mail asked for before, and the change of the address, both used at the same moment."""
+    """The mail to the old address and the change of address are used at the same moment."""
     app = make_app(FLASK_SIGN_UP="invite", FLASK_LIMITS_ENABLED="false")
     with app.app_context():
         invitations.invite("ada0@example.org")

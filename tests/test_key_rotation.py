@@ -1,4 +1,4 @@
-"""A new secret key: with the old one as a fallback nothing is lost; without it, what it signed ends cleanly."""
+"""A new secret key: nothing is lost if the old key is a fallback. Otherwise links, codes and sessions end cleanly."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def rotated(make_app):
 
 
 def moved(visitor: Visitor, app) -> Visitor:
-    """The same browser, at the site with the other key; its mail is in the old outbox."""
+    """Return the same browser at the site with the other key. Its mail is in the old site's outbox."""
     twin = Visitor(app)
     name = app.config["SESSION_COOKIE_NAME"]
     cookie = visitor.client.get_cookie(name)

@@ -1,4 +1,4 @@
-"""Limits: who is asked to wait, for how long, and who is not hurt by it."""
+"""Limits: a client that asks too often has to wait, and others don't."""
 
 import multiprocessing
 from concurrent.futures import ThreadPoolExecutor
@@ -25,14 +25,14 @@ def counters(app) -> dict[str, int]:
 
 
 def at(app, address: str) -> Visitor:
-    """Somebody at a browser of their own, at this network address."""
+    """Return a visitor with a new browser at this IP address."""
     visitor = Visitor(app)
     visitor.client.environ_base["REMOTE_ADDR"] = address
     return visitor
 
 
 def ask(app, times: int, email: str = ADA, address: str = "127.0.0.1") -> None:
-    """Have new browsers at this network address ask for so many mails."""
+    """Ask for so many mails, each from a new browser at this IP address."""
     for _ in range(times):
         expect(at(app, address).ask(email), 303)
 
@@ -48,7 +48,7 @@ def test_one_client_gets_five_mails_to_one_address(app, clock, reasons):
     assert response.headers["Retry-After"] == "900"
     assert "You can ask again in 15 minutes." in Visitor.alert(response)
     assert len(mails.outbox(app)) == sent
-    # Another address, another client, and later on: as ever.
+    # Another address, another client, or a later time isn't limited.
     ask(app, 1, "bob@example.org")
     ask(app, 1, address="192.0.2.1")
     clock.shift(899)
@@ -98,7 +98,7 @@ def test_other_clients_do_not_use_up_the_count_of_a_known_browser(app, clock):
         expect(owner.ask(ADA), 303)
     clock.shift(31)
     expect(owner.ask(ADA), 429)
-    # It is known for that one address.
+    # The browser is known for that one address only.
     clock.shift(3600)
     ask(app, 5, "bob@example.org")
     expect(owner.ask("bob@example.org"), 429)
@@ -118,7 +118,7 @@ def test_copied_cookie_uses_up_only_the_browsers_own_count(app, clock):
 
 
 def test_owner_of_a_similar_address_does_not_use_up_a_known_browsers_count(app, clock, phone):
-    """To many a provider, j.smith and jsmith are two people."""
+    """For many providers, j.smith and jsmith are two people."""
     owner = Visitor(app)
     owner.sign_in_by_link("jsmith@example.org")
     owner.sign_out()
@@ -155,7 +155,7 @@ def test_browser_that_changed_the_address_is_known_by_the_new_one(app, clock):
 
 
 def test_known_browsers_share_one_count(app, clock, phone):
-    """Or whoever once had a passkey could make as many as they like."""
+    """Otherwise somebody who once had a passkey could make any number of known browsers."""
     owner = Visitor(app)
     owner.sign_in_by_link(ADA)
     owner.make_passkey(phone)
@@ -168,7 +168,7 @@ def test_known_browsers_share_one_count(app, clock, phone):
             sent += browser.ask(ADA).status_code == 303
             clock.shift(31)
         clock.shift(-155)
-    assert sent == 25  # twenty, and five as everybody
+    assert sent == 25  # Twenty as known browsers, and five more as any browser.
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_all_addresses_of_one_inbox_share_one_count(app, clock, reasons, address
 
 
 def test_addresses_that_differ_in_dots_are_two_inboxes_except_at_gmail(app, clock):
-    """Or a stranger with an address that is only like it could use up somebody's mails."""
+    """Otherwise a stranger with a similar address could use up somebody's mails."""
     for email in ("ada.lovelace@example.org", "adalovelace@example.org", "a.dalovelace@notgmail.com"):
         ask(app, 5, email)
     expect(at(app, "127.0.0.1").ask("adalovelace@notgmail.com"), 303)
@@ -247,7 +247,7 @@ def test_mail_that_could_not_be_sent_is_not_counted(make_app, reasons):
         response = expect(Visitor(app).ask(ADA), 503)
         assert "Retry-After" in response.headers
     assert reasons == ["mail_server_unreachable"] * 7
-    # The alarm goes by what is asked for.
+    # The alarm counts requests, sent or not.
     assert sorted(counters(app).values()) == [0, 0, 0, 7]
 
 
@@ -257,7 +257,7 @@ def test_mail_that_could_not_be_sent_is_not_counted(make_app, reasons):
 )
 def test_session_cannot_flood_an_inbox(app, clock, visitor, reasons, path, form, status):
     visitor.sign_in_by_link(ADA)
-    # As often as anybody at this network address; and, at one's own inbox, as this browser before that.
+    # At the own inbox, this known browser has a count of its own, too. Then come those of every client.
     while (response := visitor.post(path, form)).status_code != 429:
         expect(response, status)
     assert len(mails.outbox(app)) == (10 if path == "/account/confirm" else 6)
@@ -265,7 +265,7 @@ def test_session_cannot_flood_an_inbox(app, clock, visitor, reasons, path, form,
     response = expect(visitor.post(path, form), 429)
     assert "You can ask again in" in visitor.alert(response)
     assert reasons == ["too_many_mails"] * 2
-    # The proof counts, where there was one, for the client and for the session; no mail does.
+    # Only the change itself counts, once for the client and once for the session.
     assert sum(counters(app).values()) - sum(before.values()) == (2 if path == "/account/email" else 0)
 
 
@@ -383,7 +383,7 @@ def test_recovery_codes_are_counted_per_account_and_client(make_app, phone, reas
     expect(thief.post("/sign-in/second-step", {"token": token, "code": codes[0]}), 429)
     assert reasons[-1] == "too_many_proofs"
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": codes[0]}), 303)
-    # Proof by passkey or code counts the same, and so did what changed the account before.
+    # Proofs by passkey and by code share this count, and so do account changes.
     expect(owner.post("/account/confirm", {"credential": "x"}), 429)
 
 
@@ -410,7 +410,7 @@ def test_counters_contain_no_address(app, snapshot):
 def test_new_counters_delete_expired_ones(app):
     ask(app, 1)
     with time_machine.travel(now() + timedelta(hours=2)), app.app_context():
-        # One in sixteen, by chance: that none of them does is as good as impossible.
+        # One in sixteen sweeps, by chance. It is practically impossible that none of 300 does.
         for number in range(300):
             limits.take(proofs=(str(number), "client"))
         db.session.commit()
@@ -418,7 +418,7 @@ def test_new_counters_delete_expired_ones(app):
 
 
 def test_limits_taken_at_once_in_another_order_cause_no_deadlock(app):
-    """PostgreSQL would say deadlock; SQLite has one writer."""
+    """PostgreSQL would report a deadlock. SQLite has only one writer."""
     wanted = [("mails", ("a",)), ("proofs", ("b",))]
 
     def take(number: int) -> None:
@@ -451,7 +451,7 @@ def test_account_changes_are_limited_too(make_app, phone, reasons):
 
 
 def test_session_has_one_count_for_all_its_ip_addresses(make_app, reasons):
-    """Each of these is a mail to the owner."""
+    """Each of these requests sends a mail to the owner."""
     owner = Visitor(make_app(FLASK_LIMIT_PROOFS="3 per 15 minutes"))
     owner.sign_in_by_link(ADA)
     for number in range(3):
@@ -466,7 +466,8 @@ def test_session_has_one_count_for_all_its_ip_addresses(make_app, reasons):
     ("path", "form", "status"),
     [
         ("/account/delete", {}, 403),
-        ("/account/recovery-codes", {"recovery_code": "CDFG-HJKM-CDFG-HJKM"}, 403),  # no proof where email is enough
+        # A recovery code is no proof while email is enough.
+        ("/account/recovery-codes", {"recovery_code": "CDFG-HJKM-CDFG-HJKM"}, 403),
         ("/account/passkeys", {}, 303),
         ("/account/passkeys", {"credential": "x"}, 400),
         ("/account/passkeys/1/rename", {"name": ""}, 400),
@@ -518,7 +519,7 @@ def test_limit_is_read_from_its_text(make_app):
 
 
 def _take(uri: str, instance: str) -> int:
-    """In a process of its own: have four threads take what there is of one limit; return how much they got."""
+    """Take one limit with four threads, in a process of its own. Return how often that succeeded."""
     app = create_app({"FLASK_SQLALCHEMY_DATABASE_URI": uri, "FLASK_LIMIT_PROOFS": "37 per 15 minutes"}, instance)
 
     def take(_: int) -> int:

@@ -1,4 +1,4 @@
-"""The log says what happened and why, and holds nothing that signs anybody in. The database doesn't either."""
+"""The log says what happened and why. Neither the log nor the database contains anything that signs in."""
 
 import io
 import json
@@ -18,7 +18,7 @@ from tests.conftest import ADA, Visitor, expect, proof_in
 
 @contextmanager
 def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
-    """Give what the site writes to its log, as this formatter writes it."""
+    """Yield the log as text, written by this formatter."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(formatter)
@@ -29,36 +29,36 @@ def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What the site writes to its log, as it writes it."""
+    """Yield the log as text, in JSON lines."""
     with written_by(log.JsonFormatter()) as written:
         yield written
 
 
 @pytest.fixture
 def plain_lines() -> Iterator[io.StringIO]:
-    """The same, as it is written on localhost."""
+    """Yield the log as text, as it is written on localhost."""
     with written_by(log.PlainFormatter()) as written:
         yield written
 
 
 def read(lines: io.StringIO) -> list[dict]:
-    """The log, parsed: every line is an object."""
+    """Return the objects of the JSON lines."""
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
 def dump(app) -> str:
-    """All that the database holds."""
+    """Return all rows of the database as text."""
     with app.app_context():
         return repr([[*db.session.execute(table.select())] for table in db.metadata.sorted_tables])
 
 
 def cookie(visitor: Visitor) -> str:
-    """What the browser holds."""
+    """Return the value of the browser's cookie."""
     return visitor.client.get_cookie("latchkey-8000").value
 
 
 def test_log_and_database_contain_nothing_that_signs_in(visitor, lines):
-    # A ceremony's transcript is kept, with a challenge that is spent: the log is no place for it even so.
+    # The database keeps transcripts of ceremonies, whose challenges are spent. The log contains none of it.
     phone, secrets, spent = Authenticator(), [], []
 
     visitor.ask(ADA)
@@ -179,7 +179,7 @@ def test_failed_query_is_logged_without_its_address(make_app, lines):
 
 
 def test_detail_of_a_refusal_is_cut(visitor, lines):
-    """The library quotes what it refuses, and a visitor could fill the disk with that."""
+    """The library's messages quote the response, so a visitor could fill the disk with them."""
     phone = Authenticator()
     visitor.sign_in_by_link(ADA)
     expect(visitor.register(phone.create(visitor.creation_options(), client_data={"type": 5000 * "x"})), 400)
@@ -214,7 +214,7 @@ def test_lines_of_one_request_have_the_same_id(visitor, lines):
 
 
 def client_at(app, lines: io.StringIO, address: str) -> str:
-    """Have somebody at this IP address sign in and be refused; return what every line of that calls the client."""
+    """Sign in and be refused at this IP address. Return the name that the log has for this client."""
     earlier, visitor = len(read(lines)), Visitor(app)
     visitor.client.environ_base["REMOTE_ADDR"] = address
     visitor.sign_in_by_link(ADA)
@@ -227,11 +227,11 @@ def test_log_tells_clients_apart_and_contains_no_ip_address(app, make_app, lines
     name = client_at(app, lines, "192.0.2.77")
     assert client_at(app, lines, "192.0.2.77") == name
     assert client_at(app, lines, "192.0.2.78") != name
-    # A customer has a /64 of IPv6 at least.
+    # With IPv6, each customer has at least a /64.
     six = client_at(app, lines, "2001:db8::77")
     assert client_at(app, lines, "2001:db8::ffff:78") == six != name
     assert client_at(app, lines, "2001:db8:0:1::77") != six
-    # Without the key, the name tells nothing: another site has another one.
+    # The name depends on the secret key, so another site has another name.
     assert client_at(make_app(FLASK_SECRET_KEY="k" * 32), lines, "192.0.2.77") != name
     assert not re.search("192.0.2.7|2001:db8", lines.getvalue())
 

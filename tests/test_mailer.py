@@ -1,6 +1,6 @@
-"""Mail over real SMTP, with real TLS: what goes well, and every way in which a mail server lets a visitor down.
+"""Mail over real SMTP with real TLS: servers that accept it, and every way in which a server can fail.
 
-Nothing stands in for the network: aiosmtpd is the server that works, and a few lines on a socket are the others.
+The connections are real. aiosmtpd is the server that works, and a few lines on a socket are the others.
 """
 
 import shutil
@@ -24,13 +24,13 @@ from tests.smtp import Mailbox, free_port, smtp_server
 
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
-    """A certificate authority."""
+    """Return a certificate authority."""
     return trustme.CA()
 
 
 @pytest.fixture(autouse=True)
 def _new_tls_context() -> Iterator[None]:
-    """What this machine trusts changes with each test."""
+    """Forget the TLS settings: each test trusts another authority."""
     mailer.tls_context.cache_clear()
     yield
     mailer.tls_context.cache_clear()
@@ -38,7 +38,7 @@ def _new_tls_context() -> Iterator[None]:
 
 @pytest.fixture
 def trusted(authority, tmp_path, monkeypatch) -> None:
-    """This machine trusts the authority."""
+    """Have this machine trust the authority."""
     file = tmp_path / "authority.pem"
     authority.cert_pem.write_to_path(file)
     monkeypatch.setenv("SSL_CERT_FILE", str(file))
@@ -46,7 +46,7 @@ def trusted(authority, tmp_path, monkeypatch) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch) -> None:
-    """Tests of servers that hang need not take five seconds each."""
+    """Wait half a second for each answer, so that tests of servers that hang are quick."""
     monkeypatch.setattr(mailer, "SECONDS_PER_ANSWER", 0.5)
 
 
@@ -61,7 +61,7 @@ def visitor_of(make_app) -> Callable[..., Visitor]:
 
 
 class Choosy(Mailbox):
-    """A mailbox that doesn't know the recipient."""
+    """A mailbox that refuses every recipient."""
 
     def __init__(self, answer: str = "550 nobody of this name"):
         super().__init__()
@@ -73,7 +73,7 @@ class Choosy(Mailbox):
 
 @contextmanager
 def strange_server(talk: Callable[[BinaryIO], object]) -> Iterator[int]:
-    """A server that does what `talk` does with every connection. Yields its port."""
+    """Run a server that calls `talk` with every connection. Yields its port."""
 
     def serve() -> None:
         with suppress(OSError):
@@ -88,19 +88,19 @@ def strange_server(talk: Callable[[BinaryIO], object]) -> Iterator[int]:
         try:
             yield listener.getsockname()[1]
         finally:
-            # Closing alone doesn't wake a thread that accepts.
+            # Closing the socket alone doesn't wake a thread in `accept`.
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
 
 
 def until_they_hang_up(line: BinaryIO) -> None:
-    """Read, and never say anything."""
+    """Read until the client closes the connection, and answer nothing."""
     while line.read(1000):
         pass
 
 
 def assert_unsent(visitor: Visitor, reason: str, reasons: list[str]) -> None:
-    """Assert that the visitor is told, the log knows why, and all is as if nobody had asked."""
+    """Assert that the page and the log say that no mail was sent, and that nothing was counted or stored."""
     for _ in range(2):
         reasons.clear()
         response = expect(visitor.ask(ADA), 503)
@@ -109,7 +109,7 @@ def assert_unsent(visitor: Visitor, reason: str, reasons: list[str]) -> None:
     assert visitor.get("/sign-in/check-email").location == "/sign-in"
 
 
-# What goes well.
+# Servers that work.
 
 
 def test_mail_is_handed_over_encrypted_before_the_answer(authority, trusted, visitor_of):
@@ -167,7 +167,7 @@ def test_mail_is_handed_over_unencrypted_if_localhost_is_set_so(visitor_of):
     with smtp_server(mailbox) as port:
         expect(visitor_of(port, FLASK_MAIL_USE_TLS="false").ask(ADA), 303)
     assert mailbox.encrypted == [False]
-    # It would cost 25 ms of CPU.
+    # Making TLS settings would cost 25 ms of CPU.
     assert mailer.tls_context.cache_info().currsize == 0
 
 
@@ -258,7 +258,7 @@ def test_mails_to_refused_recipients_count(visitor_of, reasons):
 
 
 def take_all_but_the_last_word(line: BinaryIO) -> None:
-    """Take a message, up to the answer."""
+    """Take a whole message, but don't answer it."""
     for answer in (b"220 hello", b"250 hello", b"250 yes", b"250 yes"):
         line.write(answer + b"\r\n")
         line.readline()
@@ -274,7 +274,7 @@ def test_server_that_takes_a_mail_and_hangs_up_has_not_taken_it(visitor_of, reas
 
 @pytest.mark.slow
 def test_server_that_takes_a_mail_and_says_nothing_may_deliver_it(visitor_of, monkeypatch, events):
-    """It has been sent whole: it counts, and whoever asked waits for it."""
+    """The whole message was sent. So it counts, and the visitor waits for it."""
     monkeypatch.setattr(mailer, "SECONDS_PER_ANSWER", 2)
 
     def talk(line: BinaryIO) -> None:
@@ -323,7 +323,7 @@ def test_password_that_smtp_cannot_carry_gets_a_503(authority, trusted, visitor_
         assert_unsent(visitor, "mail_server_unreachable", reasons)
 
 
-# Servers that aren't there, or as good as.
+# Servers that can't be reached, or don't answer.
 
 
 def test_missing_outbox_gets_a_503(visitor, app, reasons):
@@ -346,7 +346,7 @@ def test_server_that_hangs_up_gets_a_503(visitor_of, reasons):
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "mail_server_unreachable"),
         (b"\xff\xfe\x00\r\n", "mail_server_unreachable"),
         (b"\n", "mail_server_unreachable"),
-        # For a line that is too long, Python's SMTP client answers in the place of the server: 500.
+        # Python's SMTP client treats a line that is too long like the answer 500.
         (100_000 * b"2", "mail_refused"),
     ],
 )
@@ -358,7 +358,7 @@ def test_server_that_speaks_another_protocol_gets_a_503(visitor_of, greeting, re
 
 
 def hang_in_handshake(line: BinaryIO) -> None:
-    """Agree to TLS, late, and say nothing more."""
+    """Agree to TLS slowly, and then answer nothing."""
     for answer in (b"220 hello", b"250-hello\r\n250 STARTTLS", b"220 go ahead"):
         Event().wait(0.15)
         line.write(answer + b"\r\n")
@@ -379,7 +379,7 @@ def test_server_that_never_answers_is_given_up(visitor_of, impatient, talk, reas
 
 @pytest.mark.slow
 def test_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons):
-    """A queue that is full takes no connection: not at 127.0.0.1, nor where "localhost" is ::1 first."""
+    """A listener with a full queue accepts no connection, neither at 127.0.0.1 nor at ::1."""
     with ExitStack() as open_sockets:
         port = free_port()
         for family, _, _, _, address in socket.getaddrinfo("localhost", port, type=socket.SOCK_STREAM):
@@ -387,7 +387,7 @@ def test_machine_that_does_not_answer_is_given_up(visitor_of, impatient, reasons
             try:
                 listener.bind(address)
             except OSError:
-                continue  # A name for an address that this machine doesn't have.
+                continue  # This machine doesn't have that address.
             listener.listen(0)
             for _ in range(4):
                 waiting = open_sockets.enter_context(closing(socket.socket(family)))

@@ -1,4 +1,4 @@
-"""The migrations make the database that the models describe, from nothing and back."""
+"""The migrations make the tables of the models from an empty database, and remove them again."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ AN_HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def empty(tmp_path) -> Flask:
-    """A site whose database has no tables yet."""
+    """Return a site whose database has no tables."""
     app = create_app(environ=databases.make(tmp_path), instance_path=str(tmp_path))
     Migrate(app, db, directory=str(ROOT / "migrations"))
     with app.app_context():
@@ -30,7 +30,7 @@ def empty(tmp_path) -> Flask:
 
 
 def tables() -> set[str]:
-    """The tables that are there, but for Alembic's own."""
+    """Return the names of the tables, without Alembic's."""
     return set(inspect(db.engine).get_table_names()) - {"alembic_version", "sqlite_sequence"}
 
 
@@ -105,7 +105,7 @@ def test_migrations_to_0006_keep_visitors_signed_in(empty):
 
 
 def test_newest_migration_is_the_last_by_file_name(empty):
-    """gunicorn.conf.py relies on it: it compares the database with that name."""
+    """gunicorn.conf.py relies on that: it compares the database's version with this name."""
     upgrade()
     with db.engine.connect() as connection:
         revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()

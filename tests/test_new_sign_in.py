@@ -1,4 +1,4 @@
-"""The notice "New sign-in to your account": which browsers are new, and how often the owner is told."""
+"""The notice "New sign-in to your account": the browsers that count as new, and the number of notices."""
 
 import time_machine
 
@@ -11,7 +11,7 @@ SUBJECT = "New sign-in to your account"
 
 
 def count(app) -> int:
-    """How many of these notices were sent."""
+    """Return how many of these notices were sent."""
     return [subject for _, subject in mails.notices(app)].count(SUBJECT)
 
 

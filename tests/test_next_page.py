@@ -1,4 +1,4 @@
-"""The page that a visitor wanted before they had to sign in: the site leads there, and to no other site."""
+"""The page that a visitor requested before they signed in: they get there afterwards, and never to another site."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.conftest import ADA, expect, parse
 
 @pytest.fixture
 def ada(ada):
-    """Ada, signed out."""
+    """Return Ada, signed out."""
     ada.sign_out()
     return ada
 

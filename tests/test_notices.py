@@ -1,4 +1,4 @@
-"""Notices to owners: none is lost, nobody waits for one, and no account's mail delays another's."""
+"""Notices to owners: none is lost, no request waits for one, and one account's mail doesn't delay another's."""
 
 import asyncio
 import os
@@ -34,27 +34,27 @@ SOMEBODY = Client("Chrome on Linux", "192.0.2.1")
 
 @pytest.fixture
 def mailbox() -> Mailbox:
-    """An empty one."""
+    """Return an empty mailbox."""
     return Mailbox()
 
 
 @pytest.fixture
 def ada(visitor) -> Visitor:
-    """A visitor who is signed in."""
+    """Return Ada, who has signed in by email and has no passkey."""
     visitor.sign_in_by_link(ADA)
     return visitor
 
 
 @contextmanager
 def mail_server(app: Flask, port: int) -> Iterator[None]:
-    """Have the site use the mail server at this port of localhost, not its outbox."""
+    """Make the site use the mail server at this port of localhost instead of its outbox."""
     app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port, MAIL_USE_TLS=False)
     yield
     app.config.update(MAIL_SERVER="")
 
 
 def add(app: Flask, user_id: int, recipient: str, count: int = 1) -> None:
-    """Write so many notices."""
+    """Store so many notices."""
     with app.app_context():
         for _ in range(count):
             notices.add(user_id, recipient, "recovery_codes_made", SOMEBODY)
@@ -62,17 +62,17 @@ def add(app: Flask, user_id: int, recipient: str, count: int = 1) -> None:
 
 
 def waiting(app: Flask) -> list[Notice]:
-    """The notices that were not sent yet."""
+    """Return the notices that were not sent yet."""
     with app.app_context():
         return list(db.session.scalars(select(Notice).order_by(Notice.id)))
 
 
 def named(events: list, name: str) -> list[dict]:
-    """The fields of the events of this name."""
+    """Return the fields of the events with this name."""
     return [event.fields for event in events if event.name == name]
 
 
-# The events that an owner is told of.
+# The events that send a notice.
 
 
 def test_passkey_that_is_added_or_removed_sends_a_notice(ada, app, phone):
@@ -94,7 +94,7 @@ def test_notice_that_cannot_be_sent_is_logged_and_stops_nothing(make_app, site_l
     assert "notice_not_sent" in [event.name for event in site_log.events]
 
 
-# The row.
+# The stored notice.
 
 
 def test_event_and_notice_are_committed_together_or_not_at_all(ada, app, snapshot):
@@ -128,7 +128,7 @@ def test_notice_of_a_deletion_arrives_when_the_account_is_gone(ada, app):
     assert not waiting(app)
 
 
-# A mail server that lets us down.
+# A mail server that fails.
 
 
 def test_notice_waits_for_a_mail_server_that_is_down_and_comes_back(ada, app, mailbox, events, clock):
@@ -149,7 +149,7 @@ def test_notice_waits_for_a_mail_server_that_is_down_and_comes_back(ada, app, ma
 
 
 def test_pauses_between_tries_grow_up_to_an_hour(app, events, clock):
-    """For all tries of three days."""
+    """Checked for all tries of three days."""
     add(app, 1, ADA)
     with mail_server(app, free_port()):
         mails.deliver_notices(app)
@@ -263,11 +263,11 @@ def test_page_says_that_mail_is_delayed_once_a_notice_has_waited_for_five_minute
     assert "Mail about your account is delayed" not in ada.get("/account").text
 
 
-# Who is next.
+# The order.
 
 
 class Interrupted(Mailbox):
-    """A mailbox that lets something happen when the third mail has come, before the server answers."""
+    """A mailbox that calls a function when the third mail has arrived, before the server answers."""
 
     def __init__(self, happens: Callable[[], None]):
         super().__init__()
@@ -320,7 +320,7 @@ def test_each_notice_is_sent_once_by_many_threads(app):
 
 
 class Gated(Mailbox):
-    """A mailbox that takes a mail at once, but answers only when its gate is open."""
+    """A mailbox that accepts a mail at once, but answers only while its gate is open."""
 
     def __init__(self):
         super().__init__()
@@ -335,7 +335,7 @@ class Gated(Mailbox):
 
 @pytest.fixture
 def gated() -> Iterator[Gated]:
-    """An empty one, with an open gate."""
+    """Yield an empty mailbox with an open gate."""
     mailbox = Gated()
     yield mailbox
     mailbox.gate.set()
@@ -343,7 +343,7 @@ def gated() -> Iterator[Gated]:
 
 @pytest.fixture
 def serve(app, tmp_path) -> Callable[..., Server]:
-    """Return a site in processes of its own, with the database of `app`: `serve(mailbox, workers=2)`."""
+    """Return a site that runs in its own processes, with the database of `app`: `serve(mailbox, workers=2)`."""
 
     def site(mailbox: Mailbox, workers: int = 1) -> Server:
         environ = {"FLASK_SQLALCHEMY_DATABASE_URI": database_uri(app)}
@@ -362,7 +362,7 @@ def signed_in(site: Server, email: str) -> Browser:
 
 
 def make_codes(browser: Browser) -> None:
-    """Make recovery codes, which writes a notice."""
+    """Make recovery codes. That stores a notice."""
     assert browser.post_and_stay("/account/recovery-codes") == 200
 
 
@@ -372,7 +372,7 @@ def test_request_on_the_same_connection_does_not_wait_for_a_notice(serve, gated)
         gated.gate.clear()
         make_codes(browser)
         gated.wait_for(1)
-        # Now the mail server keeps the notice's thread waiting, and nobody else.
+        # Now the notice's thread waits for the mail server, and no request does.
         assert "Your account" in browser.get("/account")
         make_codes(browser)
         assert len(gated.messages) == 1
@@ -404,7 +404,7 @@ def test_each_notice_is_sent_once_by_many_processes(app, serve, mailbox):
 
 
 def test_kill_loses_no_notice(app, serve, gated):
-    """SIGKILL when one mail has been taken and not answered, and others were committed and not sent."""
+    """Kill the server (SIGKILL) while one mail is sent but not answered, and others are stored but not sent."""
     site = serve(gated)
     with site.running():
         people = [signed_in(site, f"user{number}@example.org") for number in range(8)]
@@ -420,7 +420,7 @@ def test_kill_loses_no_notice(app, serve, gated):
     with app.app_context():
         made = db.session.scalar(select(func.count()).where(Activity.kind == "recovery_codes_made"))
         assert made == 8
-        # A minute goes by, and what the killed process had claimed is free.
+        # After a minute, the claims of the killed process have expired.
         db.session.execute(update(Notice).values(next_try=now()))
         db.session.commit()
     with site.running():
@@ -431,7 +431,7 @@ def test_kill_loses_no_notice(app, serve, gated):
 
 
 def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app, serve, gated):
-    """SIGTERM while the mail server has taken a mail and not answered."""
+    """Stop the server (SIGTERM) while one mail is sent but not answered."""
     site = serve(gated)
     with ThreadPoolExecutor(1) as pool, site.running(), signed_in(site, ADA) as ada:
         gated.gate.clear()
@@ -440,7 +440,7 @@ def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app,
         make_codes(ada)
         ada.close()
         stopping = pool.submit(site.stop)
-        # Long enough to stop, for a process that doesn't wait.
+        # A process that doesn't wait would stop within three seconds.
         with pytest.raises(TimeoutError):
             stopping.result(3)
         gated.gate.set()

@@ -1,7 +1,7 @@
-"""What works once works once, however many arrive at the same moment: 32 threads, held back until all are there.
+"""Single use under load: 32 threads wait at a barrier, and then send the same request at the same moment.
 
-Each is a browser's tab with the same cookies. The database decides who was first (see single_use.py); whoever comes
-second changes nothing and is told so, and nobody meets a 5xx.
+Each is a browser's tab with the same cookies. The database decides which request is the first (see single_use.py). All
+others change nothing and are refused, and none gets a 5xx.
 """
 
 import json
@@ -26,7 +26,7 @@ CROWD = 32
 
 @pytest.fixture
 def app(make_app):
-    """A site without limits: they would turn a crowd away before the database has to decide."""
+    """Return a site without limits, because they would refuse most of the requests before the database decides."""
     return make_app(FLASK_LIMITS_ENABLED="false")
 
 
@@ -88,7 +88,7 @@ def test_one_registration_adds_one_passkey(ada, crowd, snapshot, reasons):
 
 
 def test_one_credential_is_added_once_with_many_challenges(ada, crowd, snapshot, reasons):
-    """Here every challenge is good and spent; what is unique is the credential's id."""
+    """Every challenge is right here, and is spent. Only the credential's id is unique."""
     before = sizes(snapshot)
     forms = [form_with(Authenticator().create(ada.creation_options(), credential_id=bytes(32))) for _ in range(CROWD)]
     assert len(crowd("/account/passkeys", forms)) == 1
@@ -109,7 +109,7 @@ def test_one_mailed_code_proves_once(ada, crowd, snapshot, reasons):
 
 
 def test_forms_sent_while_the_account_is_deleted_break_nothing(ada, snapshot):
-    """What finds the account and then finds it gone is undone, and so for everybody who comes later."""
+    """A request that loses its account half-way is undone. Later ones find no session."""
     forms = [
         ("/account/delete", None),
         ("/account/passkeys/1/rename", {"name": "phone"}),
@@ -128,12 +128,12 @@ def test_forms_sent_while_the_account_is_deleted_break_nothing(ada, snapshot):
         # session or the passkey is gone: 401 or 404.
         assert set(pool.map(post, range(CROWD))) <= {303, 401, 403, 404}
     left = sizes(snapshot)
-    # Or signing out came first.
+    # If signing out came first, the account is still there.
     assert left["users"] == left["passkeys"] == 0 or left["sessions"] == 0
 
 
 def test_every_challenge_works_in_a_crowd(ada, phone, crowd, snapshot, reasons):
-    """Whoever has a right to come in comes in: nobody is turned away because it is crowded."""
+    """Every right response signs in: load alone is no reason to refuse one."""
     ada.sign_out()
     before = sizes(snapshot)
     forms = [form_with(phone.get(ada.request_options())) for _ in range(CROWD)]
@@ -143,12 +143,12 @@ def test_every_challenge_works_in_a_crowd(ada, phone, crowd, snapshot, reasons):
 
 
 def form_with(credential: dict) -> dict:
-    """The form of either ceremony."""
+    """Return the form that sends a credential."""
     return {"credential": json.dumps(credential)}
 
 
 def test_one_recovery_code_signs_in_once(ada, phone, crowd, snapshot, reasons):
-    """Each tab has a token of its own, so that nothing but the code decides."""
+    """Each tab has a token of its own, so only the code can decide."""
     [code, *_] = ada.require_passkey()
     ada.sign_out()
     tokens = [ada.open_second_step("ada@example.org") for _ in range(CROWD)]
@@ -173,7 +173,7 @@ def test_one_token_of_the_second_step_signs_in_once(ada, phone, crowd, snapshot,
 
 
 def test_one_of_the_last_two_passkeys_stays(ada, phone, snapshot):
-    """Both removals see two passkeys, unless one waits for the other."""
+    """If the removals didn't wait for each other, both would see two passkeys."""
     ada.make_passkey(Authenticator())
     ada.require_passkey()
     barrier = Barrier(CROWD)
@@ -207,7 +207,7 @@ def test_signing_out_and_deleting_happen_once(ada, events, path, kind):
 
 
 def test_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, phone):
-    """Whoever signs in by mail at that moment is either led to the second step, or signed out."""
+    """A sign-in by mail at that moment leads to the second step, or its session is ended."""
     codes = ada.make_recovery_codes()
     crowd = [Visitor(app) for _ in range(CROWD - 1)]
     for tab in crowd:
@@ -229,7 +229,7 @@ def test_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, phon
 
 
 def test_signing_in_by_passkey_while_the_account_is_disabled_leaves_no_session(ada, phone, app, snapshot):
-    """Its session would come alive when the operator enables the account again."""
+    """Otherwise the session would work as soon as the operator enables the account again."""
     desk = make_desk(app)
     ada.sign_out()
     for _ in range(20):
@@ -253,7 +253,7 @@ def test_signing_in_by_passkey_while_the_account_is_disabled_leaves_no_session(a
 
 @pytest.mark.parametrize("by", ["passkey", "mail"])
 def test_two_accounts_that_sign_in_to_each_other_cause_no_deadlock(app, by):
-    """A sign-in locks the account that it is for, and ends a session of the account that was signed in before."""
+    """A sign-in locks its account, and ends a session of the account that was signed in before."""
     phones = {"ada@example.org": Authenticator(), "bob@example.org": Authenticator()}
     tabs = []
     for email, phone in phones.items():
@@ -283,7 +283,7 @@ def test_two_accounts_that_sign_in_to_each_other_cause_no_deadlock(app, by):
 
 
 def test_two_visitors_who_send_each_others_passkey_as_proof_cause_no_deadlock(app, reasons):
-    """Each has locked their own account by then, and looks up a passkey of the other."""
+    """Each request has locked its own account, and looks up a passkey of the other one."""
     ada, bob = Authenticator(), Authenticator()
     tabs = []
     for email, own, other in (("ada@example.org", ada, bob), ("bob@example.org", bob, ada)):
@@ -307,7 +307,7 @@ def test_two_visitors_who_send_each_others_passkey_as_proof_cause_no_deadlock(ap
 
 
 def test_second_step_during_a_change_of_address_leaves_no_session(app):
-    """The token is for the old mailbox: that is worth nothing as soon as the address has changed."""
+    """The token belongs to the old mailbox, which can't sign in once the address has changed."""
     for number in range(20):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
         owner, tab, barrier = Visitor(app), Visitor(app), Barrier(2)
@@ -325,7 +325,7 @@ def test_second_step_during_a_change_of_address_leaves_no_session(app):
         with ThreadPoolExecutor(2) as pool:
             moved = pool.submit(act, "/account/email", change, owner)
             pool.submit(act, "/sign-in/second-step", form, tab).result()
-            # Whoever was first: with the change, what the old mailbox has opened ends.
+            # Whichever was first: the change ends the sessions that the old mailbox opened.
             assert moved.result().status_code == 303
         assert owner.is_signed_in()
         assert not tab.is_signed_in()
@@ -345,7 +345,7 @@ def test_recovery_codes_made_at_once_leave_ten(ada, snapshot):
 
 
 def test_only_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app):
-    """Each tab keeps the cookie that it got. The session has the mark of one of them; the others may prove again."""
+    """Each tab has a cookie with another mark, and the session has only one of them. The others may prove again."""
     tabs = [ada.twin() for _ in range(CROWD)]
     for tab in tabs:
         options = tab.confirmation_options()
@@ -368,7 +368,7 @@ def test_only_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app
 
 
 def test_copied_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, app, snapshot):
-    """The copy knows no proof that is fresh, whether it asks before, during or after the owner's."""
+    """The copied cookie has no fresh proof before, during or after the owner's."""
     with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
         options = ada.confirmation_options()
         form, thieves, barrier = form_with(phone.get(options)), [ada.twin() for _ in range(CROWD - 1)], Barrier(CROWD)
@@ -413,7 +413,7 @@ def test_one_session_stays_when_each_ends_all_others(app, ada, phone, snapshot):
 
 
 def test_second_step_checks_ten_of_many_wrong_recovery_codes_at_once(make_app, phone, reasons):
-    """Each comes from an IP address of its own. After the tenth, not even a good one is."""
+    """Each comes from another IP address. After the tenth, even a right code is refused."""
     app = make_app()
     owner, thief = Visitor(app), Visitor(app)
     owner.sign_in_by_link("ada@example.org")
@@ -435,12 +435,12 @@ def test_second_step_checks_ten_of_many_wrong_recovery_codes_at_once(make_app, p
 
 
 def sizes(snapshot) -> dict[str, int]:
-    """How many rows there are in each table, but for what is written down of refusals."""
+    """Return the number of rows of each table, without the activities about refusals."""
     rows = snapshot()
     rows["activities"] = [row for row in rows["activities"] if not row[2].endswith("_refused")]
     return {name: len(rows) for name, rows in rows.items()}
 
 
 def grown(before: dict[str, int], **by: int) -> dict[str, int]:
-    """The sizes when so many rows have been added."""
+    """Return the sizes with so many rows added."""
     return {name: size + by.get(name, 0) for name, size in before.items()}

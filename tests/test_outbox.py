@@ -1,4 +1,4 @@
-"""The outbox of a site on localhost: the newest mail, and the way from a mail back to its page."""
+"""The outbox of a site on localhost: the newest mail, and the link from a mail back to its page."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The account's passkeys: their names, removing them, and an address typed beside one."""
+"""The passkeys of an account: naming and removing them, and signing in with an address typed beside one."""
 
 import pytest
 
@@ -32,7 +32,7 @@ def test_passkey_is_renamed(ada, app, typed, stored):
     expect(ada.get("/account/activity"), 200)
 
 
-# Mail programs would make links of these, in the notices that name the passkey.
+# Notices contain the name, and mail programs would turn these into links.
 WEB_ADDRESSES = ["https://evil.example/", "see evil://x", "WWW.evil.example", "(www.evil.example)"]
 
 

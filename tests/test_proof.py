@@ -1,4 +1,4 @@
-"""Fresh proof: it belongs to the cookie that it was given in, it ends in time, and its mail tells the truth."""
+"""Fresh proof of identity: the forms that need it, the ways to give it, and the cookie and time that it counts for."""
 
 import json
 import re
@@ -28,14 +28,14 @@ from tests.conftest import (
 )
 from tests.test_protection import OPTIONS, paths
 
-# The paths and fields of forms which are finished after the proof.
+# Paths and fields of forms that are finished once there is a proof.
 FORMS_TO_FINISH = [
     ("/account/passkeys/1/remove", {"sessions": "end"}),
     ("/account/email", {"email": "countess@example.org"}),
     ("/account/delete", {}),
 ]
 
-# Every form that needs proof, and what its mail says that somebody wants.
+# Every form that needs proof: its path, its fields, and its name in the mail with the code.
 GUARDED = [
     ("/account/passkeys/1/remove", {}, "remove a passkey"),
     ("/account/email", {"email": "new@example.org"}, "change the address"),
@@ -129,7 +129,7 @@ def test_code_in_the_old_mailbox_proves_nothing_after_the_address_has_changed(ad
     other = Visitor(ada.app)
     other.sign_in_by_link(ADA)
     other.change_address(GRACE)
-    # The session ended with the old address; should it come back, its code would still be worth nothing.
+    # The change of address has ended this session.
     with unchanged():
         expect(ada.post("/account/confirm", old), 401)
     assert reasons == ["not_signed_in"]
@@ -152,7 +152,7 @@ def test_another_users_passkey_is_no_proof(ada, eve, proof_expired, unchanged, r
         response = expect(ada.post("/account/confirm", {"credential": json.dumps(eve.key.get(options))}), 403)
     assert reasons == ["other_account"]
     assert ada.alert(response) == "That passkey belongs to another account. Pick a passkey of this account."
-    # Nothing about it may be read here.
+    # Ada must not read anything about Eve's passkey.
     assert rows(ada.app, Activity)[-1].user_id == 1
     assert json.loads(rows(ada.app, Activity)[-1].transcript)["found"] == {}
 
@@ -175,7 +175,7 @@ def test_challenge_to_sign_in_is_no_proof_and_the_other_way_round(ada, phone, re
 
 
 def test_proof_by_a_removed_passkey_no_longer_counts(ada, phone, proof_expired, reasons):
-    """Ada's phone is stolen, and so is a session that it didn't open."""
+    """A thief has Ada's phone, and a copy of a cookie whose session the phone didn't open."""
     thief, spare = ada.twin(), Authenticator()
     owner = Visitor(ada.app)
     owner.sign_in_by_link(ADA)
@@ -192,7 +192,7 @@ def test_proof_by_a_removed_passkey_no_longer_counts(ada, phone, proof_expired, 
 
 
 def test_removed_passkey_cannot_finish_a_change_of_address_it_began(ada, phone, reasons):
-    """A thief with the phone has begun to move the account to their own address."""
+    """A thief with Ada's phone has begun to change the account's address to their own."""
     thief = Visitor(ada.app)
     thief.sign_in_by_passkey(phone)
     expect(thief.post("/account/email", {"email": "eve@example.org"}), 303)
@@ -275,7 +275,7 @@ def test_proof_expires_when_another_session_changes_a_sign_in_method(ada, phone,
 
 
 def test_cookie_of_an_earlier_release_is_asked_for_proof(ada, phone):
-    """It has no mark yet."""
+    """Such a cookie has no mark of a proof."""
     with ada.client.session_transaction(base_url=ada.site_url) as cookie:
         del cookie["proof"]
     assert ada.is_signed_in()
@@ -288,7 +288,7 @@ def test_cookie_of_an_earlier_release_is_asked_for_proof(ada, phone):
 
 
 def test_proof_dated_up_to_thirty_seconds_ahead_counts(ada, app, clock):
-    """Machines disagree about the time by seconds."""
+    """The clocks of two machines may differ by seconds."""
     date_sessions(app, proved_at=now() + timedelta(seconds=30))
     ada.make_passkey(Authenticator())
 
@@ -313,7 +313,7 @@ def test_hour_of_recovering_that_is_dated_ahead_does_not_count(ada, app, clock, 
 
 @pytest.fixture
 def key(visitor) -> Authenticator:
-    """Ada's security key, which leaves out the user handle where the site has named the credential."""
+    """Return Ada's security key. It leaves out the user handle if the options name the credential."""
     visitor.sign_in_by_link(ADA)
     key = Authenticator(synced=False, terse=True)
     visitor.make_passkey(key)
@@ -380,7 +380,7 @@ def test_mail_names_the_form_and_the_power_of_its_code(ada, app, proof_expired, 
 
 
 def test_code_requested_with_one_form_proves_for_another(ada, proof_expired):
-    """As its mail says."""
+    """The mail says so."""
     page = ada.post("/account/sessions/revoke-all", {"mail": "code"})
     form = {"proof": proof_in(page), "code": ada.read_code(ADA)}
     expect(ada.post("/account/delete", form), 303)

@@ -1,4 +1,4 @@
-"""What holds for every page: the tests walk over all routes, so that a new one is protected or told of here."""
+"""Rules for every page and form. The tests visit all routes, so a new route without protection fails them."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from tests.conftest import GRACE, PUBLIC, Visitor, expect, fields_of
 
 VALUES = {"token": "token", "passkey_id": 1, "session_id": 1, "id": "message", "filename": "latchkey.css"}
 
-# Forms that are nothing without a value.
+# Forms that are refused without a value.
 DEMANDING = ["/sign-in", "/sign-in/code", "/sign-in/passkey", "/account/passkeys"]
 
 OPTIONS = ["/sign-in/passkey/options", "/account/passkeys/options"]
@@ -25,7 +25,7 @@ CONTENT_SECURITY_POLICY = (
 
 
 def paths(app: Flask, method: str) -> Iterator[str]:
-    """Every path of the site that takes the method, with a value for each of its parts."""
+    """Yield every path of the site that takes the method, with values for its variables."""
     urls = app.url_map.bind("localhost")
     for rule in app.url_map.iter_rules():
         if method in rule.methods:
@@ -39,7 +39,7 @@ def assert_protected(response, **changed: str) -> None:
         "Content-Security-Policy": CONTENT_SECURITY_POLICY,
         "X-Content-Type-Options": "nosniff",
         "Permissions-Policy": "publickey-credentials-create=(self), publickey-credentials-get=(self)",
-        # The path of a link holds its token, which is not for the Referer of our static files.
+        # A link's path contains its token, which must not get into the Referer of static files.
         "Referrer-Policy": "strict-origin" if response.request.path.startswith("/sign-in/link/") else "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -50,7 +50,7 @@ def assert_protected(response, **changed: str) -> None:
 
 
 def test_site_is_the_root_of_its_origin(app):
-    """Whatever a server makes of a request's headers."""
+    """A server may take a path prefix from a request's headers. The site ignores it."""
     for prefix in ("//evil.example", "/x"):
         page = app.test_client().get(
             "/sign-in", base_url="http://localhost:8000", environ_overrides={"SCRIPT_NAME": prefix}
@@ -58,7 +58,7 @@ def test_site_is_the_root_of_its_origin(app):
         assert 'action="/sign-in"' in expect(page, 200).text
 
 
-# Who may post.
+# Forms of other sites.
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_form_from_our_own_pages_is_accepted(app, headers):
         assert app.test_client().post(path, base_url="http://localhost:8000", headers=headers).status_code != 403, path
 
 
-# Whose pages are whose.
+# Pages and forms of an account.
 
 
 def test_every_page_of_the_account_leads_to_signing_in(visitor):
@@ -163,7 +163,7 @@ def test_sign_out_address_is_not_a_page(ada):
 
 @pytest.mark.parametrize("value", ["x|é", "x", "|", "1|" + "0" * 128])
 def test_remember_cookie_signs_nobody_in(ada, visitor, value):
-    """Flask-Login's own would be a second way to be signed in, and choke on what it can't read."""
+    """Flask-Login's cookie would be a second way to be signed in, and would fail on malformed values."""
     headers = {"Cookie": f"remember_token={value}"}
     assert (
         visitor.app.test_client(use_cookies=False).get("/", base_url=visitor.site_url, headers=headers).status_code
@@ -176,7 +176,7 @@ def test_remember_cookie_signs_nobody_in(ada, visitor, value):
     assert response.status_code == 303
 
 
-# What the browser is told.
+# Headers.
 
 
 def test_every_answer_has_the_security_headers(ada):
@@ -243,7 +243,7 @@ def test_https_site_sends_hsts(make_app, visitor):
     assert "Strict-Transport-Security" not in visitor.get("/").headers
 
 
-# Which host is answered.
+# The host.
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_outbox_shows_only_its_messages(visitor, id):
     expect(visitor.get(f"/dev/mail/{id}"), 404)
 
 
-# What is sent to us.
+# Cookies, queries and large forms.
 
 
 def test_form_that_is_too_large_is_refused(ada, unchanged):

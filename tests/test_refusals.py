@@ -14,21 +14,20 @@ from tests.conftest import ROOT, text_of
 # These exceptions carry a reason. `refusing` raises CeremonyError for whatever goes wrong in its block.
 RAISED = {"Refusal", "CeremonyError", "TooMany", "Unsent", "refusing"}
 
-# A reason that is passed on. It begins as text elsewhere, and is found there.
+# A variable in the place of a reason. Its value is found elsewhere in the source.
 PASSED_ON = {"reason", "error.reason"}
 
-# Reasons that end with a name, such as `too_many_proofs`: they are listed by how they begin.
+# Reasons that end with a name, such as `too_many_proofs`, are listed by their beginning.
 BEGINNINGS = {"bound_to_another_", "too_many_"}
 
-# "That didn't sign you in", "The passkey could not be added", "That didn't prove that it's you" or "This link doesn't
-# work". No authenticator, browser or mail program of an honest visitor brings these about, or the visitor could do
-# nothing about the cause. Nobody else is told how close they came: the log has the exact reason.
+# Reasons for a general sentence, such as "That didn't sign you in" or "This link doesn't work". Honest visitors don't
+# meet them, or can't do anything about them. Attackers don't learn how close they came. The log has the exact reason.
 GENERAL = {
     # Tokens.
     "malformed_token",
     "from_the_future",
     "bound_to_another_",
-    # The account, as somebody else has changed it meanwhile.
+    # The account was changed or deleted in the meantime.
     "account_changed",
     "account_gone",
     "other_email",

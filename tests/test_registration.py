@@ -1,7 +1,6 @@
-"""Making a passkey: what is accepted, and each reason for which a response to creation options is refused.
+"""Creating a passkey: the responses that are accepted, and the reasons for which others are refused.
 
-A refusal is a 4xx with a sentence for the visitor that tells little, an exact reason in the log, and no row changed,
-except that a challenge of ours is spent by whatever answers it.
+test_ceremonies.py has the reasons that signing in shares, and says how a response is refused.
 """
 
 from collections.abc import Callable
@@ -31,7 +30,7 @@ from tests.authenticator import (
 from tests.conftest import Visitor, expect, rows
 from tests.malformed import unfolding_cbor
 
-# On localhost, it ends with help for developers.
+# On localhost, the sentence ends with help for developers.
 VAGUE = (
     "The passkey could not be added. Nothing has changed. Please try again. No fingerprint reader or screen lock? "
     "Chrome’s developer tools have a virtual one. The doctor says how to turn it on, and what this browser can do."
@@ -42,21 +41,21 @@ SMALL_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024).p
 
 @pytest.fixture
 def ada(visitor):
-    """Ada, who has signed in by email and has no passkey yet."""
+    """Return Ada, who has signed in by email and has no passkey yet."""
     visitor.sign_in_by_link("ada@example.org")
     return visitor
 
 
 @pytest.fixture
 def bob(stranger):
-    """Somebody else, signed in at a browser of their own."""
+    """Return Bob, who is signed in at another browser."""
     stranger.sign_in_by_link("bob@example.org")
     return stranger
 
 
 @pytest.fixture
 def refuses(ada, reasons, unchanged) -> Callable[..., None]:
-    """Assert that Ada's response is refused for `reason`, having spent its challenge and changed nothing else."""
+    """Assert that Ada's response is refused for `reason`. It spends its challenge and changes nothing else."""
 
     def check(credential: object, reason: str, spent: int = 1, sentence: str = VAGUE) -> None:
         with unchanged(spent=spent):
@@ -67,7 +66,7 @@ def refuses(ada, reasons, unchanged) -> Callable[..., None]:
     return check
 
 
-# What the site asks for.
+# The options.
 
 
 def test_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada):
@@ -77,7 +76,7 @@ def test_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada)
     assert [parameters["alg"] for parameters in options["pubKeyCredParams"]] == [EDDSA, ES256, RS256]
     selection = options["authenticatorSelection"]
     assert (selection["residentKey"], selection["userVerification"]) == ("required", "required")
-    # A security key is welcome, too.
+    # Security keys are allowed, too.
     assert "authenticatorAttachment" not in selection
 
 
@@ -96,7 +95,7 @@ def test_device_with_a_passkey_is_asked_to_make_no_second(ada, phone):
         phone.create(ada.creation_options())
 
 
-# What it accepts.
+# Responses that are accepted.
 
 
 def test_passkey_is_added(ada, phone, app, events):
@@ -136,19 +135,19 @@ def test_passkey_that_is_not_synced_yet_registers(ada, phone, app):
 
 
 def test_attestation_object_in_any_order_is_accepted(ada, phone, app):
-    """Browsers and password managers write it, and only what is inside authenticator data has one form."""
+    """Browsers and password managers write it. Only the authenticator data in it has one form."""
 
     def rewritten(data: bytes) -> bytes:
         members = cbor2.loads(data)
         items = [cbor2.dumps(name) + cbor2.dumps(members[name]) for name in ("authData", "fmt", "attStmt")]
-        return b"\xb8\x03" + b"".join(items)  # the number of members, in more bytes than it needs
+        return b"\xb8\x03" + b"".join(items)  # This writes the number of members in more bytes than it needs.
 
     ada.make_passkey(phone, mangle={"attestationObject": rewritten})
     assert len(rows(app, Passkey)) == 1
 
 
 def test_client_data_with_more_members_is_accepted(ada, phone, app):
-    """L3 5.8.1.3: there may be more one day, and some browsers add one to see who breaks."""
+    """L3 5.8.1.3: there may be more members one day. Some browsers add one, to find servers that fail on it."""
     ada.make_passkey(phone, client_data={"other_keys_can_be_added_here": "do not compare against a template"})
     assert len(rows(app, Passkey)) == 1
 
@@ -191,7 +190,7 @@ def test_passkey_beyond_the_limit_is_refused(ada, refuses, monkeypatch):
     ada.make_passkey(Authenticator())
     sentence = "This account can’t have more passkeys. Remove one that you don’t use, and try again."
     refuses(Authenticator().create(begun), "enough_passkeys", sentence=sentence)
-    # None is made on the device any more.
+    # The device isn't asked to make another one.
     expect(ada.post("/account/passkeys/options"), 403)
     assert ada.alert(expect(ada.post("/account/passkeys"), 400)) == sentence
 
@@ -228,7 +227,7 @@ def test_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
 
 
 def test_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
-    """Whoever learns a credential id (it is no secret) must not take it over, nor block its owner."""
+    """Credential ids are no secret. Somebody who knows one must not take it over, nor lock its owner out."""
     bob.make_passkey(phone)
     credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
     refuses(credential, "duplicate_credential", sentence="This passkey is registered already.")
@@ -236,11 +235,11 @@ def test_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
     bob.sign_in_by_passkey(phone)
 
 
-# What the browser says about extensions.
+# Extension outputs.
 
 
 def test_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
-    """It would never be offered in autofill."""
+    """Autofill would never offer it."""
     outputs = {"credProps": {"rk": False}}
     refuses(phone.create(ada.creation_options()) | {"clientExtensionResults": outputs}, "not_discoverable")
 
@@ -257,7 +256,7 @@ def test_malformed_extension_results_are_refused(ada, phone, refuses, outputs):
     refuses(credential, "malformed_response")
 
 
-# The attestation statement: L3 7.1 steps 21 to 24. None was asked for, and none is trusted.
+# The attestation statement: L3 7.1 steps 21 to 24. The site asks for none, and trusts none.
 
 
 @pytest.mark.parametrize(
@@ -299,7 +298,7 @@ def test_statement_that_is_not_a_map_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "attestation_not_accepted")
 
 
-# The key: L3 7.1 step 20. It is loaded before it is stored, so that no passkey is made that can never sign in.
+# The key: L3 7.1 step 20. The site loads each key before it stores it, so that every passkey can sign in.
 
 
 @pytest.mark.parametrize("algorithm", [-35, -36, -37, -47, -65535, -9, 7])
@@ -324,7 +323,7 @@ def test_p256_key_labelled_rs256_is_refused(ada, phone, refuses):
 
 
 def test_rsa_key_with_exponent_one_is_refused(ada, phone, refuses):
-    """With e = 1 everybody can sign."""
+    """With e = 1, everybody can sign."""
     key = {1: 3, 3: RS256, -1: b"\xff" * 256, -2: b"\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
@@ -334,7 +333,7 @@ def test_short_rsa_key_is_refused(ada, phone, refuses):
 
 
 def test_rsa_key_too_long_to_be_used_is_refused(ada, phone, refuses):
-    """OpenSSL verifies no signature of more than 16384 bits."""
+    """OpenSSL doesn't verify signatures of more than 16384 bits."""
     key = {1: 3, 3: RS256, -1: b"\xff" * 4096, -2: b"\x01\x00\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
@@ -348,7 +347,7 @@ def test_short_ed25519_key_is_refused(ada, phone, refuses):
 @pytest.mark.parametrize(
     "y",
     [
-        # As libsodium's `ge25519_has_small_order` lists them: by their order, which is 4, 1, 8, 8, 2, 4 and 1.
+        # The list of libsodium's `ge25519_has_small_order`. Their orders are 4, 1, 8, 8, 2, 4 and 1.
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
@@ -360,14 +359,14 @@ def test_short_ed25519_key_is_refused(ada, phone, refuses):
     ],
 )
 def test_ed25519_key_of_small_order_is_refused(ada, phone, refuses, y, sign):
-    """Some signatures verify with it that nobody needed a private key for."""
+    """With such a key, some signatures verify that were made without a private key."""
     point = bytes.fromhex(y)
     key = {1: 1, 3: EDDSA, -1: 6, -2: point[:31] + bytes([point[31] | sign])}
     refuses(phone.create(ada.creation_options(), public_key=key), "weak_key")
 
 
 def test_signature_without_a_private_key_verifies_with_a_key_of_order_one():
-    """So a session that was left open for a moment could leave behind a passkey that everybody can use."""
+    """With such a key, a thief at an open session could add a passkey that everybody can use."""
     one = (1).to_bytes(32, "little")
     ed25519.Ed25519PublicKey.from_public_bytes(one).verify(one + bytes(32), b"any message")
 
@@ -451,7 +450,7 @@ def test_attestation_object_without_authenticator_data_is_refused(ada, phone, re
 
 @pytest.mark.parametrize("kept", [36, 37, 52, 53, 54, 55, 60, 86, 87])
 def test_truncated_authenticator_data_is_refused(ada, phone, refuses, kept):
-    """37 bytes are the least; with an AAGUID 53, the id's length 55, an id of 32 bytes 87, and then comes the key."""
+    """The parts end at these bytes: 37, the AAGUID at 53, the id's length at 55, an id of 32 bytes at 87."""
     credential = phone.create(ada.creation_options(), mangle={"authenticatorData": lambda data: data[:kept]})
     refuses(credential, "malformed_authenticator_data")
 
@@ -469,7 +468,7 @@ def test_authenticator_data_without_a_credential_is_refused(ada, phone, refuses)
     refuses(phone.create(ada.creation_options(), mangle=without), "malformed_authenticator_data")
 
 
-@pytest.mark.parametrize("key", [0, 4, -7, b"", "", []], ids=repr)  # 4 is the mark of an uncompressed point
+@pytest.mark.parametrize("key", [0, 4, -7, b"", "", []], ids=repr)  # 4 is the first byte of an uncompressed point.
 def test_key_that_is_not_a_map_is_refused(ada, phone, refuses, key):
     refuses(phone.create(ada.creation_options(), public_key=key), "malformed_authenticator_data")
 
@@ -486,7 +485,7 @@ def test_key_that_is_not_a_map_is_refused(ada, phone, refuses, key):
         ({1: 2, 3: ES256, -1: 1, -2: 5, -3: 5}, "unusable_key"),
         ({1: 2, 3: ES256, -1: 1, -2: "text", -3: "text"}, "unusable_key"),
         ({1: 2, 3: ES256, -1: 99, -2: bytes(32), -3: bytes(32)}, "unusable_key"),
-        ({1: "OKP", 3: EDDSA, -1: "Ed25519"}, "malformed_cbor"),  # the library has a remedy for this very key
+        ({1: "OKP", 3: EDDSA, -1: "Ed25519"}, "malformed_cbor"),  # The library repairs this key.
         ({1: "OKP", 3: EDDSA, -1: 6}, "unusable_key"),
         ({1: 1, 3: EDDSA, -1: 6, -2: "text"}, "unusable_key"),
         ({1: 3, 3: RS256, -1: b"", -2: b""}, "unusable_key"),
@@ -503,10 +502,10 @@ def test_malformed_key_is_refused(ada, phone, refuses, key, reason):
 
 @pytest.mark.parametrize("form", ["long head", "indefinite length", "keys in another order", "a key twice", "a tag"])
 def test_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
-    """The same key in another form. An ES256 key is a map of five: 1, 3, -1, -2 and -3."""
+    """The same key in another form. An ES256 key is a map with five members: 1, 3, -1, -2 and -3."""
 
     def rewritten(key: bytes) -> bytes:
-        # Its head, `1: 2` and `3: -7`, and the rest.
+        # The map's head, `1: 2`, `3: -7`, and the rest.
         head, type, algorithm, rest = key[:1], key[1:3], key[3:5], key[5:]
         assert (head, type, algorithm) == (b"\xa5", b"\x01\x02", b"\x03\x26")
         return {
@@ -522,7 +521,7 @@ def test_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
 
 
 def test_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
-    """The library writes a key out again after reading it."""
+    """The library writes a key out again after it has read it."""
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {99: "here"}
     unfold = {"authenticatorData": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
     refuses(phone.create(ada.creation_options(), public_key=key, mangle=unfold), "malformed_cbor")
@@ -537,7 +536,7 @@ def test_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, e
     assert "[[[" not in str(events)
 
 
-# Who may.
+# Visitors who aren't signed in.
 
 
 def test_visitor_who_is_not_signed_in_cannot_add_a_passkey(ada, phone, stranger, reasons, unchanged):

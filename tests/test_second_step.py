@@ -1,4 +1,4 @@
-"""Accounts for which email alone is not enough: the second step, recovery codes, and proof of who it is."""
+"""Accounts for which email alone is not enough: the second step, recovery codes, and proof of identity."""
 
 import json
 import re
@@ -25,7 +25,7 @@ GUARDED = [
 
 @pytest.fixture
 def ada(ada):
-    """Ada, whose account requires a passkey. `ada.codes` are her recovery codes."""
+    """Return Ada, whose account requires a passkey. `ada.codes` are her recovery codes."""
     ada.codes = ada.require_passkey()
     return ada
 
@@ -157,7 +157,7 @@ def test_recovery_code_works_once(ada, app, unchanged, reasons):
         response = expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert third.alert(response).startswith("That isn’t one of this account’s recovery codes")
     assert reasons == ["wrong_recovery_code"]
-    # A mistyped code leaves the page as it is.
+    # A wrong code doesn't use up the token.
     expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303)
     assert "sign_in_refused" in kinds(app)
 
@@ -172,7 +172,7 @@ def test_second_step_ends_after_ten_wrong_codes_from_any_ip_addresses(ada, app, 
     expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert reasons == ["wrong_recovery_code"] * 9 + ["too_many_wrong_recovery_codes", "already_used"]
     assert not other.is_signed_in()
-    # The code has not been used up, and a new second step has ten tries.
+    # The code still works in a new second step, which has ten tries again.
     clock.shift(31)
     token = other.open_second_step(ADA)
     expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
@@ -215,7 +215,7 @@ def test_token_works_once(ada, app, unchanged, reasons):
     with unchanged():
         expect(twin.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 400)
     assert reasons == ["already_used"]
-    # Whoever is in by now pressed twice.
+    # A browser that is signed in by now sent the form twice.
     assert (
         expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303).location == "/account"
     )
@@ -254,7 +254,7 @@ def test_token_of_an_account_that_is_gone_is_refused(ada, app, reasons):
 
 
 def test_token_does_not_work_after_the_address_has_changed(ada, app, unchanged, reasons):
-    """Else the old mailbox and a recovery code would sign in, and the page would tell the new address."""
+    """Otherwise the old mailbox and a recovery code would sign in, and the page would show the new address."""
     other = Visitor(app)
     token = other.open_second_step(ADA)
     ada.change_address("new@example.org")
@@ -285,16 +285,16 @@ def test_recovery_session_can_add_one_passkey_without_further_proof(ada, app):
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
     with time_machine.travel(now() + timedelta(minutes=59)):
         other.make_passkey(Authenticator())
-        # One, and no other.
+        # It was one passkey, and there can't be another.
         assert "passkey-registration" not in {each.tag for each in parse(other.get("/account")).iter()}
         expect(other.post("/account/passkeys/options"), 403)
-        # And nothing else.
+        # All other changes need proof.
         expect(other.post("/account/passkeys/1/remove"), 403)
 
 
 @pytest.fixture
 def recovering(ada, app):
-    """Ada at another browser, where a recovery code let her in half an hour ago; and a thief with its cookie."""
+    """Yield Ada at a browser where a recovery code signed her in half an hour ago, and a thief with its cookie."""
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
     with time_machine.travel(now() + timedelta(minutes=30)):
@@ -354,7 +354,7 @@ def test_recovery_session_cannot_add_a_passkey_after_an_hour(ada, app):
 
 
 def test_recovery_session_cannot_add_a_passkey_once_one_has_signed_in(app, phone, recovering, reasons):
-    """Not with options that it has fetched before, either."""
+    """Options that the session fetched before don't help."""
     owner, _ = recovering
     begun = owner.post("/account/passkeys/options").json
     Visitor(app).sign_in_by_passkey(phone)
@@ -457,7 +457,7 @@ OWNERS_WORD = {"takes it over": "keeps it"}
 
 
 def act(ada, phone, held: set[str]) -> str:
-    """What somebody can do who holds these things, and tries all that they allow."""
+    """Return what a person with these things can do, after they have tried everything."""
     somebody = ada.twin() if "session" in held else Visitor(ada.app)
     if "mailbox" in held:
         token = somebody.open_second_step(ADA)

@@ -1,4 +1,4 @@
-"""What stands between the network and the site: gunicorn, as it is configured, and requests that are none."""
+"""gunicorn with our configuration: malformed requests, the start, and messages when it can't start."""
 
 import os
 import re
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def site(empty_database, tmp_path_factory) -> Iterator[Server]:
-    """A server of its own."""
+    """Yield a server that runs in its own processes."""
     folder = tmp_path_factory.mktemp("server")
     site = servers.site(folder / "site", free_port(), **databases.copy(empty_database, folder))
     with site.running():
@@ -34,7 +34,7 @@ def site(empty_database, tmp_path_factory) -> Iterator[Server]:
 
 @pytest.fixture
 def send(site) -> Callable[[bytes], bytes]:
-    """Send it as it is, and return all that comes back."""
+    """Return a function that sends bytes and returns everything that comes back."""
 
     def send(text: bytes) -> bytes:
         with socket.create_connection(("localhost", site.port), 10) as connection:
@@ -46,7 +46,7 @@ def send(site) -> Callable[[bytes], bytes]:
 
 
 def page(send) -> bytes:
-    """The sign-in page, without what differs each time."""
+    """Return the sign-in page up to its options, which differ each time."""
     return send(b"GET /sign-in HTTP/1.0\r\nHost: HOST\r\n\r\n").partition(b"\r\n\r\n")[2].partition(b"options=")[0]
 
 
@@ -94,7 +94,7 @@ def test_malformed_request_is_refused_and_not_logged(site, send, request_):
 
 
 def test_site_that_cannot_run_is_not_restarted_again_and_again(tmp_path):
-    """PostgreSQL is not brought up to date by the start, so that the first to see what is wrong is a worker."""
+    """A start doesn't migrate PostgreSQL, so here a worker is the first to find the problem."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
     with pytest.raises(SystemExit, match="Latchkey can't start: FLASK_SITE_NAME is not usable"), site.running():
@@ -127,7 +127,7 @@ def test_start_brings_an_older_database_up_to_date(tmp_path):
 def test_start_does_without_alembic_if_the_database_is_up_to_date(tmp_path):
     site = servers.site(tmp_path / "site", free_port())
     site.migrate()
-    # Only the names of the migrations are there: Alembic could do nothing with them.
+    # Keep only the names of the migrations. Alembic couldn't run these files.
     (tmp_path / "site" / "migrations").unlink()
     (tmp_path / "site" / "migrations" / "versions").mkdir(parents=True)
     for migration in (ROOT / "migrations" / "versions").glob("*.py"):
@@ -161,11 +161,11 @@ def test_log_is_readable_on_localhost_and_json_elsewhere(site, tmp_path):
         assert "GET / " not in public.log.read_text()
 
 
-# Where it can't start.
+# Servers that can't start.
 
 
 def refusal(folder: Path, **environ: str) -> str:
-    """Return what a server says that doesn't start."""
+    """Return the message of a server that doesn't start."""
     with pytest.raises(SystemExit) as refused, servers.site(folder / "site", free_port(), **environ).running():
         pass
     return str(refused.value)
@@ -173,7 +173,7 @@ def refusal(folder: Path, **environ: str) -> str:
 
 @pytest.fixture
 def taken_port() -> Iterator[int]:
-    """A port that another program listens at."""
+    """Yield a port that another program uses."""
     with socket.create_server(("localhost", 0)) as listener:
         yield listener.getsockname()[1]
 
@@ -194,7 +194,7 @@ def test_taken_port_is_refused_and_a_free_one_suggested(tmp_path_factory, taken_
 
 
 def test_development_server_refuses_a_taken_port_alike(tmp_path, taken_port):
-    # In a folder of its own: it makes files.
+    # The server makes files, so it gets a folder of its own.
     servers.site(tmp_path / "site", taken_port)
     environ = os.environ | {"FLASK_DEBUG": "1", "FLASK_SITE_URL": f"http://localhost:{taken_port}"}
     run = subprocess.run(
@@ -220,7 +220,7 @@ def test_wrong_site_url_is_said_before_a_taken_port(tmp_path, taken_port, site_u
 
 
 def test_wrong_setting_is_said_in_one_line(tmp_path):
-    """A worker finds it, after the start: not all settings are looked at before."""
+    """The server checks only some settings before it starts. A worker finds this one."""
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     said = refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
     assert said.strip().splitlines()[1:] == [

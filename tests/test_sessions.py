@@ -1,4 +1,4 @@
-"""Sessions: how each begins and ends, what an owner sees of them, and what a wrong clock does to them."""
+"""Sessions: signing in and out, ending those of other browsers, their lifetime, and their number and token."""
 
 import re
 from datetime import timedelta
@@ -77,7 +77,7 @@ def test_all_other_sessions_are_ended(ada):
 
 
 def test_session_without_fresh_proof_cannot_end_another(ada, proof_expired, unchanged, reasons):
-    """Or whoever has copied a cookie signs its owner out before they have found the button."""
+    """Otherwise a thief with a copied cookie could sign the owner out again and again."""
     owner = Visitor(ada.app)
     owner.sign_in_by_link(ADA)
     ada.get("/account")
@@ -150,13 +150,13 @@ def test_expired_session_is_deleted_when_it_is_used(ada, app, clock, days):
     clock.shift(timedelta(days=days))
     assert not ada.is_signed_in()
     assert rows(app, Session) == []
-    # A clock that is set back revives nothing.
+    # Setting the clock back doesn't revive the session.
     clock.shift(timedelta(days=-days))
     assert not ada.is_signed_in()
 
 
 def test_last_seen_in_the_future_is_corrected(ada, app, clock):
-    """Or the session would live on without use, until that time and two weeks more."""
+    """Otherwise the session would live without use until that time, and two weeks longer."""
     date_sessions(app, seen_at=now() + timedelta(days=10))
     ada.get("/account")
     assert rows(app, Session)[0].seen_at == now()
@@ -179,7 +179,7 @@ def test_token_of_a_session_is_in_no_page_url_challenge_mail_or_log(ada, app, ph
             decode(options_of(ada.get("/account/confirm"), "passkey-sign-in")["challenge"]).decode(),
             re.search(r'name="proof" value="([^"]+)"', pages[-1].text)[1],
         ]
-    # What is signed is not encrypted.
+    # Tokens are signed, but not encrypted: everybody can read them.
     claims = [URLSafeTimedSerializer("whatever").loads_unsafe(text)[1][1] for text in signed]
     assert [each["session"] for each in claims] == ["1"] * 4
     assert 'action="/account/sessions/2/revoke"' in pages[0].text
@@ -190,7 +190,7 @@ def test_token_of_a_session_is_in_no_page_url_challenge_mail_or_log(ada, app, ph
 
 
 def test_session_number_is_never_used_twice(app, ada):
-    """A challenge of one session must not fit the next."""
+    """A challenge of one session must not work in the next one."""
     ada.sign_out()
     ada.sign_in_by_link(ADA)
     assert [session.id for session in rows(app, Session)] == [2]

@@ -1,4 +1,4 @@
-"""The sign-in mail: a link and a code, for the browser that asked, once."""
+"""The sign-in mail: its link and its code work once, in the browser that asked for them."""
 
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -21,14 +21,14 @@ ONE_SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 def mail(visitor) -> Mail:
-    """The mail that the visitor asked for, with Firefox on Windows."""
+    """Return the mail that the visitor asked for with Firefox on Windows."""
     expect(visitor.post("/sign-in", {"email": ADA}, headers={"User-Agent": FIREFOX}), 303)
     return visitor.read_mail()
 
 
 @pytest.fixture
 def known(visitor) -> Visitor:
-    """A visitor who has an account, and is signed out."""
+    """Return a visitor who has an account and is signed out."""
     visitor.sign_in_by_link(ADA)
     visitor.sign_out()
     return visitor
@@ -88,7 +88,7 @@ def test_link_does_not_sign_in_another_browser(visitor, stranger, mail, unchange
     expect(visitor.post(mail.link), 303)
 
 
-# Links that are dead.
+# Dead links.
 
 
 def test_link_works_until_the_last_second(visitor, mail, clock):
@@ -97,7 +97,7 @@ def test_link_works_until_the_last_second(visitor, mail, clock):
 
 
 def assert_dead(visitor: Visitor, link: str, reason: str, reasons: list[str]) -> None:
-    """Assert that the link neither opens nor signs in, and that both say so."""
+    """Assert that the link can't be opened and doesn't sign in, and that each page says so."""
     for send in (visitor.get, visitor.post):
         reasons.clear()
         assert visitor.alert(expect(send(link), 410))
@@ -250,7 +250,7 @@ def test_sending_again_repeats_the_request(visitor, mail, clock, used, reasons):
 def test_another_address_replaces_the_request(visitor, mail, reasons):
     expect(visitor.ask("grace@example.org"), 303)
     expect(visitor.type_code(mail.code), 400)
-    # Not `other_browser`: this browser did ask for it, before it asked for the newer mail.
+    # Not `other_browser`: this browser asked for that mail before it asked for the newer one.
     expect(visitor.post(mail.link), 410)
     assert reasons == ["wrong_code", "newer_mail"]
     expect(visitor.type_code(visitor.read_mail().code), 303)
@@ -279,7 +279,7 @@ def test_sending_again_with_less_than_five_minutes_left_makes_a_new_link_and_cod
     again = visitor.read_mail()
     assert again.code != mail.code
     expect(visitor.type_code(mail.code), 400)
-    # Ten minutes of its own.
+    # The new code has ten minutes of its own.
     clock.shift(10 * 60 - 2)
     expect(visitor.type_code(again.code), 303)
 
@@ -324,7 +324,7 @@ def test_older_link_shows_a_signed_in_visitor_that_they_are_signed_in(known, pho
 
 
 def cookie(visitor: Visitor) -> dict:
-    """What the browser's cookie holds."""
+    """Return the content of the browser's cookie."""
     with visitor.client.session_transaction(base_url=visitor.site_url) as session:
         return dict(session)
 
@@ -356,7 +356,7 @@ def test_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, kep
 
 
 def test_request_from_the_future_is_forgotten(visitor, clock, reasons):
-    """Or its code would live longer than ten minutes."""
+    """Otherwise its code would work longer than ten minutes."""
     clock.shift(3600)
     visitor.ask(ADA)
     code = visitor.read_mail().code
@@ -376,11 +376,11 @@ def test_check_email_page_without_a_request_leads_to_the_sign_in_page(visitor):
     assert expect(visitor.get("/sign-in/check-email"), 303).location == "/sign-in"
 
 
-# What asking tells.
+# The same answer for every address.
 
 
 def test_known_and_an_unknown_address_get_the_same_answer(known, stranger, clock):
-    # Pages count seconds down, both say until when, and mails are found by their time.
+    # The clock stands still, because pages count seconds down, and page and mail name the time.
     clock.move_to(datetime(2026, 2, 3, 4, 5, tzinfo=UTC), tick=False)
     answers = []
     for visitor, address in ((known, ADA), (stranger, "eve@example.org")):
@@ -395,11 +395,11 @@ def test_known_and_an_unknown_address_get_the_same_answer(known, stranger, clock
     assert answers[0] == answers[1]
 
 
-# What goes wrong half-way.
+# Failures half-way.
 
 
 def test_next_mail_works_after_a_lost_answer(visitor, stranger):
-    """The browser still holds a request that is used up: asking again must not repeat it."""
+    """The browser still has the used request in its cookie. Asking again must not repeat that request."""
     visitor.ask(ADA)
     before = visitor.twin()
     expect(visitor.post(visitor.read_mail().link), 303)
@@ -427,7 +427,7 @@ def test_link_works_again_after_a_failed_commit(visitor, app):
 
 
 def body(message: EmailMessage, subtype: str) -> str:
-    """The text of a part, its line ends evened out."""
+    """Return the text of a part, with single spaces."""
     return " ".join(unescape(message.get_body((subtype,)).get_content()).split())
 
 
@@ -470,7 +470,7 @@ def test_repeated_mail_says_how_long_it_still_works(clock, visitor, subtype):
 
 
 def test_link_contains_neither_the_address_nor_the_browsers_id(visitor, mail):
-    """A token is signed and not encrypted: whoever finds it in a history can read it."""
+    """A token is signed but not encrypted: everybody who finds it in a browser's history can read it."""
     _, claims = URLSafeTimedSerializer("whatever").loads_unsafe(mail.link.rpartition("/")[2])
     assert "Firefox on Windows" in str(claims)
     assert "ada" not in str(claims)
@@ -479,7 +479,7 @@ def test_link_contains_neither_the_address_nor_the_browsers_id(visitor, mail):
 
 @pytest.mark.parametrize("strange", ["", "<script>alert(1)</script>", 5000 * "x", "\t\x01ü💌"])
 def test_browser_with_any_user_agent_can_sign_in(visitor, strange):
-    """What it says ends up in the mail, in the link, on a page and in a row."""
+    """The mail, the link, a page and a row contain the name that is made from it."""
     expect(visitor.post("/sign-in", {"email": ADA}, headers={"User-Agent": strange}), 303)
     mail = visitor.read_mail()
     assert "an unknown browser" in body(mail.message, "html")

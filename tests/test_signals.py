@@ -19,7 +19,7 @@ def test_sign_in_with_a_removed_passkey_signals_its_id_and_no_other(ada, phone, 
     ada.sign_out()
     removed = ada.authenticate(phone.get(ada.request_options()))
     assert [signal["credentialId"] for signal in signals(removed)] == [encode(phone.credentials[0].id)]
-    # A site on another port has made this one: it is nobody's here, and may be somebody's only way in there.
+    # A site on another port may have made this passkey. Here it is unknown, but there it may be an owner's only one.
     for device in (phone, eve.key):
         response = ada.authenticate(device.get(ada.request_options(), user_handle=bytes(64)))
         assert (response.status_code, signals(response)) == (400, [])

@@ -1,4 +1,4 @@
-"""Signed tokens that work once: issuing, reading and spending them. What they are used for is tested elsewhere."""
+"""Signed tokens that work once: issuing, reading and spending them. Other tests are about their uses."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ ONE_SECOND = timedelta(seconds=1)
 
 @pytest.fixture
 def app_context(app):
-    """Everything happens within one application context, as in one request."""
+    """Run the test within one application context, as in one request."""
     with app.app_context():
         yield
 

@@ -1,4 +1,4 @@
-"""Static files: small on the wire, kept by browsers for good, and only ours."""
+"""Static files: compressed, cached by browsers for good, and only those of the site."""
 
 import gzip
 import re
@@ -14,7 +14,7 @@ SOURCES = sorted(path.name for path in (ROOT / "static").iterdir())
 
 @pytest.fixture
 def stylesheet(visitor) -> str:
-    """Where the pages say that the stylesheet is."""
+    """Return the path of the stylesheet, as the pages have it."""
     return re.search(r'href="(/static/[^"]+css)"', visitor.get("/").text)[1]
 
 
@@ -85,7 +85,7 @@ def test_static_files_are_current_while_debugging(make_app):
 
 
 def test_files_of_an_earlier_version_stay(visitor):
-    """A page that was open while the site was brought up to date still finds its scripts."""
+    """A page that was opened before an update still finds its scripts."""
     earlier = Path(visitor.app.instance_path, "static", "0123456789ab")
     earlier.mkdir()
     (earlier / "old.js").write_text("// old")

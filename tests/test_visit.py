@@ -1,4 +1,4 @@
-"""What the visit shows: how long each way in took, the tour's times and buttons, and which field is wrong."""
+"""The pages of a visit: the times that signing in took, the tour, wrong fields, settings, and names in mails."""
 
 import secrets
 from uuid import UUID
@@ -11,12 +11,12 @@ from tests.conftest import ADA, Visitor, expect, parse, text_of
 
 
 def title(response) -> str:
-    """The page's title."""
+    """Return the page's title."""
     return text_of(parse(response).find(".//title"))
 
 
 def wrong_fields(response) -> list[tuple[str, str]]:
-    """The fields that the page marks as wrong: the name of each, and the text that describes it."""
+    """Return the fields that the page marks as wrong: the name of each, and the text that describes it."""
     page = parse(response)
     by_id = {each.get("id"): text_of(each) for each in page.iter() if each.get("id")}
     return [
@@ -28,7 +28,7 @@ def wrong_fields(response) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def ada(visitor, phone, clock) -> Visitor:
-    """A visitor with a passkey, signed out, whose mail took 41 seconds."""
+    """Return Ada, who has a passkey and is signed out. Her sign-in by mail took 41 seconds."""
     expect(visitor.ask(ADA), 303)
     clock.shift(41)
     expect(visitor.post(visitor.read_mail().link), 303)
@@ -38,7 +38,7 @@ def ada(visitor, phone, clock) -> Visitor:
     return visitor
 
 
-# The payoff.
+# The times.
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_site_on_the_internet_does_not_count_the_steps(make_app):
     assert "Step 1 of 5" not in Visitor(public).get("/sign-in").text
 
 
-# Which field is wrong.
+# Wrong fields.
 
 
 def test_invalid_address_is_marked_at_its_field(visitor):
@@ -232,7 +232,7 @@ def test_settings_show_their_state(visitor, phone):
 
 
 def settings(visitor: Visitor) -> list[str]:
-    """The settings of the account page, each with its state."""
+    """Return the settings of the account page, each with its state."""
     section = parse(visitor.get("/account")).find(".//section[@aria-labelledby='settings']")
     return [text_of(each) for each in section.iter("a")]
 

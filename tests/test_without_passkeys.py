@@ -1,4 +1,4 @@
-"""FLASK_PASSKEYS_ENABLED=false: no page offers a passkey, no address takes one, and what is left works."""
+"""FLASK_PASSKEYS_ENABLED=false: no page offers a passkey, no route accepts one, and signing in by email works."""
 
 import json
 
@@ -10,13 +10,13 @@ from tests.test_protection import paths
 
 @pytest.fixture
 def app(make_app):
-    """A site with accounts from the time when it had passkeys."""
+    """Return the site as it was when it had passkeys."""
     return make_app()
 
 
 @pytest.fixture
 def ada(app, make_app, phone, monkeypatch):
-    """A visitor whose account requires a passkey, on a site that has them turned off since."""
+    """Return Ada, whose account requires a passkey, on the site after passkeys were turned off."""
     before = Visitor(app)
     before.sign_in_by_link(ADA)
     before.make_passkey(phone)
