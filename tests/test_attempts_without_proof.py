@@ -1,8 +1,6 @@
 """Attempts to change an account without fresh proof are in its activity, for the owner to see."""
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 
 import pytest
 import time_machine
@@ -11,7 +9,7 @@ from sqlalchemy import select
 from app.database import db
 from app.models import Activity, now
 from app.sessions import PROOF_LIFETIME
-from tests.conftest import UNTIL_PROOF_EXPIRES, Visitor, expect, kinds, parse, text_of
+from tests.conftest import UNTIL_PROOF_EXPIRES, Visitor, at_once, expect, kinds, parse, text_of
 
 CROWD = 32
 
@@ -82,15 +80,9 @@ def test_session_has_one_row_in_ten_minutes(ada, clock, app, phone):
 
 
 def test_attempts_at_the_same_moment_are_one_row(ada, clock, app):
-    barrier = Barrier(CROWD)
-
-    def attempt(number: int) -> int:
-        tab = ada.twin()
-        barrier.wait(timeout=30)
-        return tab.post("/account/passkeys" if number % 2 else "/account/delete").status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        assert list(pool.map(attempt, range(CROWD))) == [403, 303] * (CROWD // 2)
+    tabs, forms = [ada.twin() for _ in range(CROWD)], ["/account/delete", "/account/passkeys"] * (CROWD // 2)
+    statuses = at_once(lambda tab, path: tab.post(path).status_code, tabs, forms)
+    assert statuses == [403, 303] * (CROWD // 2)
     assert len(attempts(app)) == 1
 
 

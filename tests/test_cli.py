@@ -1,9 +1,8 @@
 """The operator's commands: their output, their changes, and their messages when they can't do something."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from functools import partial
 
 import pytest
 import time_machine
@@ -16,7 +15,7 @@ from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Sess
 from app.operator import site, users
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import ADA, Visitor, count, expect, kinds, rows
+from tests.conftest import ADA, Visitor, at_once, count, expect, kinds, rows
 
 CROWD = 16
 
@@ -407,19 +406,12 @@ def test_new_address_belongs_to_one_account_if_somebody_signs_in_with_it_meanwhi
     for number in range(10):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
         Visitor(app).sign_in_by_link(old)
-        other, barrier = Visitor(app), Barrier(2)
+        other = Visitor(app)
         other.ask(new)
-        form = {"code": other.read_mail().code}
-
-        def sign_in(other=other, form=form, barrier=barrier):
-            barrier.wait(timeout=30)
-            return other.post("/sign-in/code", form)
-
-        with ThreadPoolExecutor(1) as pool:
-            signing_in = pool.submit(sign_in)
-            barrier.wait(timeout=30)
-            result = runner.invoke(args=["users", "change-email", old, new, "--yes"])
-            expect(signing_in.result(), 303)
+        sign_in = partial(other.type_code, other.read_mail().code)
+        change_email = partial(runner.invoke, args=["users", "change-email", old, new, "--yes"])
+        signed_in, result = at_once(lambda act: act(), [sign_in, change_email])
+        expect(signed_in, 303)
         moved = result.exit_code == 0
         assert moved or "That address has an account already." in result.output
         emails = [user.email for user in rows(app, User)]
@@ -429,19 +421,11 @@ def test_new_address_belongs_to_one_account_if_somebody_signs_in_with_it_meanwhi
 
 def test_sign_in_while_an_account_is_given_back_leaves_no_session(thief, app, desk, phone):
     tabs = [Visitor(app) for _ in range(CROWD - 1)]
-    forms = [{"credential": json.dumps(phone.get(tab.request_options()))} for tab in tabs]
-    barrier = Barrier(CROWD)
-
-    def sign_in(tab: Visitor, form: dict[str, str]) -> int:
-        barrier.wait(timeout=30)
-        return tab.post("/sign-in/passkey", form).status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        signing_in = [pool.submit(sign_in, *each) for each in zip(tabs, forms, strict=True)]
-        barrier.wait(timeout=30)
-        desk("users", "change-email", THIEF, BACK, "--yes")
-        # A sign-in that comes first works, and its session ends with the command. Later ones are refused.
-        assert {each.result() for each in signing_in} <= {303, 400}
+    sign_ins = [partial(tab.authenticate, phone.get(tab.request_options())) for tab in tabs]
+    change_email = partial(desk, "users", "change-email", THIEF, BACK, "--yes")
+    *answers, _ = at_once(lambda act: act(), [*sign_ins, change_email])
+    # A sign-in that comes first works, and its session ends with the command. Later ones are refused.
+    assert {answer.status_code for answer in answers} <= {303, 400}
     assert count(app, Session) == 0
     assert not any(tab.is_signed_in() for tab in tabs)
 

@@ -1,15 +1,12 @@
 """Sites by invitation: visitors can't tell which addresses are invited, and an account still needs a proven address."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-
 import pytest
 
 from app import invitations
 from app.database import db
 from app.models import Invitation, User
 from tests import mails
-from tests.conftest import ADA, EVE, Visitor, count, expect
+from tests.conftest import ADA, EVE, Visitor, at_once, count, expect
 
 
 @pytest.fixture
@@ -103,18 +100,10 @@ def test_address_that_an_account_is_leaving_gets_no_second_account(make_app):
         expect(tab.ask(old), 303)
         typed = tab.read_mail().code
         expect(owner.post("/account/email", {"email": new}), 303)
-        change, at_once = owner.read_code(new), Barrier(2)
-
-        def move(at_once=at_once, change=change) -> None:
-            at_once.wait()
-            expect(owner.post("/account/email", {"code": change}), 303)
-
-        def sign_in(at_once=at_once, tab=tab, typed=typed) -> None:
-            at_once.wait()
-            # The code signs in if it comes first. After the change, its address has neither account nor invitation.
-            assert tab.post("/sign-in/code", {"code": typed}).status_code in (303, 400)
-
-        with ThreadPoolExecutor(2) as threads:
-            for done in [threads.submit(move), threads.submit(sign_in)]:
-                done.result()
+        codes = [{"code": owner.read_code(new)}, {"code": typed}]
+        paths = ["/account/email", "/sign-in/code"]
+        changed, signed_in = at_once(lambda who, path, form: who.post(path, form), [owner, tab], paths, codes)
+        expect(changed, 303)
+        # The code signs in if it comes first. After the change, its address has neither account nor invitation.
+        assert signed_in.status_code in (303, 400)
     assert count(app, User) == 1

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from threading import Barrier, Event
+from threading import Event
 
 import pytest
 import time_machine
@@ -24,7 +24,7 @@ from bench import server as servers
 from bench.server import Server
 from bench.visitor import Browser, open_mail
 from tests import mails
-from tests.conftest import ADA, EVE, ROOT, Visitor, database_uri, expect
+from tests.conftest import ADA, EVE, ROOT, Visitor, at_once, database_uri, expect
 from tests.smtp import Mailbox, free_port, smtp_server
 from tests.test_mailer import Choosy, strange_server, take_all_but_the_last_word, until_they_hang_up
 
@@ -304,14 +304,7 @@ def test_notices_of_an_account_come_in_the_order_of_events(ada, app, phone):
 def test_each_notice_is_sent_once_by_many_threads(app):
     for user_id in range(1, 11):
         add(app, user_id, f"user{user_id}@example.org", 10)
-    barrier = Barrier(16)
-
-    def send(_: int) -> None:
-        barrier.wait(timeout=30)
-        mails.deliver_notices(app)
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(send, range(16)))
+    at_once(mails.deliver_notices, [app] * 16)
     assert not waiting(app)
     assert [*Counter(mail["Message-ID"] for mail in mails.outbox(app)).values()] == [1] * 100
 

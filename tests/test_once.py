@@ -7,8 +7,7 @@ others change nothing and are refused, and none gets a 5xx.
 import json
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from functools import partial
 
 import pytest
 import time_machine
@@ -16,7 +15,7 @@ import time_machine
 from app import sessions
 from app.models import now
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import ADA, Visitor, at_once, expect
 from tests.test_cli import make_desk
 
 pytestmark = pytest.mark.slow
@@ -36,15 +35,8 @@ def crowd(visitor) -> Callable[..., list]:
     others got the status `refused`."""
 
     def run(path: str, forms: list[dict | None], refused: int = 400) -> list:
-        barrier = Barrier(len(forms))
         tabs = [visitor.twin() for _ in forms]
-
-        def post(tab, form: dict | None) -> int:
-            barrier.wait(timeout=30)
-            return tab.post(path, form).status_code
-
-        with ThreadPoolExecutor(len(forms)) as pool:
-            statuses = list(pool.map(post, tabs, forms))
+        statuses = at_once(lambda tab, form: tab.post(path, form).status_code, tabs, forms)
         assert {*statuses} <= {303, refused}, Counter(statuses)
         return [tab for tab, status in zip(tabs, statuses, strict=True) if status == 303]
 
@@ -116,17 +108,11 @@ def test_forms_sent_while_the_account_is_deleted_break_nothing(ada, snapshot):
         ("/account/confirm", {"credential": "nonsense"}),
         ("/sign-out", None),
     ]
-    barrier = Barrier(CROWD)
-
-    def post(number: int) -> int:
-        tab = ada.twin()
-        barrier.wait(timeout=30)
-        return tab.post(*forms[number % len(forms)]).status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        # Before the account is deleted, each form is answered as ever: 303 or, to the nonsense, 403. Afterwards, the
-        # session or the passkey is gone: 401 or 404.
-        assert set(pool.map(post, range(CROWD))) <= {303, 401, 403, 404}
+    tabs = [ada.twin() for _ in range(CROWD)]
+    statuses = at_once(lambda tab, form: tab.post(*form).status_code, tabs, forms * (CROWD // len(forms)))
+    # Before the account is deleted, each form is answered as usual: 303 or, to the nonsense, 403. Afterwards, the
+    # session or the passkey is gone: 401 or 404.
+    assert set(statuses) <= {303, 401, 403, 404}
     left = sizes(snapshot)
     # If signing out came first, the account is still there.
     assert left["users"] == left["passkeys"] == 0 or left["sessions"] == 0
@@ -176,15 +162,10 @@ def test_one_of_the_last_two_passkeys_stays(ada, phone, snapshot):
     """If the removals didn't wait for each other, both would see two passkeys."""
     ada.make_passkey(Authenticator())
     ada.require_passkey()
-    barrier = Barrier(CROWD)
-
-    def remove(number: int) -> int:
-        tab = ada.twin()
-        barrier.wait(timeout=30)
-        return tab.post(f"/account/passkeys/{number % 2 + 1}/remove").status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        statuses = Counter(pool.map(remove, range(CROWD)))
+    tabs, numbers = [ada.twin() for _ in range(CROWD)], [1, 2] * (CROWD // 2)
+    statuses = Counter(
+        at_once(lambda tab, number: tab.post(f"/account/passkeys/{number}/remove").status_code, tabs, numbers)
+    )
     # One removal succeeds. The others meet the last passkey (400), or one that is gone (404).
     assert set(statuses) <= {303, 400, 404}
     assert statuses[303] == 1
@@ -193,16 +174,9 @@ def test_one_of_the_last_two_passkeys_stays(ada, phone, snapshot):
 
 @pytest.mark.parametrize(("path", "kind"), [("/account/delete", "account_deleted"), ("/sign-out", "session_ended")])
 def test_signing_out_and_deleting_happen_once(ada, events, path, kind):
-    barrier = Barrier(CROWD)
-
-    def leave(_: int) -> int:
-        tab = ada.twin()
-        barrier.wait(timeout=30)
-        return tab.post(path).status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        # 401: the session is gone. Signing out again is no failure, so the first 303 isn't always the only one.
-        assert set(pool.map(leave, range(CROWD))) <= {303, 401}
+    statuses = at_once(lambda tab: tab.post(path).status_code, [ada.twin() for _ in range(CROWD)])
+    # 401: the session is gone. Signing out again is no failure, so the first 303 isn't always the only one.
+    assert set(statuses) <= {303, 401}
     assert [event.name for event in events if event.name == kind] == [kind]
 
 
@@ -213,17 +187,14 @@ def test_session_opened_while_a_passkey_becomes_required_is_ended(ada, app, phon
     for tab in crowd:
         tab.ask("ada@example.org")
         tab.code = tab.read_mail().code
-    barrier = Barrier(CROWD)
 
     def act(tab) -> None:
-        barrier.wait(timeout=30)
         if tab is ada:
             expect(ada.post("/account/require-passkey", {"require": "yes", "kept": codes[0]}), 303)
         else:
-            expect(tab.post("/sign-in/code", {"code": tab.code}), 303)
+            expect(tab.type_code(tab.code), 303)
 
-    with ThreadPoolExecutor(CROWD) as pool:
-        list(pool.map(act, [*crowd, ada]))
+    at_once(act, [*crowd, ada])
     assert ada.is_signed_in()
     assert not any(tab.is_signed_in() for tab in crowd)
 
@@ -232,21 +203,13 @@ def test_signing_in_by_passkey_while_the_account_is_disabled_leaves_no_session(a
     """Otherwise the session would work as soon as the operator enables the account again."""
     desk = make_desk(app)
     ada.sign_out()
+    disable = partial(desk, "users", "disable", ADA)
     for _ in range(20):
         tabs = [Visitor(app) for _ in range(7)]
-        forms = [form_with(phone.get(tab.request_options())) for tab in tabs]
-        barrier = Barrier(8)
-
-        def sign_in(tab, form, barrier=barrier) -> int:
-            barrier.wait(timeout=30)
-            return tab.post("/sign-in/passkey", form).status_code
-
-        with ThreadPoolExecutor(7) as pool:
-            statuses = pool.map(sign_in, tabs, forms)
-            barrier.wait(timeout=30)
-            desk("users", "disable", "ada@example.org")
+        sign_ins = [partial(tab.authenticate, phone.get(tab.request_options())) for tab in tabs]
+        *answers, _ = at_once(lambda act: act(), [*sign_ins, disable])
         # A sign-in before the account is disabled works, and its session ends with it. Later ones are refused.
-        assert set(statuses) <= {303, 400}
+        assert {answer.status_code for answer in answers} <= {303, 400}
         assert snapshot()["sessions"] == []
         desk("users", "enable", "ada@example.org")
 
@@ -263,7 +226,6 @@ def test_two_accounts_that_sign_in_to_each_other_cause_no_deadlock(app, by):
         for _ in range(CROWD // 2):
             tabs.append((Visitor(app), *(each for each in phones if each != email)))
             tabs[-1][0].sign_in_by_passkey(phone)
-    barrier = Barrier(CROWD)
 
     def prepare(tab, email) -> tuple[str, dict]:
         if by == "passkey":
@@ -273,12 +235,7 @@ def test_two_accounts_that_sign_in_to_each_other_cause_no_deadlock(app, by):
 
     prepared = [(tab, *prepare(tab, email)) for tab, email in tabs]
 
-    def act(tab, path, form) -> None:
-        barrier.wait(timeout=30)
-        expect(tab.post(path, form), 303)
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        list(pool.map(act, *zip(*prepared, strict=True)))
+    at_once(lambda tab, path, form: expect(tab.post(path, form), 303), *zip(*prepared, strict=True))
     assert all(email in tab.get("/account").text for tab, email in tabs)
 
 
@@ -295,14 +252,7 @@ def test_two_visitors_who_send_each_others_passkey_as_proof_cause_no_deadlock(ap
     for tab, other in tabs:
         options = tab.confirmation_options()
         forms.append(form_with(other.get(options | {"allowCredentials": []})))
-    barrier = Barrier(CROWD)
-
-    def act(tab, form) -> None:
-        barrier.wait(timeout=30)
-        expect(tab.post("/account/confirm", form), 403)
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        list(pool.map(act, [tab for tab, _ in tabs], forms))
+    at_once(lambda tab, form: expect(tab.post("/account/confirm", form), 403), [tab for tab, _ in tabs], forms)
     assert reasons == ["other_account"] * CROWD
 
 
@@ -310,7 +260,7 @@ def test_second_step_during_a_change_of_address_leaves_no_session(app):
     """The token belongs to the old mailbox, which can't sign in once the address has changed."""
     for number in range(20):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
-        owner, tab, barrier = Visitor(app), Visitor(app), Barrier(2)
+        owner, tab = Visitor(app), Visitor(app)
         owner.sign_in_by_link(old)
         owner.make_passkey(Authenticator())
         codes = owner.require_passkey()
@@ -318,29 +268,20 @@ def test_second_step_during_a_change_of_address_leaves_no_session(app):
         expect(owner.post("/account/email", {"email": new}), 303)
         change = {"code": owner.read_code(new)}
 
-        def act(path, form, who, barrier=barrier):
-            barrier.wait(timeout=30)
-            return who.post(path, form)
-
-        with ThreadPoolExecutor(2) as pool:
-            moved = pool.submit(act, "/account/email", change, owner)
-            pool.submit(act, "/sign-in/second-step", form, tab).result()
-            # Whichever was first: the change ends the sessions that the old mailbox opened.
-            assert moved.result().status_code == 303
+        changed, _ = at_once(
+            lambda who, path, form: who.post(path, form),
+            [owner, tab],
+            ["/account/email", "/sign-in/second-step"],
+            [change, form],
+        )
+        # Whichever was first: the change ends the sessions that the old mailbox opened.
+        expect(changed, 303)
         assert owner.is_signed_in()
         assert not tab.is_signed_in()
 
 
 def test_recovery_codes_made_at_once_leave_ten(ada, snapshot):
-    barrier = Barrier(8)
-
-    def make(_: int) -> int:
-        tab = ada.twin()
-        barrier.wait(timeout=30)
-        return tab.post("/account/recovery-codes").status_code
-
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(make, range(8))) == {200}
+    at_once(lambda tab: expect(tab.post("/account/recovery-codes"), 200), [ada.twin() for _ in range(8)])
     assert sizes(snapshot)["recovery_codes"] == 10
 
 
@@ -350,14 +291,7 @@ def test_only_the_last_of_many_tabs_that_prove_at_once_is_proven(ada, phone, app
     for tab in tabs:
         options = tab.confirmation_options()
         tab.form = form_with(phone.get(options))
-    barrier = Barrier(CROWD)
-
-    def prove(tab) -> int:
-        barrier.wait(timeout=30)
-        return tab.post("/account/confirm", tab.form).status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        assert set(pool.map(prove, tabs)) == {303}
+    at_once(lambda tab: expect(tab.post("/account/confirm", tab.form), 303), tabs)
     answers = Counter(tab.post("/account/passkeys/options").status_code for tab in tabs)
     assert answers == {200: 1, 403: CROWD - 1}
     assert all(tab.is_signed_in() for tab in tabs)
@@ -371,16 +305,14 @@ def test_copied_cookie_gets_nothing_from_a_proof_at_the_same_moment(ada, phone, 
     """The copied cookie has no fresh proof before, during or after the owner's."""
     with time_machine.travel(now() + 2 * sessions.PROOF_LIFETIME):
         options = ada.confirmation_options()
-        form, thieves, barrier = form_with(phone.get(options)), [ada.twin() for _ in range(CROWD - 1)], Barrier(CROWD)
+        form, thieves = form_with(phone.get(options)), [ada.twin() for _ in range(CROWD - 1)]
 
         def act(who) -> int:
-            barrier.wait(timeout=30)
             if who is ada:
                 return who.post("/account/confirm", form).status_code
             return who.post("/account/delete").status_code
 
-        with ThreadPoolExecutor(CROWD) as pool:
-            statuses = list(pool.map(act, [ada, *thieves]))
+        statuses = at_once(act, [ada, *thieves])
         assert statuses == [303] + [403] * (CROWD - 1)
         assert sizes(snapshot)["users"] == 1
         expect(ada.post("/account/passkeys/options"), 200)
@@ -399,14 +331,7 @@ def test_one_session_stays_when_each_ends_all_others(app, ada, phone, snapshot):
     for browser in browsers:
         browser.sign_in_by_passkey(phone)
     browsers.append(ada)
-    barrier = Barrier(CROWD)
-
-    def end_others(browser) -> int:
-        barrier.wait(timeout=30)
-        return browser.post("/account/sessions/revoke-all").status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        statuses = Counter(pool.map(end_others, browsers))
+    statuses = Counter(at_once(lambda browser: browser.post("/account/sessions/revoke-all").status_code, browsers))
     assert statuses == {303: 1, 401: CROWD - 1}
     assert [browser.is_signed_in() for browser in browsers].count(True) == 1
     assert sizes(snapshot)["sessions"] == 1
@@ -420,15 +345,11 @@ def test_second_step_checks_ten_of_many_wrong_recovery_codes_at_once(make_app, p
     owner.make_passkey(phone)
     codes = owner.require_passkey()
     token = thief.open_second_step("ada@example.org")
-    tabs, barrier = [thief.twin() for _ in range(CROWD)], Barrier(CROWD)
-
-    def guess(number: int) -> int:
-        tabs[number].client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
-        barrier.wait(timeout=30)
-        return tabs[number].post("/sign-in/second-step", {"token": token, "code": "CDFG-HJKM"}).status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        assert set(pool.map(guess, range(CROWD))) == {400}
+    tabs = [thief.twin() for _ in range(CROWD)]
+    for number, tab in enumerate(tabs):
+        tab.client.environ_base["REMOTE_ADDR"] = f"192.0.2.{number}"
+    guess = {"token": token, "code": "CDFG-HJKM"}
+    at_once(lambda tab: expect(tab.post("/sign-in/second-step", guess), 400), tabs)
     looked_at = {"wrong_recovery_code": 9, "too_many_wrong_recovery_codes": 1}
     assert Counter(reasons) == {**looked_at, "already_used": CROWD - 10}
     expect(thief.post("/sign-in/second-step", {"token": token, "code": codes[0]}), 400)
