@@ -1,8 +1,8 @@
 """A software authenticator, and the browser in front of it: real keys, real signatures, every byte made by hand.
 
-It answers options as `PublicKeyCredential.toJSON()` would, and keeps its credentials as a device does. A test that
-needs something wrong says what, and everything that depends on it stays right: a wrong flag is still signed, so that
-only the check for that flag can refuse it. What the options decide is changed in the options.
+It answers options as `PublicKeyCredential.toJSON()` would, and keeps its credentials as a device does. A test can ask
+for one wrong part, and everything that depends on this part stays right. For example, a wrong flag is still signed, so
+that only the check for that flag can refuse it. To change a part that the options decide, change the options.
 
     phone = Authenticator()
     phone.create(options)                                           a good RegistrationResponseJSON
@@ -12,7 +12,7 @@ only the check for that flag can refuse it. What the options decide is changed i
     phone.get(options, mangle={"signature": lambda signature: signature[:-1]})
     changed(phone.get(options), "userHandle", MISSING)
 
-All numbers of sections are Web Authentication Level 3's.
+All section numbers are those of Web Authentication Level 3.
 """
 
 import hashlib
@@ -32,14 +32,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 UP = 0x01  # user present: somebody touched it
 UV = 0x04  # user verified: by a finger, a face or a PIN
 BE = 0x08  # backup eligible: the credential may leave this device
-BS = 0x10  # backup state: it has
+BS = 0x10  # backup state: it has left
 AT = 0x40  # attested credential data follows (registration only)
 ED = 0x80  # extension data follows
 
 # COSE algorithms: RFC 9053, RFC 8812.
 EDDSA, ES256, RS256 = -8, -7, -257
-
-# No value at all: see `changed`.
 
 
 class _Missing:
@@ -47,28 +45,29 @@ class _Missing:
         return "MISSING"
 
 
+# No value at all: see `changed`.
 MISSING = _Missing()
 
-# What goes wrong in the bytes of one part: its name, and what becomes of it. Parts that are made of it, and
-# signatures over it, see the changed one.
+# Changes to the bytes of one part: its name, and a function from the right bytes to the wrong ones. Parts that contain
+# it, and signatures over it, are made from the wrong ones.
 Mangle = dict[str, Callable]
 
 
 class NotAllowedError(Exception):
-    """What the browser says when there is no credential for this site, or the user cancels."""
+    """The browser's error when there is no credential for this site, or the user cancels."""
 
 
 class InvalidStateError(Exception):
-    """What the browser says when the authenticator holds one of `excludeCredentials`."""
+    """The browser's error when the authenticator has one of `excludeCredentials`."""
 
 
 class NotSupportedError(Exception):
-    """What the browser says when the authenticator knows none of `pubKeyCredParams`."""
+    """The browser's error when the authenticator knows none of `pubKeyCredParams`."""
 
 
 @dataclass
 class Credential:
-    """What a device remembers of a discoverable credential: the private key never leaves it."""
+    """A discoverable credential as the device stores it. The private key never leaves the device."""
 
     id: bytes
     private_key: PrivateKeyTypes
@@ -79,9 +78,12 @@ class Credential:
 
 
 class Authenticator:
-    """One device. `synced` is a phone whose passkeys are in a cloud (backed up, counter always 0); without it, a
-    security key that counts its signatures. A `terse` device leaves out the user handle where the site has named the
-    credential, as it may (6.3.3)."""
+    """One device.
+
+    With `synced`, it is a phone whose passkeys are backed up in a cloud; its counter is always 0. Without, it is a
+    security key that counts its signatures. A `terse` device leaves out the user handle if the options name the
+    credential, as section 6.3.3 allows.
+    """
 
     def __init__(
         self,
@@ -118,9 +120,8 @@ class Authenticator:
     ) -> dict:
         """Answer creation options with a RegistrationResponseJSON (5.1).
 
-        `public_key` is a COSE key to claim instead of the real one; `extensions` is CBOR that follows it, announced by
-        the flag ED; `attestation` is "none", "packed" (self-attestation, really signed) or a format with a statement
-        of the test's making.
+        `public_key` is a COSE key to claim instead of the real one. `extensions` is CBOR that follows it; the flag ED
+        announces it. `attestation` is "none", "packed" (self-attestation, really signed), or a format and a statement.
         """
         mangle = mangle or {}
         rp, user = options["rp"], options["user"]
@@ -165,24 +166,24 @@ class Authenticator:
         if attestation == "none":
             attestation = ("none", {})
         elif attestation == "packed":
-            # Self-attestation, 8.2: the new key signs for itself, which proves that it is held and nothing more.
+            # Self-attestation, 8.2: the new key signs for itself. That proves only that the device has it.
             signature = sign(credential.private_key, authenticator_data + hashlib.sha256(client_data_json).digest())
             attestation = ("packed", {"alg": self.algorithm, "sig": mangled("signature", signature, mangle)})
         format, statement = attestation
         attestation_object = cbor2.dumps({"fmt": format, "attStmt": statement, "authData": authenticator_data})
 
-        # A device holds one discoverable credential per account: the new one takes the place of the old.
+        # A device has one discoverable credential per account: the new one replaces the old one.
         account = (credential.rp_id, credential.user_handle)
         self.credentials = [kept for kept in self.credentials if (kept.rp_id, kept.user_handle) != account]
         self.credentials.append(credential)
-        # What the browser adds about extensions, 10.1.3: everything here is discoverable, and it says so when asked.
+        # The browser's extension outputs, 10.1.3: every credential here is discoverable, and they say so if asked.
         outputs = {"credProps": {"rk": True}} if options.get("extensions", {}).get("credProps") else {}
         return self._to_json(
             credential,
             outputs,
             clientDataJSON=encode(client_data_json),
             attestationObject=encode(mangled("attestationObject", attestation_object, mangle)),
-            # For scripts that want to look at it. A server believes the attestation object.
+            # These three are for scripts. A server uses the attestation object.
             authenticatorData=encode(authenticator_data),
             publicKey=encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)),
             publicKeyAlgorithm=self.algorithm,
@@ -236,9 +237,9 @@ class Authenticator:
         raise NotAllowedError("there is no passkey for this site on this device")
 
     def _client_data(self, type: str, options: dict, changes: dict | None, mangle: Mangle) -> bytes:
-        """What the browser says about the ceremony, 5.8.1; None among the changes leaves a member out.
+        """Return the client data, 5.8.1: JSON that the browser makes. None among the changes leaves a member out.
 
-        The challenge stands in it as the base64url text that the options have.
+        The challenge is the same base64url text as in the options.
         """
         client_data = {
             "type": type,
@@ -252,7 +253,7 @@ class Authenticator:
     def _authenticator_data(
         self, rp_id: str, flags: int, sign_count: int, attested: bytes, extensions: bytes, mangle: Mangle
     ) -> bytes:
-        """What the authenticator says about the ceremony, 6.1: 37 bytes, and what the flags announce.
+        """Return the authenticator data, 6.1: 37 bytes, and the parts that the flags announce.
 
         32 bytes SHA-256 of the RP ID | 1 byte flags | 4 bytes signature counter, big-endian | the rest
         """
@@ -273,7 +274,7 @@ class Authenticator:
 
 
 def changed(response: dict, name: str, value: object) -> dict:
-    """Return the response with one member set, wherever it stands, or taken out (MISSING)."""
+    """Return the response with one member changed, at any depth, or left out (MISSING)."""
     if name not in response:
         return response | {"response": changed(response["response"], name, value)}
     return {key: value if key == name else kept for key, kept in response.items() if (key, value) != (name, MISSING)}
@@ -290,8 +291,10 @@ def generate_key(algorithm: int) -> PrivateKeyTypes:
 
 
 def cose_key(key, algorithm: int) -> dict:
-    """Return a public key as a COSE_Key map (RFC 9052 7): 1 is the key type, 3 the algorithm, the negative ones are
-    the key type's own (RFC 9053 7, RFC 8230 4)."""
+    """Return a public key as a COSE_Key map (RFC 9052 7).
+
+    1 is the key type, and 3 the algorithm. Negative numbers depend on the key type (RFC 9053 7, RFC 8230 4).
+    """
     if isinstance(key, ed25519.Ed25519PublicKey):
         # 1: OKP; -1: the curve Ed25519; -2: x.
         return {1: 1, 3: algorithm, -1: 6, -2: key.public_bytes(Encoding.Raw, PublicFormat.Raw)}
@@ -306,7 +309,7 @@ def cose_key(key, algorithm: int) -> dict:
 
 
 def sign(key, data: bytes) -> bytes:
-    """Sign as WebAuthn wants it (6.5.5): Ed25519 and PKCS #1 v1.5 as they are, ECDSA in ASN.1 DER."""
+    """Sign as WebAuthn requires (6.5.5): Ed25519 and PKCS #1 v1.5 as they are, ECDSA in ASN.1 DER."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
     if isinstance(key, ec.EllipticCurvePrivateKey):
@@ -315,23 +318,25 @@ def sign(key, data: bytes) -> bytes:
 
 
 def mangled(name: str, value, mangle: Mangle):
-    """Return the part as the test wants it."""
+    """Return the part with the change that the test asked for."""
     return mangle[name](value) if name in mangle else value
 
 
 def encode(data: bytes) -> str:
-    """Bytes as base64url without padding (RFC 4648 5): how all bytes travel in WebAuthn's JSON."""
+    """Return bytes as base64url without padding (RFC 4648 5), as in all of WebAuthn's JSON."""
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def decode(text: str) -> bytes:
-    """The bytes of base64url text."""
+    """Return the bytes of base64url text."""
     return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def respelled(text: str) -> str:
-    """The same bytes as another base64url text: the last character has bits that no byte needs. They should be 0
-    (RFC 4648 3.5), and many decoders don't look."""
+    """Return another base64url text for the same bytes.
+
+    The last character has bits that belong to no byte. They should be 0 (RFC 4648 3.5), but many decoders ignore them.
+    """
     assert len(text) % 4, "every bit of this text is needed"
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     return text[:-1] + alphabet[alphabet.index(text[-1]) ^ 1]

@@ -1,7 +1,7 @@
-"""Find the browsers that the tests need, and install what is missing where that is possible.
+"""Find the browsers that the tests need, and install missing ones if possible.
 
 `python -m tests.browsers` prints their paths as settings for a shell: CHROME_BIN and FIREFOX_BIN. `make test` asks for
-them first, so a machine without browsers gets them, or one clear sentence, and no skipped tests.
+them first. So a machine without browsers gets them, or one clear sentence; no test is skipped.
 """
 
 import os
@@ -23,7 +23,7 @@ PLAYWRIGHTS_OWN = (
 
 @dataclass(frozen=True)
 class Browser:
-    """A browser: its name in a sentence, the setting that names another, and the names that it may have."""
+    """A browser: its name in a sentence, the setting that chooses another, and the programs to look for."""
 
     title: str
     variable: str
@@ -52,7 +52,7 @@ NEEDED = {CHROME.package: CHROME.title, FIREFOX.package: FIREFOX.title, "libatom
 
 
 def find(*browsers: Browser) -> list[str]:
-    """Return the paths of the browsers to test with. Installs what is missing where that is possible.
+    """Return the paths of the browsers to test with. Installs missing ones if possible.
 
     Exits with one sentence that names everything that is missing.
     """
@@ -75,7 +75,7 @@ def find(*browsers: Browser) -> list[str]:
 
 
 def look(browsers: tuple[Browser, ...]) -> tuple[list[str], list[str]]:
-    """Return the first of each browser that starts, or "", and Debian's packages for what is missing."""
+    """Return the path of each browser that starts, or "", and the Debian packages that are missing."""
     chosen = [next(filter(starts, installed(browser)), "") for browser in browsers]
     missing = [browser.package for browser, path in zip(browsers, chosen, strict=True) if not path]
     if CHROME in browsers and not starts(*PLAYWRIGHT):
@@ -84,7 +84,7 @@ def look(browsers: tuple[Browser, ...]) -> tuple[list[str], list[str]]:
 
 
 def installed(browser: Browser) -> Iterator[str]:
-    """Yield where this browser is on this machine. Exits if its setting names one that doesn't start."""
+    """Yield the paths where this browser may be. Exits if its setting names one that doesn't start."""
     if named := os.environ.get(browser.variable):
         chosen = shutil.which(named)
         if not chosen or not starts(chosen):
@@ -98,25 +98,25 @@ def installed(browser: Browser) -> Iterator[str]:
 
 
 def may_use_apt() -> bool:
-    """Whether this is a Debian, or much like one, and we are root."""
+    """Return whether this is Debian, or a system with apt, and we are root."""
     return hasattr(os, "geteuid") and os.geteuid() == 0 and bool(shutil.which("apt-get"))
 
 
 def apt_install(*packages: str) -> None:
-    """Install Debian packages, if that works."""
+    """Try to install Debian packages."""
     say(f"Installing Debian's {' and '.join(packages)} with all that they need (once) ...")
     quietly("apt-get", "update")
     quietly("apt-get", "install", "--yes", "--no-install-recommends", *packages)
 
 
 def starts(*command: str) -> bool:
-    """Whether the program tells its version: some are only a stub, or lack a library."""
+    """Return whether the program prints its version. Some are only a stub, or lack a library."""
     return quietly(*command, "--version").returncode == 0
 
 
 def quietly(*command: str) -> subprocess.CompletedProcess[str]:
     """Run a command without input, and keep its output."""
-    # dpkg wants the system's own folders in the path, which root's shell may lack.
+    # dpkg needs these folders in the path, and root's shell may lack them.
     environ = os.environ | {
         "DEBIAN_FRONTEND": "noninteractive",
         "PATH": os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin",
@@ -128,7 +128,7 @@ def quietly(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def say(text: str) -> None:
-    """Print for the person who waits. Standard output has the settings and nothing else."""
+    """Print to standard error. Standard output has only the settings."""
     print(text, file=sys.stderr, flush=True)
 
 

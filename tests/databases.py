@@ -1,6 +1,6 @@
 """The databases that the tests run on: SQLite files, or databases on the PostgreSQL server of TEST_POSTGRES.
 
-Making one by migrations takes a second, so that is done once; every site gets a copy.
+Migrating a database takes a second. So the tests migrate one, and every site gets a copy.
 
 `python -m tests.databases` prints the test files that `make test-postgres` runs: all but those of SQLITE_IS_ENOUGH.
 """
@@ -13,23 +13,26 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-# The URI of a database on the server, such as postgresql://postgres@/postgres?host=/tmp/socket; none means SQLite.
+# The URI of a database on the server, such as postgresql://postgres@/postgres?host=/tmp/socket. Empty means SQLite.
 SERVER = os.environ.get("TEST_POSTGRES", "")
 
 Environ = dict[str, str]
 
-# These would end alike on any database. `test_databases.py` checks that the others ask for every route on PostgreSQL.
+# These have the same result on any database. `test_databases.py` checks that the others request every route on
+# PostgreSQL.
 SQLITE_IS_ENOUGH = {
     "browser": "pages and scripts: the HTTP tests send the same requests",
     "firefox": "pages and scripts: the HTTP tests send the same requests",
     "tutorial": "the program that the chapters build: it has an SQLite database of its own",
     "test_make.py": "installing: nothing is connected to",
+    "test_ceremonies.py": "bad responses of authenticators: Python refuses them, whatever the database is",
     "test_authentication.py": "bad responses of authenticators: Python refuses them, whatever the database is",
     "test_registration.py": "bad responses of authenticators: Python refuses them, whatever the database is",
     "test_vectors.py": "the specification's test vectors: Python checks them, whatever the database is",
     "test_config.py": "settings: nothing is connected to",
     "test_mailer.py": "mail servers",
     "test_static_files.py": "files",
+    "test_refusals.py": "this reads source and templates only",
     "test_docs.py": "this reads files only",
     "test_structure.py": "this reads files only",
 }
@@ -44,12 +47,12 @@ def postgres_files() -> list[Path]:
 
 
 def at(instance: Path) -> Environ:
-    """Return the settings for a database that belongs to this instance folder, and need not be there yet."""
+    """Return the settings for the database of this instance folder. It need not exist yet."""
     return {"FLASK_SQLALCHEMY_DATABASE_URI": _uri(_name(instance))} if SERVER else {}
 
 
 def make(instance: Path, encoding: str = "UTF8") -> Environ:
-    """Make it, without tables; return the settings for it. The encoding is PostgreSQL's."""
+    """Make the database without tables, and return the settings for it. The encoding is for PostgreSQL."""
     if SERVER:
         statement = "CREATE DATABASE {} ENCODING {} LOCALE 'C' TEMPLATE template0"
         _run(sql.SQL(statement).format(sql.Identifier(_name(instance)), sql.Literal(encoding)))
@@ -57,7 +60,10 @@ def make(instance: Path, encoding: str = "UTF8") -> Environ:
 
 
 def copy(source: Path, instance: Path) -> Environ:
-    """Make it a copy of another, which nobody is connected to, whatever it was; return the settings for it."""
+    """Replace the database by a copy of another one, and return the settings for it.
+
+    Nobody may be connected to the other one.
+    """
     if SERVER:
         drop(instance)
         statement = "CREATE DATABASE {} TEMPLATE {}"
@@ -68,7 +74,7 @@ def copy(source: Path, instance: Path) -> Environ:
 
 
 def drop(instance: Path) -> None:
-    """Remove it, and whoever is connected to it."""
+    """Remove the database, and close its connections."""
     if SERVER:
         _run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(_name(instance))))
 

@@ -9,9 +9,9 @@ from werkzeug.serving import make_server
 
 
 class Server:
-    """A port of localhost, and the site that answers there: another one for each test, all with the same origin.
+    """A port of localhost, and the site that answers there. Each test has another site, and all have the same origin.
 
-    It runs in this process, so a test that moves the clock (time_machine) moves the site's, too.
+    The server runs in this process, so a test that moves the clock (time_machine) moves the site's clock, too.
     """
 
     def __init__(self):

@@ -23,27 +23,27 @@ class Mail(NamedTuple):
 
 
 def deliver_notices(app: Flask) -> None:
-    """Send the notices that are due. A serving process has a thread for this, and an app in a test has none."""
+    """Send the notices that are due. A server has a thread for this, but an app in a test has none."""
     with app.app_context():
         notices_of_site.send_due()
 
 
 def outbox(app: Flask) -> list[EmailMessage]:
-    """Return the messages of the outbox, the newest first, once the notices that are due are in it."""
+    """Send the notices that are due, and return the messages of the outbox, the newest first."""
     deliver_notices(app)
     files = sorted(mailer.outbox(app).glob("*.eml"), reverse=True)
     return [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
 
 
 def clear(app: Flask) -> None:
-    """Empty the outbox, once the notices that are due are in it."""
+    """Send the notices that are due, and empty the outbox."""
     deliver_notices(app)
     for file in mailer.outbox(app).glob("*.eml"):
         file.unlink()
 
 
 def text_of(message: EmailMessage) -> str:
-    """The message as those read it who see no HTML."""
+    """Return the plain text of the message."""
     return message.get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
@@ -63,7 +63,7 @@ def newest_with_code(app: Flask) -> EmailMessage:
 
 
 def code_for(app: Flask, to: str) -> str:
-    """Return the code of the newest message with a code, which was sent to this address."""
+    """Return the code of the newest message that has one. Asserts that it was sent to this address."""
     newest = newest_with_code(app)
     assert newest["To"] == to
     [code] = CODE.findall(text_of(newest))
@@ -71,5 +71,5 @@ def code_for(app: Flask, to: str) -> str:
 
 
 def notices(app: Flask) -> list[tuple[str, str]]:
-    """Return to whom the mails without a code went, and their subjects, the newest first."""
+    """Return recipient and subject of each mail without a code, the newest first."""
     return [(mail["To"], mail["Subject"]) for mail in outbox(app) if not CODE.search(text_of(mail))]

@@ -1,7 +1,7 @@
 """`python -m tests.postgres COMMAND ...`: run a command with TEST_POSTGRES naming a private PostgreSQL server.
 
-The server is made of the system's own binaries, in a temporary folder, reached by a socket in it, and gone afterwards.
-It runs as whoever calls this; as root, which PostgreSQL refuses, as the user postgres or nobody.
+The server runs the system's PostgreSQL in a temporary folder with its socket, and the folder is removed afterwards. It
+runs as the user who calls this. PostgreSQL refuses to run as root: then it is the user postgres or nobody.
 """
 
 import os
@@ -37,7 +37,7 @@ def version(folder: Path) -> int:
 
 
 def user() -> str | None:
-    """Return whom to be, where one is root; else nobody in particular."""
+    """Return the user to become if this runs as root, else None."""
     if os.geteuid():
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}

@@ -16,7 +16,7 @@ SECONDS_TO_ARRIVE = 60
 
 
 class Mailbox:
-    """All mail that a server has taken, and how it came."""
+    """All mail that a server has accepted, and how it was sent."""
 
     def __init__(self):
         self.envelopes = []
@@ -36,18 +36,18 @@ class Mailbox:
 
     @property
     def messages(self) -> list[EmailMessage]:
-        """The messages, the oldest first."""
+        """Return the messages, the oldest first."""
         return [_parse(envelope) for envelope in list(self.envelopes)]
 
     def wait_for(self, count: int) -> list[EmailMessage]:
-        """Return the messages, once there are at least so many."""
+        """Wait until there are at least so many messages, and return them."""
         with self._arrived:
             enough = self._arrived.wait_for(lambda: len(self.envelopes) >= count, SECONDS_TO_ARRIVE)
         assert enough, f"{len(self.envelopes)} mails arrived, not {count}"
         return self.messages
 
     def take(self, to: str) -> list[EmailMessage]:
-        """Return the messages to this address, and throw them away."""
+        """Return the messages to this address, and remove them."""
         with self._arrived:
             taken = [envelope for envelope in self.envelopes if envelope.rcpt_tos == [to]]
             self.envelopes = [envelope for envelope in self.envelopes if envelope.rcpt_tos != [to]]
@@ -66,7 +66,7 @@ def smtp_server(
     port: int | None = None,
     **options,
 ) -> Iterator[int]:
-    """A mail server, with TLS if it has a certificate. Yields its port."""
+    """Run a mail server, with TLS if it has a certificate. Yields its port."""
     if certificate:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         certificate.configure_cert(context)
@@ -83,12 +83,12 @@ def smtp_server(
 
 
 async def _until_all_have_left() -> None:
-    """Wait for the server's conversations to end: it would drop them on the floor, which Python warns of."""
+    """Wait for the server's conversations to end. Otherwise it would abandon them, and Python warns about that."""
     if conversations := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait(conversations, timeout=5)
 
 
 def free_port() -> int:
-    """A port that nothing listens on: aiosmtpd can't choose one by itself."""
+    """Return a free port. aiosmtpd can't choose one by itself."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return probe.getsockname()[1]

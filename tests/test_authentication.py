@@ -1,25 +1,21 @@
-"""Signing in with a passkey: what is accepted, and each reason for which a response to request options is refused.
+"""Signing in with a passkey: the responses that are accepted, and the reasons for which others are refused.
 
-A refusal is a 4xx with one sentence for the visitor that is the same for almost every cause, an exact reason in the
-log, and no row changed, except that a challenge of ours is spent by whatever answers it.
+test_ceremonies.py has the reasons that creating a passkey shares, and says how a response is refused.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
 
-import cbor2
 import pytest
 import time_machine
 from sqlalchemy import select
 
-from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.database import db
 from app.models import Passkey, Session, now
 from tests import mails
 from tests.authenticator import (
     BE,
     BS,
-    ED,
     EDDSA,
     ES256,
     MISSING,
@@ -29,11 +25,10 @@ from tests.authenticator import (
     Authenticator,
     NotAllowedError,
     changed,
-    decode,
     encode,
     respelled,
 )
-from tests.conftest import NOT_CANONICAL
+from tests.conftest import rows
 
 REMOVED = (
     "This passkey was removed from its account. You can’t sign in with it any more. We asked your device to forget it. "
@@ -43,17 +38,15 @@ VAGUE = "That didn’t sign you in. Try again, or ask for a link by email."
 
 
 @pytest.fixture
-def ada(visitor, phone):
-    """A visitor who has made a passkey on their phone, and signed out."""
-    visitor.sign_in_by_link("ada@example.org")
-    visitor.make_passkey(phone)
-    visitor.sign_out()
-    return visitor
+def ada(ada):
+    """Return Ada, signed out."""
+    ada.sign_out()
+    return ada
 
 
 @pytest.fixture
 def bobs_phone(stranger):
-    """The phone of somebody else, who has made a passkey too."""
+    """Return Bob's phone. He has created a passkey on it."""
     phone = Authenticator()
     stranger.sign_in_by_link("bob@example.org")
     stranger.make_passkey(phone)
@@ -63,7 +56,7 @@ def bobs_phone(stranger):
 
 @pytest.fixture
 def refuses(ada, reasons, unchanged) -> Callable[..., None]:
-    """Assert that Ada's response is refused for `reason`, having spent its challenge and changed nothing else."""
+    """Assert that Ada's response is refused for `reason`. It spends its challenge and changes nothing else."""
 
     def check(credential: object, reason: str, spent: int = 1, sentence: str = VAGUE) -> None:
         with unchanged(spent=spent):
@@ -76,29 +69,30 @@ def refuses(ada, reasons, unchanged) -> Callable[..., None]:
 
 
 def the_passkey(app) -> Passkey:
-    with app.app_context():
-        return db.session.scalars(select(Passkey)).one()
+    """Return the only passkey of the site."""
+    [passkey] = rows(app, Passkey)
+    return passkey
 
 
-# What the site asks for.
+# The options.
 
 
-def test_the_options_name_nobody(ada):
-    """Every passkey here is discoverable: the authenticator knows which it has, and the page tells nobody."""
+def test_request_options_name_no_credential(ada):
+    """Every passkey here is discoverable: the authenticator knows its passkeys, and the page reveals none."""
     options = ada.request_options()
     assert (options["rpId"], options["userVerification"]) == ("localhost", "required")
     assert not options.get("allowCredentials")
 
 
-def test_a_device_without_a_passkey_has_nothing_to_offer(ada):
+def test_device_without_a_passkey_offers_none(ada):
     with pytest.raises(NotAllowedError):
         Authenticator().get(ada.request_options())
 
 
-# What it accepts.
+# Responses that are accepted.
 
 
-def test_a_passkey_signs_in(ada, phone, app, events):
+def test_passkey_signs_in(ada, phone, app, events):
     response = ada.sign_in_by_passkey(phone)
     assert response.location == "/account"
     assert ada.is_signed_in()
@@ -115,13 +109,13 @@ def test_every_algorithm_that_was_offered_signs_in(visitor, algorithm):
     visitor.sign_in_by_passkey(phone)
 
 
-def test_a_passkey_signs_in_at_any_browser(ada, phone, stranger):
+def test_passkey_signs_in_at_any_browser(ada, phone, stranger):
     stranger.sign_in_by_passkey(phone)
     assert stranger.is_signed_in()
     assert not ada.is_signed_in()
 
 
-def test_a_passkey_leads_to_the_page_that_was_wanted(ada, phone):
+def test_passkey_leads_to_the_requested_page(ada, phone):
     response = ada.authenticate(phone.get(ada.request_options()), next="/account/welcome")
     assert response.location == "/account/welcome"
 
@@ -132,7 +126,7 @@ def test_each_of_two_tabs_has_a_challenge_of_its_own(ada, phone):
     assert ada.authenticate(phone.get(first)).status_code == 303
 
 
-def test_signing_in_again_takes_the_place_of_this_browsers_session(ada, phone, app):
+def test_second_sign_in_replaces_the_session_of_this_browser(ada, phone, app):
     first, second = ada.request_options(), ada.request_options()
     ada.authenticate(phone.get(first))
     ada.authenticate(phone.get(second))
@@ -140,23 +134,10 @@ def test_signing_in_again_takes_the_place_of_this_browsers_session(ada, phone, a
         assert len(db.session.scalars(select(Session)).all()) == 1
 
 
-def test_client_data_of_a_browser_that_says_nothing_about_frames_is_accepted(ada, phone):
-    ada.sign_in_by_passkey(phone, client_data={"crossOrigin": None})
+# The signature counter and the backup state: L3 7.2 steps 19, 22 and 24. The site records them, and locks nobody out.
 
 
-def test_extension_outputs_that_nobody_asked_for_are_accepted(ada, phone):
-    ada.sign_in_by_passkey(phone, extensions=cbor2.dumps({"credProtect": 2, "hmac-secret": True}))
-
-
-def test_client_data_that_begins_with_a_byte_order_mark_is_accepted(ada, phone):
-    """L3 7.2 step 8 decodes it as UTF-8, and that strips the mark."""
-    ada.sign_in_by_passkey(phone, mangle={"clientDataJSON": lambda data: b"\xef\xbb\xbf" + data})
-
-
-# The signature counter and the backup state: L3 7.2 steps 19, 22 and 24. They tell something, and lock nobody out.
-
-
-def test_a_counter_that_is_always_zero_is_normal(ada, phone, app, events):
+def test_counter_that_is_always_zero_is_normal(ada, phone, app, events):
     ada.sign_in_by_passkey(phone)
     ada.sign_out()
     ada.sign_in_by_passkey(phone)
@@ -166,7 +147,7 @@ def test_a_counter_that_is_always_zero_is_normal(ada, phone, app, events):
 
 @pytest.fixture
 def security_key(visitor) -> Authenticator:
-    """A security key that has signed Ada in once, with its counter at 5."""
+    """Return a security key that has signed Ada in once. Its counter is at 5."""
     key = Authenticator(synced=False)
     visitor.sign_in_by_link("ada@example.org")
     visitor.make_passkey(key, sign_count=4)
@@ -176,7 +157,7 @@ def security_key(visitor) -> Authenticator:
     return key
 
 
-def test_a_counter_that_goes_on_is_kept(visitor, security_key, app, events):
+def test_growing_counter_is_stored(visitor, security_key, app, events):
     visitor.sign_in_by_passkey(security_key)
     assert the_passkey(app).sign_count == 6
     visitor.sign_out()
@@ -186,7 +167,7 @@ def test_a_counter_that_goes_on_is_kept(visitor, security_key, app, events):
 
 
 @pytest.mark.parametrize("sign_count", [5, 4, 0])
-def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, app, events, sign_count):
+def test_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key, app, events, sign_count):
     visitor.sign_in_by_passkey(security_key, sign_count=sign_count)
     assert ("counter_went_back", {"user": 1}) in events
     assert mails.notices(app)[0] == ("ada@example.org", "One of your passkeys may have been copied")
@@ -194,8 +175,8 @@ def test_a_counter_that_goes_back_is_flagged_and_signs_in(visitor, security_key,
     assert the_passkey(app).sign_count == sign_count
 
 
-def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_key, app, events):
-    """Or whoever has a copy of the key could flood the inbox with it."""
+def test_counter_that_goes_back_often_sends_one_notice_an_hour(visitor, security_key, app, events):
+    """Otherwise somebody with a copy of the key could flood the inbox."""
     for _ in range(3):
         visitor.sign_in_by_passkey(security_key, sign_count=1)
         visitor.sign_out()
@@ -207,7 +188,7 @@ def test_a_counter_that_goes_back_often_is_told_once_an_hour(visitor, security_k
         assert mails.notices(app).count(copied) == 2
 
 
-def test_the_backup_state_is_followed(ada, phone, app):
+def test_backup_state_is_updated(ada, phone, app):
     for flags, backed_up in ((UP | UV | BE, False), (UP | UV | BE | BS, True)):
         ada.sign_in_by_passkey(phone, flags=flags)
         assert the_passkey(app).backup_state is backed_up
@@ -217,70 +198,20 @@ def test_the_backup_state_is_followed(ada, phone, app):
 # The challenge.
 
 
-def test_a_challenge_that_is_not_ours_is_refused(ada, phone, refuses):
-    options = ada.request_options() | {"challenge": encode(bytes(32))}
-    refuses(phone.get(options), "malformed_token", spent=0)
-
-
-@pytest.mark.parametrize("bytes", [b"\xff" * 32, b"\0", b"...", "é.é.é".encode()])
-def test_a_challenge_that_is_no_token_is_refused(ada, phone, refuses, bytes):
-    refuses(phone.get(ada.request_options(), client_data={"challenge": encode(bytes)}), "malformed_token", spent=0)
-
-
-def test_a_second_text_for_our_challenge_is_refused(ada, phone, refuses):
-    """The token ends with its signature in base64url. Its last two bits are nobody's, and the token has one text."""
-    options = ada.request_options()
-    token = decode(options["challenge"]).decode()
-    refuses(phone.get(options | {"challenge": encode(respelled(token).encode())}), "malformed_token", spent=0)
-
-
-def test_a_challenge_signed_with_another_key_is_refused(ada, phone, refuses, make_app):
-    elsewhere = type(ada)(make_app())
-    options = ada.request_options() | {"challenge": elsewhere.request_options()["challenge"]}
-    refuses(phone.get(options), "malformed_token", spent=0)
-
-
-def test_a_challenge_for_the_other_ceremony_is_refused(ada, phone, stranger, refuses):
-    stranger.sign_in_by_link("bob@example.org")
-    options = ada.request_options() | {"challenge": stranger.creation_options()["challenge"]}
-    refuses(phone.get(options), "malformed_token", spent=0)
-
-
-def test_the_challenge_of_another_browser_is_refused(ada, phone, stranger, refuses):
-    """Or a page elsewhere could have its visitor sign, and sign itself in with that."""
+def test_challenge_of_another_browser_is_refused(ada, phone, stranger, refuses):
+    """Otherwise another site could have its visitors sign our challenge, and sign in with their responses."""
     options = ada.request_options() | {"challenge": stranger.request_options()["challenge"]}
     refuses(phone.get(options), "bound_to_another_browser", spent=0)
 
 
-def test_a_browser_without_cookies_is_refused(ada, phone, stranger, reasons, unchanged):
+def test_browser_without_cookies_is_refused(ada, phone, stranger, reasons, unchanged):
     credential = phone.get(ada.request_options())
     with unchanged():
         response = stranger.authenticate(credential)
     assert (response.status_code, reasons) == (400, ["bound_to_another_browser"])
 
 
-def test_an_expired_challenge_is_refused(ada, phone, refuses):
-    credential = phone.get(ada.request_options())
-    with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
-        refuses(credential, "expired", spent=0, sentence="You took too long, so this has expired. Please try again.")
-
-
-def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
-    with time_machine.travel(now() + timedelta(minutes=1)):
-        credential = phone.get(ada.request_options())
-    refuses(credential, "from_the_future", spent=0)
-
-
-def test_the_same_response_again_is_refused(ada, phone, refuses):
-    """A replay, by whomever has seen it, or by the Back button."""
-    credential = phone.get(ada.request_options())
-    ada.authenticate(credential)
-    ada.sign_out()
-    sentence = "This works only once, and it was used already. Please try again."
-    refuses(credential, "already_used", spent=0, sentence=sentence)
-
-
-def test_a_challenge_works_once(ada, phone, bobs_phone, refuses):
+def test_challenge_works_once(ada, phone, bobs_phone, refuses):
     options = ada.request_options()
     ada.authenticate(phone.get(options))
     ada.sign_out()
@@ -288,19 +219,11 @@ def test_a_challenge_works_once(ada, phone, bobs_phone, refuses):
     refuses(bobs_phone.get(options), "already_used", spent=0, sentence=sentence)
 
 
-def test_a_refused_response_has_spent_its_challenge(ada, phone, reasons):
-    options = ada.request_options()
-    ada.authenticate(phone.get(options, flags=UP | BE | BS))
-    ada.authenticate(phone.get(options))
-    assert reasons == ["user_not_verified", "already_used"]
-    assert not ada.is_signed_in()
+# The owner of the passkey: L3 7.2 step 6.
 
 
-# Whose passkey it is: L3 7.2 step 6.
-
-
-def test_a_passkey_that_was_never_registered_is_refused(ada, refuses):
-    """Every site on localhost shares the RP ID: its passkeys are offered here, too."""
+def test_passkey_that_was_never_registered_is_refused(ada, refuses):
+    """All sites on localhost share the RP ID, so their passkeys are offered here, too."""
     other = Authenticator()
     ada.sign_in_by_link("ada@example.org")
     options = ada.creation_options()
@@ -309,27 +232,27 @@ def test_a_passkey_that_was_never_registered_is_refused(ada, refuses):
     refuses(other.get(ada.request_options()), "unknown_passkey")
 
 
-def test_a_removed_passkey_is_refused(ada, phone, refuses):
+def test_removed_passkey_is_refused(ada, phone, refuses):
     ada.sign_in_by_passkey(phone)
     ada.post("/account/passkeys/1/remove")
     ada.sign_out()
     refuses(phone.get(ada.request_options()), "removed_passkey", sentence=REMOVED)
 
 
-def test_the_user_handle_of_another_user_is_refused(ada, phone, bobs_phone, refuses):
+def test_user_handle_of_another_user_is_refused(ada, phone, bobs_phone, refuses):
     handle = bobs_phone.credentials[0].user_handle
     refuses(phone.get(ada.request_options(), user_handle=handle), "wrong_user_handle")
 
 
-def test_an_unknown_user_handle_is_refused(ada, phone, refuses):
+def test_unknown_user_handle_is_refused(ada, phone, refuses):
     refuses(phone.get(ada.request_options(), user_handle=bytes(64)), "wrong_user_handle")
 
 
-def test_a_missing_user_handle_is_refused(ada, phone, refuses):
+def test_missing_user_handle_is_refused(ada, phone, refuses):
     refuses(changed(phone.get(ada.request_options()), "userHandle", MISSING), "malformed_response")
 
 
-def test_the_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
+def test_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
     """Bob says that he is Ada, and signs with the key that he has."""
     credential, target = bobs_phone.get(ada.request_options()), phone.credentials[0]
     for name, value in (("id", target.id), ("rawId", target.id), ("userHandle", target.user_handle)):
@@ -337,72 +260,19 @@ def test_the_id_of_another_passkey_is_refused(ada, phone, bobs_phone, refuses):
     refuses(credential, "wrong_signature")
 
 
-def test_an_id_that_is_not_the_raw_id_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options()) | {"id": encode(bytes(32))}, "credential_id_mismatch")
-
-
-def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
+def test_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
     long_id = encode(bytes(1024))
     refuses(phone.get(ada.request_options()) | {"id": long_id, "rawId": long_id}, "credential_id_too_long")
 
 
-# What the browser says: L3 7.2 steps 10 to 14.
+# The backup flags: L3 7.2 steps 18 and 19.
 
 
-def test_another_type_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), client_data={"type": "webauthn.create"}), "wrong_type")
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://evil.example",
-        "https://localhost:8000",
-        "http://localhost:8001",
-        "http://localhost",
-        "http://localhost:8000/",
-        "http://LOCALHOST:8000",
-        "http://localhost:8000.evil.example",
-        "null",
-        "",
-    ],
-)
-def test_another_origin_is_refused(ada, phone, refuses, origin):
-    refuses(phone.get(ada.request_options(), client_data={"origin": origin}), "wrong_origin")
-
-
-def test_a_signature_made_in_another_sites_frame_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), client_data={"crossOrigin": True}), "cross_origin")
-
-
-def test_a_signature_made_below_another_page_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), client_data={"topOrigin": "https://evil.example"}), "cross_origin")
-
-
-# What the authenticator says: L3 7.2 steps 15 to 19.
-
-
-def test_another_rp_id_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), rp_id="evil.example"), "wrong_rp_id")
-
-
-def test_a_user_who_was_not_present_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), flags=UV | BE | BS), "user_not_present")
-
-
-def test_a_user_who_was_not_verified_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), flags=UP | BE | BS), "user_not_verified")
-
-
-def test_a_backup_of_what_cannot_be_backed_up_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), flags=UP | UV | BS), "inconsistent_backup_flags")
-
-
-def test_a_passkey_that_can_be_backed_up_no_more_is_refused(ada, phone, refuses):
+def test_passkey_that_can_no_longer_be_backed_up_is_refused(ada, phone, refuses):
     refuses(phone.get(ada.request_options(), flags=UP | UV), "backup_eligibility_changed")
 
 
-def test_a_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_key, reasons, unchanged):
+def test_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_key, reasons, unchanged):
     with unchanged(spent=1):
         response = visitor.authenticate(security_key.get(visitor.request_options(), flags=UP | UV | BE))
     assert (response.status_code, reasons) == (400, ["backup_eligibility_changed"])
@@ -412,7 +282,7 @@ def test_a_passkey_that_can_suddenly_be_backed_up_is_refused(visitor, security_k
 
 
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
-def test_a_signature_by_another_key_is_refused(visitor, reasons, unchanged, algorithm):
+def test_signature_by_another_key_is_refused(visitor, reasons, unchanged, algorithm):
     phone, thief = Authenticator(algorithm=algorithm), Authenticator(algorithm=algorithm)
     visitor.sign_in_by_link("ada@example.org")
     options = visitor.creation_options()
@@ -424,15 +294,15 @@ def test_a_signature_by_another_key_is_refused(visitor, reasons, unchanged, algo
     assert (response.status_code, reasons) == (400, ["wrong_signature"])
 
 
-def test_a_signature_over_another_challenge_is_refused(ada, phone, refuses):
-    """A signature that was caught is good for the challenge it was made for only."""
+def test_signature_over_another_challenge_is_refused(ada, phone, refuses):
+    """A stolen signature works only for the challenge that it was made for."""
     caught, fresh = phone.get(ada.request_options()), phone.get(ada.request_options())
     client_data = fresh["response"]["clientDataJSON"]
     refuses(changed(caught, "clientDataJSON", client_data), "wrong_signature")
 
 
-def test_a_signature_over_other_authenticator_data_is_refused(ada, phone, refuses):
-    """Whoever stands between must not turn "touched" into "verified"."""
+def test_signature_over_other_authenticator_data_is_refused(ada, phone, refuses):
+    """An attacker in between must not turn "touched" into "verified"."""
     unverified = phone.get(ada.request_options(), flags=UP | BE | BS)
     verified = phone.get(ada.request_options())["response"]["authenticatorData"]
     refuses(changed(unverified, "authenticatorData", verified), "wrong_signature")
@@ -441,71 +311,17 @@ def test_a_signature_over_other_authenticator_data_is_refused(ada, phone, refuse
 @pytest.mark.parametrize(
     "signature", [b"\0", b"\0" * 64, b"\x30\x00", b"\x30\x06\x02\x01\x00\x02\x01\x00", b"\xff" * 5000], ids=len
 )
-def test_bytes_that_are_no_signature_are_refused(ada, phone, refuses, signature):
-    """ES256 signs in ASN.1 DER: a sequence of two integers. Both 0 was good for every message in Java, once."""
+def test_malformed_signature_is_refused(ada, phone, refuses, signature):
+    """ES256 signs in ASN.1 DER: a sequence of two integers. With both 0, Java took every message (CVE-2022-21449)."""
     refuses(phone.get(ada.request_options(), mangle={"signature": lambda _: signature}), "wrong_signature")
 
 
-# Malformed, from the outside in. Until the challenge has been read there is nothing to spend.
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "{", "\0", "9" * 5000, "[" * 40_000, '{"a":' * 8_000],
-    ids=lambda text: f"{len(text)} of {text[:20]!a}",
-)
-def test_text_that_is_not_json_is_refused(refuses, text):
-    refuses(text, "not_json", spent=0)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "null",
-        "true",
-        "5",
-        '"text"',
-        "[]",
-        "{}",
-        '{"response": null}',
-        '{"response": []}',
-        '{"response": "text"}',
-        '{"response": {}}',
-    ],
-)
-def test_json_that_is_no_credential_is_refused(refuses, text):
-    refuses(text, "malformed_response", spent=0)
-
-
-def test_a_form_without_a_credential_is_refused(ada, reasons, unchanged):
-    with unchanged():
-        response = ada.post("/sign-in/passkey")
-    assert (response.status_code, reasons) == (400, ["not_json"])
-
-
-def test_a_body_that_is_too_large_is_refused(ada, reasons, unchanged):
-    with unchanged():
-        response = ada.authenticate("[" * 200_000)
-    assert (response.status_code, reasons) == (413, ["request_entity_too_large"])
-
-
-FIELDS = [("rawId", 1), ("clientDataJSON", 0), ("authenticatorData", 1), ("signature", 1), ("userHandle", 1)]
-
-
-@pytest.mark.parametrize(("field", "spent"), [*FIELDS, ("response", 0)])
-def test_a_missing_field_is_refused(ada, phone, refuses, field, spent):
-    refuses(changed(phone.get(ada.request_options()), field, MISSING), "malformed_response", spent=spent)
-
-
-@pytest.mark.parametrize("value", [None, 5, "", "not base64url!", "AAAAA", "AA==", "é", "\ud800", [], {}], ids=ascii)
-@pytest.mark.parametrize(("field", "spent"), FIELDS)
-def test_a_field_that_is_not_base64url_is_refused(ada, phone, refuses, field, spent, value):
-    refuses(changed(phone.get(ada.request_options()), field, value), "not_base64url", spent=spent)
+# Malformed.
 
 
 @pytest.mark.parametrize("field", ["rawId", "authenticatorData", "signature", "userHandle"])
-def test_a_second_text_for_the_same_bytes_is_refused(visitor, refuses, field):
-    key = Authenticator(algorithm=EDDSA)  # its signatures have 64 bytes, so two texts
+def test_second_text_for_the_same_bytes_is_refused(visitor, refuses, field):
+    key = Authenticator(algorithm=EDDSA)  # Its signatures have 64 bytes, so each has two texts.
     visitor.sign_in_by_link("bob@example.org")
     visitor.make_passkey(key)
     visitor.sign_out()
@@ -514,105 +330,7 @@ def test_a_second_text_for_the_same_bytes_is_refused(visitor, refuses, field):
     refuses(changed(credential, field, respelled(text)), "not_base64url")
 
 
-@pytest.mark.parametrize("value", [MISSING, None, True, 5, [], {}])
-def test_an_id_that_is_no_text_is_refused(ada, phone, refuses, value):
-    refuses(changed(phone.get(ada.request_options()), "id", value), "malformed_response")
-
-
-@pytest.mark.parametrize("value", [MISSING, None, 5, "", "password", [], {}])
-def test_a_credential_of_another_type_is_refused(ada, phone, refuses, value):
-    refuses(changed(phone.get(ada.request_options()), "type", value), "malformed_response")
-
-
-@pytest.mark.parametrize("value", [5, "", "not base64url!", "é", [], {}], ids=ascii)
-def test_a_challenge_that_is_not_base64url_is_refused(ada, phone, refuses, value):
-    refuses(phone.get(ada.request_options(), client_data={"challenge": value}), "not_base64url", spent=0)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"null", b"[]", b'["challenge"]', b'"challenge"', b"5", b"{", b"{}", b"[" * 20_000, b'{"challenge": NaN}'],
-    ids=lambda data: data[:12],
-)
-def test_malformed_client_data_is_refused(ada, phone, refuses, data):
-    credential = phone.get(ada.request_options(), mangle={"clientDataJSON": lambda _: data})
-    refuses(credential, "malformed_client_data", spent=0)
-
-
-def test_client_data_without_a_challenge_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), client_data={"challenge": None}), "malformed_client_data", spent=0)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "reason"),
-    [
-        ("utf-16", "not_utf8"),
-        ("utf-32", "not_utf8"),
-        # Without a byte order mark, these bytes are UTF-8 as well: there are NULs between the characters.
-        ("utf-16-le", "malformed_client_data"),
-        ("utf-16-be", "malformed_client_data"),
-        ("utf-32-le", "malformed_client_data"),
-        ("utf-32-be", "malformed_client_data"),
-    ],
-)
-def test_client_data_in_another_encoding_is_refused(ada, phone, refuses, encoding, reason):
-    """L3 7.2 steps 8 and 9: it is UTF-8. Python's decoder of JSON guesses at other encodings."""
-    encoded = {"clientDataJSON": lambda data: data.decode().encode(encoding)}
-    refuses(phone.get(ada.request_options(), mangle=encoded), reason, spent=0)
-
-
-def test_client_data_that_is_not_utf8_is_refused(ada, phone, refuses):
-    latin1 = {"clientDataJSON": lambda data: data.replace(b"webauthn", "w\xe9bauthn".encode("latin-1"))}
-    refuses(phone.get(ada.request_options(), mangle=latin1), "not_utf8", spent=0)
-
-
-@pytest.mark.parametrize("name", ["type", "origin"])
-@pytest.mark.parametrize("value", [5, [], {}, True])
-def test_client_data_with_members_of_the_wrong_type_is_refused(ada, phone, refuses, name, value):
-    refuses(phone.get(ada.request_options(), client_data={name: value}), f"wrong_{name}")
-
-
-@pytest.mark.parametrize("name", ["type", "origin"])
-def test_client_data_with_members_missing_is_refused(ada, phone, refuses, name):
-    refuses(phone.get(ada.request_options(), client_data={name: None}), "malformed_client_data")
-
-
 @pytest.mark.parametrize("kept", [1, 32, 33, 36])
 def test_truncated_authenticator_data_is_refused(ada, phone, refuses, kept):
     credential = phone.get(ada.request_options(), mangle={"authenticatorData": lambda data: data[:kept]})
     refuses(credential, "malformed_authenticator_data")
-
-
-def test_authenticator_data_that_goes_on_is_refused(ada, phone, refuses):
-    credential = phone.get(ada.request_options(), mangle={"authenticatorData": lambda data: data + b"\0"})
-    refuses(credential, "malformed_authenticator_data")
-
-
-def test_extension_data_that_is_announced_and_missing_is_refused(ada, phone, refuses):
-    refuses(phone.get(ada.request_options(), flags=UP | UV | BE | BS | ED), "malformed_authenticator_data")
-
-
-@pytest.mark.parametrize("extensions", [0, "credProtect", b"", [], ["credProtect"], True, None], ids=repr)
-def test_extension_data_that_is_no_map_is_refused(ada, phone, refuses, extensions):
-    """L3 6.1: "a CBOR map"."""
-    credential = phone.get(ada.request_options(), extensions=cbor2.dumps(extensions))
-    refuses(credential, "malformed_authenticator_data")
-
-
-@pytest.mark.parametrize("extensions", NOT_CANONICAL)
-def test_extension_data_that_is_not_canonical_is_refused(ada, phone, refuses, extensions):
-    refuses(phone.get(ada.request_options(), extensions=bytes.fromhex(extensions)), "malformed_cbor")
-
-
-def test_extension_data_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, unfolding):
-    """The library writes it out again after reading it."""
-    extensions = b"\xa1\x00" + unfolding  # a map, and in it 0
-    refuses(phone.get(ada.request_options(), extensions=extensions), "malformed_cbor")
-
-
-def test_a_refusal_is_a_short_line_in_the_log(ada, phone, refuses, events):
-    """The library quotes what it refuses, and anybody may send a hundred kilobytes of it."""
-    origin = "https://" + "e" * 50_000 + ".example"
-    refuses(phone.get(ada.request_options(), client_data={"origin": origin}), "wrong_origin")
-    [detail] = [fields["detail"] for name, fields in events if name == "refused"]
-    assert len(detail) < 1000

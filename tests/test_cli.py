@@ -1,22 +1,20 @@
-"""The operator's desk: what it prints, what it changes, and what it says where it can't."""
+"""The operator's commands: their output, their changes, and their messages when they can't do something."""
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
+from functools import partial
 
 import pytest
 import time_machine
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 
 from app import create_app, mailer
 from app.database import db
 from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Session, SpentToken, User, now
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect, options_of
+from tests.conftest import ADA, Visitor, at_once, count, expect, kinds, rows
 
-ADA = "ada@example.org"
 CROWD = 16
 
 EVERY = [
@@ -36,6 +34,7 @@ def desk(app):
 
 
 def make_desk(app):
+    """Return a function that runs a command on this site."""
     runner = app.test_cli_runner()
 
     def run(*arguments: str, fails: int = 0, typed: str = "") -> str:
@@ -47,34 +46,16 @@ def make_desk(app):
     return run
 
 
-@pytest.fixture
-def ada(visitor, phone):
-    """A visitor who is signed in, and has a passkey on their phone."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    return visitor
-
-
-def count(app, table) -> int:
-    with app.app_context():
-        return db.session.query(table).count()
-
-
-def kinds(app) -> list[str]:
-    with app.app_context():
-        return list(db.session.scalars(select(Activity.kind).order_by(Activity.id)))
-
-
 # On any site.
 
 
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)
-def test_an_empty_database_has_nothing_to_show(desk, command):
+def test_command_prints_no_traceback_on_an_empty_database(desk, command):
     assert "Traceback" not in desk(*command)
 
 
 @pytest.mark.parametrize("command", [*EVERY, *(["users", name, ADA] for name in WITH_ADDRESS)], ids=" ".join)
-def test_without_a_database_it_says_what_to_do(tmp_path, command):
+def test_command_without_a_database_says_how_to_make_one(tmp_path, command):
     output = make_desk(create_app({}, str(tmp_path)))(*command, fails=1)
     assert "flask db upgrade" in output
     assert "Traceback" not in output
@@ -82,13 +63,13 @@ def test_without_a_database_it_says_what_to_do(tmp_path, command):
 
 @pytest.mark.parametrize("command", WITH_ADDRESS)
 @pytest.mark.parametrize("address", ["nonsense", "Ada <ada@example.org>", "a@b\r\nBcc: c@d", ""])
-def test_what_is_no_address_is_refused(desk, unchanged, command, address):
+def test_command_refuses_an_invalid_address(desk, unchanged, command, address):
     with unchanged():
         assert "Error: That is no email address" in desk("users", command, address, fails=1)
 
 
 @pytest.mark.parametrize("command", WITH_ADDRESS[1:])
-def test_an_address_without_an_account_is_refused(desk, unchanged, command):
+def test_command_refuses_an_address_without_an_account(desk, unchanged, command):
     with unchanged():
         assert f"Error: There is no account with the address {ADA}." in desk("users", command, ADA, fails=1)
 
@@ -169,7 +150,7 @@ def test_accounts_and_invitations_are_listed(clock, ada, desk):
     assert second.endswith("invited")
 
 
-def test_an_invitation_is_written_and_mailed(app, desk):
+def test_invitation_is_written_and_mailed(app, desk):
     assert desk("users", "invite", " Bob@Example.org ") == "bob@example.org is invited.\n"
     desk("users", "invite", "bob@example.org")
     assert count(app, Invitation) == 1
@@ -179,24 +160,24 @@ def test_an_invitation_is_written_and_mailed(app, desk):
     assert "/sign-in/link/" not in text
 
 
-def test_who_has_an_account_is_not_invited(ada, desk, unchanged):
+def test_owner_of_an_account_is_not_invited(ada, desk, unchanged):
     with unchanged():
         assert "has an account already" in desk("users", "invite", ADA, fails=1)
 
 
-def test_where_the_mail_cannot_be_sent_nobody_is_invited(make_app):
+def test_invitation_is_not_stored_if_its_mail_cannot_be_sent(make_app):
     app = make_app(FLASK_MAIL_SERVER="localhost", FLASK_MAIL_PORT="1", FLASK_MAIL_USE_TLS="false")
     assert "no mail was sent" in make_desk(app)("users", "invite", ADA, fails=1)
     assert count(app, Invitation) == 0
 
 
-def test_an_invitation_is_withdrawn(app, desk):
+def test_deleting_an_invited_address_withdraws_the_invitation(app, desk):
     desk("users", "invite", ADA)
     assert desk("users", "delete", ADA) == f"The invitation of {ADA} is withdrawn.\n"
     assert count(app, Invitation) == 0
 
 
-def test_a_disabled_account_lets_nothing_in(ada, app, desk, phone, reasons):
+def test_disabled_account_refuses_every_sign_in(ada, app, desk, phone, reasons):
     other = Visitor(app)
     other.ask(ADA)
     mail = other.read_mail()
@@ -213,22 +194,22 @@ def test_a_disabled_account_lets_nothing_in(ada, app, desk, phone, reasons):
     assert reasons == ["account_disabled"] * 3
     assert desk("users", "list").splitlines()[1].endswith("disabled")
     assert desk("users", "enable", ADA) == f"{ADA} is enabled.\n"
-    # What was ended stays so.
+    # Sessions that were ended stay ended.
     assert not ada.is_signed_in()
     ada.sign_in_by_passkey(phone)
     assert [kind for kind in kinds(app) if "abled" in kind] == ["disabled", "enabled"]
     assert {(ADA, "Your account is disabled"), (ADA, "Your account is enabled again")} <= {*mails.notices(app)}
 
 
-def test_a_session_that_came_about_meanwhile_is_none(ada, app):
-    """Whoever signed in at the moment of being disabled has a session, and it opens nothing."""
+def test_session_of_a_disabled_account_does_not_work(ada, app):
+    """A sign-in at the moment when the account is disabled may leave a session. It opens no page."""
     with app.app_context():
         db.session.query(User).update({"is_disabled": True})
         db.session.commit()
     assert not ada.is_signed_in()
 
 
-def test_the_second_step_of_a_disabled_account_is_refused(ada, app, desk, reasons):
+def test_second_step_of_a_disabled_account_is_refused(ada, app, desk, reasons):
     codes = ada.require_passkey()
     other = Visitor(app)
     token = other.open_second_step(ADA)
@@ -238,7 +219,7 @@ def test_the_second_step_of_a_disabled_account_is_refused(ada, app, desk, reason
     assert not other.is_signed_in()
 
 
-def test_an_account_is_deleted_once_confirmed(ada, app, desk):
+def test_account_is_deleted_once_confirmed(ada, app, desk):
     assert "Aborted!" in desk("users", "delete", ADA, fails=1, typed="n\n")
     assert count(app, User) == 1
     assert desk("users", "delete", ADA, typed="y\n").endswith(f"{ADA} is deleted.\n")
@@ -249,7 +230,7 @@ def test_an_account_is_deleted_once_confirmed(ada, app, desk):
 
 
 @pytest.mark.parametrize("command", [["disable"], ["enable"], ["reset-passkeys", "--yes"], ["delete", "--yes"]])
-def test_a_command_sends_its_notice_at_once(ada, app, desk, command):
+def test_command_sends_its_notice_at_once(ada, app, desk, command):
     mails.deliver_notices(app)
     sent = len(list(mailer.outbox(app).iterdir()))
     desk("users", command[0], ADA, *command[1:])
@@ -257,7 +238,7 @@ def test_a_command_sends_its_notice_at_once(ada, app, desk, command):
     assert count(app, Notice) == 0
 
 
-def test_a_command_says_that_its_notice_waits_for_the_mail_server(ada, app, desk, events, clock):
+def test_command_says_that_its_notice_waits_for_the_mail_server(ada, app, desk, events, clock):
     mails.deliver_notices(app)
     app.config.update(MAIL_SERVER="localhost", MAIL_PORT=1)
     assert desk("users", "delete", ADA, "--yes").splitlines() == [
@@ -300,27 +281,17 @@ THIEF, BACK = "thief@evil.example", "back@example.org"
 
 @pytest.fixture
 def thief(app, ada, phone) -> Visitor:
-    """Somebody with Ada's phone, who has taken her account over: its address, its passkeys and its codes are theirs."""
+    """Return a thief with Ada's phone, who has taken her account over: its address, its passkeys and its codes."""
     thief = Visitor(app)
     thief.sign_in_by_passkey(phone)
-    change_address(thief, THIEF)
+    thief.change_address(THIEF)
     thief.key = Authenticator()
     thief.make_passkey(thief.key)
     thief.codes = thief.require_passkey()
     return thief
 
 
-def change_address(visitor: Visitor, email: str) -> None:
-    expect(visitor.post("/account/email", {"email": email}), 303)
-    expect(visitor.post("/account/email", {"code": visitor.read_code(email)}), 303)
-
-
-def rows(app, table) -> list:
-    with app.app_context():
-        return list(db.session.scalars(select(table)))
-
-
-def test_an_account_is_given_back(thief, app, desk, phone, reasons):
+def test_account_is_given_back(thief, app, desk, phone, reasons):
     output = desk("users", "change-email", THIEF, BACK, typed="y\n")
     assert "remove its passkeys and recovery codes, and sign out everywhere?" in output
     assert output.endswith(f"{THIEF} is {BACK} now, and signed out everywhere.\n")
@@ -336,19 +307,19 @@ def test_an_account_is_given_back(thief, app, desk, phone, reasons):
     activity = owner.get("/account/activity").text
     assert f"Address changed from {ADA}" in activity
     assert f"Address changed from {THIEF}" in activity
-    # The thief's address opens an account of its own.
+    # With their own address, the thief gets another account.
     thief.sign_in_by_link(THIEF)
     assert [user.email for user in rows(app, User)] == [BACK, THIEF]
 
 
-def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_back(thief, app, desk, reasons):
-    # A second step, an address to change to, a code that proves, a passkey to add, a link: each works if used now.
+def test_thief_cannot_finish_anything_after_the_account_is_given_back(thief, app, desk, reasons):
+    # A second step, a change of address, a proof, a new passkey and a link: at this moment, each would work.
     waiting = Visitor(app)
     step = {"token": waiting.open_second_step(THIEF), "code": thief.codes[1]}
     expect(thief.post("/account/email", {"email": "another@evil.example"}), 303)
     change = {"code": thief.read_code("another@evil.example")}
     options = thief.creation_options()
-    proof = thief.key.get(options_of(thief.get("/account/confirm"), "passkey-sign-in"))
+    proof = thief.key.get(thief.confirmation_options())
     waiting.ask(THIEF)
     link = waiting.read_mail().link
     cookies = thief.twin()
@@ -358,7 +329,7 @@ def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_bac
     expect(cookies.register(Authenticator().create(options)), 401)
     expect(cookies.post("/account/confirm", {"credential": json.dumps(proof)}), 401)
     assert reasons == ["other_email", *["not_signed_in"] * 3]
-    # What the thief's browser holds is no good in a session of the owner's, either.
+    # The change of address in the thief's cookie doesn't work in a session of the owner, either.
     owner = Visitor(app)
     owner.sign_in_by_link(BACK)
     with cookies.client.session_transaction(base_url=app.config["SITE_URL"]) as theirs:
@@ -367,12 +338,12 @@ def test_what_the_thief_has_begun_is_worth_nothing_once_the_account_is_given_bac
         own["email_change"] = begun
     expect(owner.post("/account/email", change), 400)
     assert reasons[-1] == "bound_to_another_session"
-    # The link is the thief's mailbox's, and opens an account of its own.
+    # The link proves the thief's address, so it opens another account.
     expect(waiting.post(link), 303)
     assert [user.email for user in rows(app, User)] == [BACK, THIEF]
 
 
-def test_the_owners_passkeys_may_be_kept(thief, app, desk):
+def test_passkeys_can_be_kept_when_an_account_is_given_back(thief, app, desk):
     desk("users", "change-email", THIEF, BACK, "--keep-passkeys", "--yes")
     [user] = rows(app, User)
     assert (user.email, user.requires_passkey) == (BACK, True)
@@ -381,7 +352,7 @@ def test_the_owners_passkeys_may_be_kept(thief, app, desk):
     Visitor(app).sign_in_by_passkey(thief.key)
 
 
-def test_all_addresses_are_told_that_the_account_was_given_back(thief, app, desk):
+def test_every_address_gets_the_notices_when_an_account_is_given_back(thief, app, desk):
     mails.clear(app)
     desk("users", "change-email", THIEF, BACK, "--yes")
     changed, reset = "The address of your account was changed", "The passkeys of your account were reset"
@@ -390,7 +361,7 @@ def test_all_addresses_are_told_that_the_account_was_given_back(thief, app, desk
     assert BACK not in to_thief.as_string()
 
 
-def test_giving_an_account_back_asks_first(thief, desk, unchanged):
+def test_command_asks_before_it_gives_an_account_back(thief, desk, unchanged):
     with unchanged():
         assert "Aborted!" in desk("users", "change-email", THIEF, BACK, fails=1, typed="n\n")
     assert thief.is_signed_in()
@@ -406,7 +377,7 @@ def test_giving_an_account_back_asks_first(thief, desk, unchanged):
         (THIEF, THIEF, "That address has an account already."),
     ],
 )
-def test_an_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, unchanged, old, new, sentence):
+def test_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, unchanged, old, new, sentence):
     Visitor(app).sign_in_by_link("eve@example.org")
     mails.clear(app)
     with unchanged():
@@ -414,35 +385,28 @@ def test_an_account_that_cannot_be_given_back_stays_as_it_was(thief, app, desk, 
     assert mails.outbox(app) == []
 
 
-def test_giving_an_account_back_uses_the_invitation_of_the_new_address_up(thief, app, desk):
+def test_giving_an_account_back_uses_up_the_invitation_of_the_new_address(thief, app, desk):
     desk("users", "invite", BACK)
     desk("users", "change-email", THIEF, BACK, "--yes")
     assert count(app, Invitation) == 0
 
 
-def test_an_account_is_found_by_the_address_that_it_had(thief, desk):
+def test_account_is_found_by_the_address_that_it_had(thief, desk):
     assert desk("users", "list").splitlines()[1].endswith(f"requires-passkey formerly {ADA}")
 
 
-def test_a_new_address_that_gets_an_account_meanwhile_is_in_one_account(app, desk):
-    """The first one has it: the command says so, or the link opens the account that was given back."""
+def test_new_address_belongs_to_one_account_if_somebody_signs_in_with_it_meanwhile(app, desk):
+    """The first one gets the address. Either the command fails, or the link opens the account that was given back."""
     runner = app.test_cli_runner()
     for number in range(10):
         old, new = f"old{number}@example.org", f"new{number}@example.org"
         Visitor(app).sign_in_by_link(old)
-        other, barrier = Visitor(app), Barrier(2)
+        other = Visitor(app)
         other.ask(new)
-        form = {"code": other.read_mail().code}
-
-        def sign_in(other=other, form=form, barrier=barrier):
-            barrier.wait(timeout=30)
-            return other.post("/sign-in/code", form)
-
-        with ThreadPoolExecutor(1) as pool:
-            signing_in = pool.submit(sign_in)
-            barrier.wait(timeout=30)
-            result = runner.invoke(args=["users", "change-email", old, new, "--yes"])
-            expect(signing_in.result(), 303)
+        sign_in = partial(other.type_code, other.read_mail().code)
+        change_email = partial(runner.invoke, args=["users", "change-email", old, new, "--yes"])
+        signed_in, result = at_once(lambda act: act(), [sign_in, change_email])
+        expect(signed_in, 303)
         moved = result.exit_code == 0
         assert moved or "That address has an account already." in result.output
         emails = [user.email for user in rows(app, User)]
@@ -450,20 +414,13 @@ def test_a_new_address_that_gets_an_account_meanwhile_is_in_one_account(app, des
         assert emails.count(old) == (0 if moved else 1)
 
 
-def test_a_sign_in_that_meets_the_giving_back_of_an_account_opens_nothing(thief, app, desk, phone):
+def test_sign_in_while_an_account_is_given_back_leaves_no_session(thief, app, desk, phone):
     tabs = [Visitor(app) for _ in range(CROWD - 1)]
-    forms = [{"credential": json.dumps(phone.get(tab.request_options()))} for tab in tabs]
-    barrier = Barrier(CROWD)
-
-    def sign_in(tab: Visitor, form: dict[str, str]) -> int:
-        barrier.wait(timeout=30)
-        return tab.post("/sign-in/passkey", form).status_code
-
-    with ThreadPoolExecutor(CROWD) as pool:
-        signing_in = [pool.submit(sign_in, *each) for each in zip(tabs, forms, strict=True)]
-        barrier.wait(timeout=30)
-        desk("users", "change-email", THIEF, BACK, "--yes")
-        assert {each.result() for each in signing_in} <= {303, 400}
+    sign_ins = [partial(tab.authenticate, phone.get(tab.request_options())) for tab in tabs]
+    change_email = partial(desk, "users", "change-email", THIEF, BACK, "--yes")
+    *answers, _ = at_once(lambda act: act(), [*sign_ins, change_email])
+    # A sign-in that comes first works, and its session ends with the command. Later ones are refused.
+    assert {answer.status_code for answer in answers} <= {303, 400}
     assert count(app, Session) == 0
     assert not any(tab.is_signed_in() for tab in tabs)
 
@@ -508,12 +465,12 @@ def test_figures_are_counted(visitor, phone, desk):
     medians = {line[0]: float(line[1]) for line in lines if line[-1:] == ["s"]}
     assert medians.keys() == {"link", "passkey", "registration"}
     assert medians["link"] == pytest.approx(31, abs=1)
-    # A challenge's time of making is kept in whole seconds.
+    # A challenge has the time of its making in whole seconds.
     assert medians["registration"] == pytest.approx(12, abs=1)
     assert medians["passkey"] == pytest.approx(5, abs=1)
 
 
-def test_what_has_expired_is_forgotten(ada, app, desk):
+def test_sweep_deletes_expired_rows(ada, app, desk):
     with time_machine.travel(now() + timedelta(days=200)):
         output = desk("sweep")
     assert output.splitlines() == [

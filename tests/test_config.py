@@ -1,4 +1,4 @@
-"""The settings: what each may be, and what a site on the internet can't be without."""
+"""The settings: the values that each may have, and the settings that a site on the internet needs."""
 
 import multiprocessing
 import os
@@ -16,15 +16,7 @@ from flask import Config, Flask
 
 from app import create_app
 from app.config import ConfigurationError, canonical_site_url, configure
-from tests.conftest import Visitor
-
-# A site on the internet that can be run.
-PUBLIC = {
-    "FLASK_SITE_URL": "https://example.org",
-    "FLASK_SECRET_KEY": "b7f0c2e94d1a4c85a3d6079e5f21c8b4",
-    "FLASK_MAIL_SERVER": "mail.example.org",
-    "FLASK_MAIL_DEFAULT_SENDER": "latchkey@example.org",
-}
+from tests.conftest import PUBLIC, Visitor
 
 
 @pytest.fixture
@@ -52,11 +44,11 @@ def configured(tmp_path):
         ("https://Example.ORG.", "https://example.org"),
         ("https://BÜCHER.example", "https://xn--bcher-kva.example"),
         ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
-        # As browsers have it: IDNA 2003 made "ss" of it, which is somebody else's site.
+        # As in browsers. IDNA 2003 turned ß into "ss", which would be another site.
         ("https://straße.example", "https://xn--strae-oqa.example"),
     ],
 )
-def test_a_site_url_has_one_form(text, canonical):
+def test_site_url_has_one_form(text, canonical):
     assert canonical_site_url(text) == canonical
 
 
@@ -92,13 +84,13 @@ def test_a_site_url_has_one_form(text, canonical):
         "http://0x7f000001:8000",
     ],
 )
-def test_site_url_that_is_no_origin_is_refused(configured, text):
+def test_site_url_that_is_not_an_origin_is_refused(configured, text):
     with pytest.raises(ConfigurationError, match=r"^FLASK_SITE_URL=.* is not usable: .+[.]$"):
         configured(FLASK_SITE_URL=text)
 
 
 @pytest.mark.parametrize("text", ["localhost:8000", "example.org", "//example.org", "https://"])
-def test_incomplete_site_url_is_refused_with_an_example(configured, text):
+def test_message_about_an_incomplete_site_url_shows_a_complete_one(configured, text):
     with pytest.raises(ConfigurationError, match=r"give a full URL such as https://example\.org"):
         configured(FLASK_SITE_URL=text)
 
@@ -109,7 +101,7 @@ def test_incomplete_site_url_is_refused_with_an_example(configured, text):
 @pytest.mark.parametrize(
     ("text", "value"), [("true", True), ("1", True), ("Yes", True), ("FALSE", False), ("0", False), ("off", False)]
 )
-def test_booleans_are_said_in_words_or_digits(configured, text, value):
+def test_booleans_are_words_or_digits(configured, text, value):
     assert configured(FLASK_LIMITS_ENABLED=text).config["LIMITS_ENABLED"] is value
 
 
@@ -130,7 +122,7 @@ def test_booleans_are_said_in_words_or_digits(configured, text, value):
         ("FLASK_PROXIES", "²"),
     ],
 )
-def test_what_a_setting_cannot_be_is_refused(configured, name, text):
+def test_invalid_value_of_a_setting_is_refused(configured, name, text):
     with pytest.raises(ConfigurationError, match=rf"^{name}=.* is not usable: .+[.]$"):
         configured(**{name: text})
 
@@ -155,8 +147,8 @@ def test_another_database_is_refused(configured, uri):
 
 
 @pytest.mark.parametrize("text", ["12345", "true", "null", '{"a": 1}'])
-def test_text_stays_text(configured, text):
-    """Flask's own `from_prefixed_env` would make a number of the first, which can't sign."""
+def test_setting_that_looks_like_json_stays_text(configured, text):
+    """Flask's `from_prefixed_env` would turn the first into a number, which can't be a key."""
     app = configured(FLASK_SECRET_KEY=text, FLASK_SITE_NAME=text, FLASK_MAIL_PASSWORD=text)
     assert {app.config[name] for name in ("SECRET_KEY", "SITE_NAME", "MAIL_PASSWORD")} == {text}
     assert app.test_client().get("/sign-in", base_url="http://localhost:8000").status_code == 200
@@ -175,28 +167,28 @@ def test_text_stays_text(configured, text):
         ("TESTING", "true"),
     ],
 )
-def test_what_is_no_setting_is_not_read(configured, name, text):
+def test_fixed_value_cannot_be_set_from_the_environment(configured, name, text):
     assert configured(**PUBLIC | {f"FLASK_{name}": text}).config[name] == configured(**PUBLIC).config[name]
 
 
 # A site on the internet.
 
 
-def test_a_site_on_the_internet_that_has_all_it_needs_starts(configured):
+def test_site_on_the_internet_with_all_its_settings_starts(configured):
     assert configured(**PUBLIC).config["RP_ID"] == "example.org"
     configured(**PUBLIC | {"FLASK_MAIL_DEFAULT_SENDER": "Jörg’s site <latchkey@example.org>"})
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])
-def test_a_site_that_has_no_name_does_not_start(configured, name):
+def test_site_without_a_name_does_not_start(configured, name):
     with pytest.raises(
         ConfigurationError, match=r"FLASK_SITE_NAME=.* is not usable: say in a line what to call the site"
     ):
         configured(FLASK_SITE_NAME=name)
 
 
-def test_what_the_uri_asks_of_postgresql_is_asked_last(configured):
-    """So that it has the last word."""
+def test_postgresql_options_of_the_uri_come_last(configured):
+    """PostgreSQL uses the last value of an option."""
     uri = "postgresql://u@localhost/d?options=-c%20lock_timeout%3D9s"
     connect_args = configured(FLASK_SQLALCHEMY_DATABASE_URI=uri).config["SQLALCHEMY_ENGINE_OPTIONS"]["connect_args"]
     assert connect_args["options"].startswith("-c ")
@@ -226,7 +218,7 @@ def test_only_commands_may_run_a_statement_for_longer_than_five_seconds(tmp_path
         ({"FLASK_SECRET_KEY": "abcdefghijklmnopqrstuvwxyz012345"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "qwertyuiopasdfghjklzxcvbnmqwertyuiop"}, "FLASK_SECRET_KEY"),
         ({"FLASK_SECRET_KEY": "correct horse battery staple today"}, "FLASK_SECRET_KEY"),
-        # As the documentation of Flask, Flask-Security and FastAPI prints them.
+        # These are printed in the documentation of Flask, Flask-Security and FastAPI.
         (
             {"FLASK_SECRET_KEY": "192b9bdd22ab9ed4d12e236c78afcb9a393ec15f71bbf5dc987d54727823bcbf"},
             "FLASK_SECRET_KEY",
@@ -236,7 +228,7 @@ def test_only_commands_may_run_a_statement_for_longer_than_five_seconds(tmp_path
             {"FLASK_SECRET_KEY": "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"},
             "FLASK_SECRET_KEY",
         ),
-        # As `django-admin startproject` makes them: random, and committed with the project.
+        # Made by `django-admin startproject`: random, but committed with the project.
         ({"FLASK_SECRET_KEY": "django-insecure-7x!q0v$2m1w)k8z@c5r(j3n^b6t9y&p4"}, "FLASK_SECRET_KEY"),
         ({"FLASK_MAIL_SERVER": ""}, "FLASK_MAIL_SERVER"),
         ({"FLASK_MAIL_SERVER": " "}, "FLASK_MAIL_SERVER"),
@@ -249,7 +241,7 @@ def test_only_commands_may_run_a_statement_for_longer_than_five_seconds(tmp_path
         ({"FLASK_LIMITS_ENABLED": "false"}, "FLASK_LIMITS_ENABLED"),
     ],
 )
-def test_a_site_on_the_internet_that_would_be_unsafe_does_not_start(configured, changes, to_change):
+def test_unsafe_site_on_the_internet_does_not_start(configured, changes, to_change):
     with pytest.raises(ConfigurationError, match=rf"example\.org.*: (un)?set {to_change}\b") as refused:
         configured(**PUBLIC | changes)
     assert PUBLIC["FLASK_SECRET_KEY"] not in str(refused.value)
@@ -258,22 +250,24 @@ def test_a_site_on_the_internet_that_would_be_unsafe_does_not_start(configured, 
 # The secret key of a site on localhost.
 
 
-def test_a_secret_key_is_made_once_and_for_nobody_else_to_read(configured, tmp_path):
+def test_secret_key_is_made_once_and_only_its_user_can_read_it(configured, tmp_path):
     key = configured().config["SECRET_KEY"]
     assert len(key) == 64
     assert configured().config["SECRET_KEY"] == key
     assert stat.S_IMODE((tmp_path / "secret-key").stat().st_mode) == 0o600
 
 
-def test_a_secret_key_that_is_empty_is_refused(configured, tmp_path):
+def test_empty_secret_key_is_refused(configured, tmp_path):
     (tmp_path / "secret-key").write_text("\n")
     with pytest.raises(ConfigurationError, match="secret-key is empty: remove the file"):
         configured()
 
 
 def _start(name: str, at_once, folders: list[Path]) -> None:
-    """In a process of its own: configure a site in each of these folders, at the same moment as the other process,
-    and write its secret key into the file `name`."""
+    """Configure a site in each of these folders, at the same moment as another process does.
+
+    This runs in a process of its own. It writes the secret key of each site into the file `name`.
+    """
     for folder in folders:
         config = Config(folder)
         at_once.wait(timeout=30)
@@ -282,8 +276,11 @@ def _start(name: str, at_once, folders: list[Path]) -> None:
 
 
 def test_sites_that_start_at_once_make_one_secret_key(tmp_path):
-    """Two processes race in each of 200 folders. Threads won't do: Python 3.11.2 crashes when several of them compile
-    a site's routes at the same time (https://github.com/python/cpython/issues/106905)."""
+    """Two processes race in each of 200 folders.
+
+    With threads, Python 3.11.2 would crash while several of them compile a site's routes
+    (https://github.com/python/cpython/issues/106905).
+    """
     spawn = multiprocessing.get_context("spawn")
     at_once = spawn.Barrier(2)
     folders = [tmp_path / str(number) for number in range(200)]
@@ -303,7 +300,7 @@ def test_sites_that_start_at_once_make_one_secret_key(tmp_path):
 
 @contextmanager
 def ordinary_user() -> Iterator[None]:
-    """Have no more rights than nobody in particular: root may write everywhere."""
+    """Run the block as an ordinary user, because root may write everywhere."""
     user = os.geteuid()
     if not user:
         os.seteuid(pwd.getpwnam("nobody").pw_uid)
@@ -326,7 +323,7 @@ def test_folder_that_cannot_be_written_is_refused_with_the_cure(tmp_path):
 
 
 def test_folder_with_a_file_of_another_user_is_refused_with_the_cure():
-    """Somebody has started the site with sudo, once."""
+    """Somebody once started the site with sudo."""
     with TemporaryDirectory(prefix="instance of ") as folder:
         Path(folder, "latchkey.db").touch(mode=0o400)
         with ordinary_user():
@@ -354,7 +351,7 @@ def test_folder_of_an_earlier_version_is_closed_to_others(configured, tmp_path):
     ],
     ids=["default", "another port", "port 80", "https"],
 )
-def test_the_cookie_is_for_this_site_alone(configured, environ, name, secure):
+def test_cookie_is_for_this_site_alone(configured, environ, name, secure):
     """Cookies ignore ports, so the port is in the name; under https the prefix `__Host-` does more (RFC 6265bis)."""
     response = Visitor(configured(**environ)).get("/sign-in")
     [(found, cookie)] = SimpleCookie(response.headers["Set-Cookie"]).items()

@@ -1,4 +1,4 @@
-"""The tests that run on PostgreSQL, held to what they are chosen for."""
+"""The choice of tests that run on PostgreSQL: together they must request every route there."""
 
 import ast
 import re
@@ -10,12 +10,12 @@ from tests.databases import SQLITE_IS_ENOUGH, TESTS, postgres_files
 # These routes read files only.
 NO_DATABASE = ("/static/", "/dev/mail/")
 
-# What a test imports that asks one database something that another might answer differently.
+# Imports of tests that use a database directly. Another database might answer them differently.
 OF_ONE_DATABASE = re.compile(r"psycopg|sqlite3|tests\.databases|(from|import) sqlalchemy(?! import select$)")
 
 
 def paths(file: Path) -> Iterator[str]:
-    """Yield the paths that the file asks for; `{...}` in one stands for `1`."""
+    """Yield the paths that the file requests. `{...}` in a path stands for `1`."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.JoinedStr):
             parts = [part.value if isinstance(part, ast.Constant) else "1" for part in node.values]
@@ -24,7 +24,7 @@ def paths(file: Path) -> Iterator[str]:
             yield node.value.partition("?")[0]
 
 
-def test_every_route_is_asked_for_on_postgresql(app):
+def test_every_route_is_requested_on_postgresql(app):
     asked = {path for file in [TESTS / "conftest.py", *postgres_files()] for path in paths(file)}
 
     def is_asked_for(rule: str) -> bool:
@@ -34,7 +34,7 @@ def test_every_route_is_asked_for_on_postgresql(app):
     assert [rule for rule in rules if not is_asked_for(rule)] == []
 
 
-def test_what_runs_on_sqlite_alone_is_there_and_asks_no_database_for_what_is_its_own():
+def test_files_that_run_on_sqlite_alone_exist_and_depend_on_no_database():
     for name in SQLITE_IS_ENOUGH:
         for file in [TESTS / name] if name.endswith(".py") else (TESTS / name).glob("test_*.py"):
             imports = [line for line in file.read_text().splitlines() if re.match("(from|import) ", line)]

@@ -1,4 +1,4 @@
-"""The doctor finds problems, says what each means for visitors and what to change. It finds none where none are."""
+"""The doctor finds problems, and says what each means for visitors and what to change. A healthy site has none."""
 
 import ssl
 import threading
@@ -17,14 +17,13 @@ from app.database import db
 from app.operator import doctor
 from bench.__main__ import free_port
 from tests import databases, mails
-from tests.conftest import ROOT, Visitor, expect, parse
+from tests.conftest import PUBLIC, ROOT, Visitor, expect, parse
 from tests.test_cli import make_desk
-from tests.test_config import PUBLIC
 
 # The newest migration.
 NEWEST = max(path.name for path in (ROOT / "migrations" / "versions").glob("*.py")).partition("_")[0]
 
-# A site on the internet whose name and mail server are nobody's.
+# A site on the internet whose domain and mail server don't exist.
 ELSEWHERE = PUBLIC | {
     "FLASK_SITE_URL": "https://latchkey.invalid",
     "FLASK_MAIL_SERVER": "localhost",
@@ -34,7 +33,7 @@ ELSEWHERE = PUBLIC | {
 
 @contextmanager
 def running(server: BaseWSGIServer) -> Iterator[BaseWSGIServer]:
-    """Have the server answer until the block ends."""
+    """Run the server until the block ends."""
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -67,7 +66,7 @@ def problem_at(app, url: str) -> doctor.Finding:
         return finding
 
 
-def test_where_all_is_well_it_finds_nothing(served):
+def test_doctor_finds_no_problem_in_a_healthy_site(served):
     output = make_desk(served())("doctor")
     assert "BAD" not in output
     assert "ok   The database (" in output
@@ -90,7 +89,7 @@ def test_where_all_is_well_it_finds_nothing(served):
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_wrong_is_found(served, environ, found):
+def test_doctor_finds_each_problem(served, environ, found):
     output = make_desk(served(**environ))("doctor", fails=1)
     assert found in output
     assert output.count("BAD") == 1
@@ -149,7 +148,7 @@ def test_site_that_is_starting_is_waited_for(make_bare):
         assert "BAD" not in make_desk(app)("doctor")
 
 
-def test_a_database_that_takes_no_writes_is_found(served):
+def test_read_only_database_is_found(served):
     app = served()
 
     def read_only(connection, _record) -> None:
@@ -165,7 +164,7 @@ def test_a_database_that_takes_no_writes_is_found(served):
     assert output.count("BAD") == 1
 
 
-def test_notices_that_have_waited_are_found(served, clock):
+def test_delayed_notices_are_found(served, clock):
     app = served()
     visitor = Visitor(app)
     visitor.sign_in_by_link("ada@example.org")
@@ -212,7 +211,7 @@ def test_site_without_good_tls_is_found(make_app, speaks_tls, reason):
         assert problem_at(make_app(FLASK_SITE_URL=url), url).what == f"{url} can't be opened: {reason}"
 
 
-def test_a_mail_is_sent_to_whom_one_wants(served):
+def test_doctor_sends_a_mail_to_the_given_address(served):
     app = served()
     assert "A mail to ada@example.org was sent" in make_desk(app)("doctor", "--send-to", "ada@example.org")
     assert mails.notices(app) == [("ada@example.org", "A test of Latchkey")]
@@ -300,14 +299,14 @@ def test_the_page_says_the_same_and_asks_the_browser(served):
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "Via"])
-def test_the_page_is_for_this_machine_only(app, header):
+def test_page_opens_on_this_machine_only(app, header):
     expect(Visitor(app).get("/dev/doctor", headers={header: "192.0.2.1"}), 404)
     elsewhere = Visitor(app)
     elsewhere.client.environ_base["REMOTE_ADDR"] = "192.0.2.1"
     expect(elsewhere.get("/dev/doctor"), 404)
 
 
-def test_elsewhere_there_is_no_such_page(make_app):
+def test_site_on_the_internet_has_no_pages_for_developers(make_app):
     public = Visitor(make_app(**PUBLIC))
     for path in ("/dev/doctor", "/dev/mail/"):
         expect(public.get(path), 404)

@@ -27,17 +27,11 @@ from bench.__main__ import free_port
 from bench.visitor import Browser, ask
 from tests import databases
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import ADA, Visitor, database_uri, expect
 
 pytestmark = pytest.mark.slow
 
-ADA = "ada@example.org"
 AN_HOUR = timedelta(hours=1)
-
-
-def uri(app) -> str:
-    with app.app_context():
-        return db.engine.url.render_as_string(hide_password=False)
 
 
 # The database.
@@ -45,15 +39,15 @@ def uri(app) -> str:
 
 @contextmanager
 def locked(app) -> Iterator[Callable[[], None]]:
-    """Have somebody else's writing keep ours waiting. Yields how to end that; leaving does, too."""
-    engine = create_engine(uri(app))
+    """Lock the database for writing. Yields a function that unlocks it; the end of the block unlocks it, too."""
+    engine = create_engine(database_uri(app))
     with engine.connect() as connection:
         connection.execute(text("LOCK TABLE spent_tokens" if databases.SERVER else "BEGIN IMMEDIATE"))
         yield connection.rollback
     engine.dispose()
 
 
-def test_a_writer_that_takes_three_seconds_is_waited_for(visitor, app):
+def test_sign_in_waits_three_seconds_for_a_locked_database(visitor, app):
     visitor.ask(ADA)
     link = visitor.read_mail().link
     with locked(app) as release:
@@ -63,7 +57,7 @@ def test_a_writer_that_takes_three_seconds_is_waited_for(visitor, app):
         writer.join()
 
 
-def test_a_writer_that_takes_for_ever_is_not(visitor, app, snapshot):
+def test_sign_in_gives_up_on_a_database_that_stays_locked(visitor, app, snapshot):
     visitor.ask(ADA)
     link, before = visitor.read_mail().link, snapshot()
     with locked(app):
@@ -74,9 +68,9 @@ def test_a_writer_that_takes_for_ever_is_not(visitor, app, snapshot):
 
 @contextmanager
 def away(app) -> Iterator[None]:
-    """Have the database be away for as long as the block lasts: nobody is let in, and who was is thrown out."""
+    """Make the database unreachable during the block: it closes all connections and refuses new ones."""
     if databases.SERVER:
-        name = uri(app).rpartition("/")[2].partition("?")[0]
+        name = database_uri(app).rpartition("/")[2].partition("?")[0]
         with psycopg.connect(databases.SERVER, autocommit=True) as connection:
             alter = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
             connection.execute(alter.format(sql.Identifier(name), sql.SQL("false")))
@@ -94,7 +88,7 @@ def away(app) -> Iterator[None]:
         aside.rename(path)
 
 
-def test_a_database_that_goes_away_and_comes_back(visitor, app):
+def test_site_recovers_when_its_database_comes_back(visitor, app):
     visitor.sign_in_by_link(ADA)
     other = Visitor(app)
     other.ask(ADA)
@@ -116,7 +110,7 @@ def test_a_database_that_goes_away_and_comes_back(visitor, app):
 
 @contextmanager
 def full(app) -> Iterator[None]:
-    """Have the database take nothing more: SQLite as on a full disk, PostgreSQL as it protects itself from one."""
+    """Make the database full during the block: SQLite as on a full disk, PostgreSQL read-only."""
     with app.app_context():
         if databases.SERVER:
             name = db.engine.url.database
@@ -125,7 +119,7 @@ def full(app) -> Iterator[None]:
             )
         else:
             pages = db.session.execute(text("PRAGMA page_count")).scalar_one()
-            # Of this connection: it is the only one, and goes back to the pool.
+            # The limit belongs to this connection. It is the only one, and goes back to the pool.
             limit, lift = (f"PRAGMA max_page_count = {value}" for value in (pages + 2, 2**30))
         db.session.execute(text(limit))
         db.session.commit()
@@ -148,10 +142,10 @@ def full(app) -> Iterator[None]:
             db.engine.dispose()
 
 
-def test_a_full_disk_changes_nothing(visitor, app, snapshot):
+def test_full_disk_changes_nothing(visitor, app, snapshot):
     visitor.sign_in_by_link(ADA)
     with full(app):
-        # Each leaves a transcript, until the last page is full.
+        # Each passkey adds rows and a transcript, until the last page is full.
         for _ in range(40):
             response, before = Authenticator().create(visitor.creation_options()), snapshot()
             answer = visitor.register(response)
@@ -159,22 +153,22 @@ def test_a_full_disk_changes_nothing(visitor, app, snapshot):
                 break
         assert expect(answer, 503).headers["Retry-After"] == "5"
         assert snapshot() == before
-        # By now, being seen would be written down (for which SQLite has room, and a read-only PostgreSQL hasn't).
+        # The site would update the session's last-seen time now. SQLite has room for that. PostgreSQL is read-only.
         with time_machine.travel(now() + timedelta(minutes=6)):
             assert visitor.is_signed_in()
             expect(visitor.get("/healthz"), 200)
     expect(visitor.register(response), 303)
 
 
-def test_an_expired_session_is_refused_where_the_database_takes_no_writes(visitor, app):
-    """Deleting it has to wait (a read-only PostgreSQL), and must not become a 503."""
+def test_expired_session_is_refused_where_the_database_takes_no_writes(visitor, app):
+    """A read-only PostgreSQL can't delete the session yet. That must not become a 503."""
     visitor.sign_in_by_link(ADA)
     with full(app), time_machine.travel(now() + timedelta(days=20)):
         expect(visitor.get("/account"), 303)
 
 
-def test_what_was_committed_survives_a_power_cut(tmp_path):
-    """Or a spent token would be good again. (The tests themselves do without: see conftest.py.)"""
+def test_committed_transaction_survives_a_power_cut(tmp_path):
+    """Otherwise a spent token would work again. The other tests don't wait for the disk: see conftest.py."""
     with closing(sqlite3.connect(tmp_path / "site.db")) as connection:
         database._set_up_sqlite(connection, None)
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
@@ -185,7 +179,7 @@ def test_what_was_committed_survives_a_power_cut(tmp_path):
 
 
 @pytest.mark.parametrize("hours", [-1, 1, 23])
-def test_whatever_the_clock_does_no_spent_token_works_again(visitor, stranger, app, hours):
+def test_spent_token_stays_spent_when_the_clock_is_changed(visitor, stranger, app, hours):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     tab = visitor.twin()
@@ -199,7 +193,7 @@ def test_whatever_the_clock_does_no_spent_token_works_again(visitor, stranger, a
         expect(tab.post(mail.link), 410)
         expect(tab.post("/sign-in/code", {"code": mail.code}), 400)
         expect(again.authenticate(credential), 400)
-        # What is swept meanwhile makes none of them good again.
+        # Sweeping meanwhile doesn't make any of them work again.
         with app.app_context():
             single_use.sweep()
             db.session.commit()
@@ -207,7 +201,7 @@ def test_whatever_the_clock_does_no_spent_token_works_again(visitor, stranger, a
     expect(again.authenticate(credential), 400)
 
 
-def test_what_was_made_in_the_future_is_refused(visitor, app, reasons):
+def test_link_from_the_future_is_refused(visitor, app, reasons):
     with time_machine.travel(now() + AN_HOUR):
         visitor.ask(ADA)
         link = visitor.read_mail().link
@@ -219,24 +213,26 @@ def test_what_was_made_in_the_future_is_refused(visitor, app, reasons):
 
 
 class Somebody(NamedTuple):
-    """Who asked for a mail before the server was killed."""
+    """A visitor who asked for a mail before the server was killed."""
 
     browser: Browser
     email: str
     link: str
 
 
-def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
-    """SIGKILL while 200 people confirm their links: afterwards each is signed in with all that belongs to it, or not at
-    all and can be; and no link works twice."""
-    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
+def test_kill_leaves_no_sign_in_half_done(app, tmp_path):
+    """Kill the server (SIGKILL) while 200 people confirm their links.
+
+    Afterwards, each sign-in is complete, or nothing of it is there and the link still works. No link works twice.
+    """
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app))
     with site.running():
         with ThreadPoolExecutor(8) as pool:
             people = list(pool.map(lambda number: somebody(site, f"user{number}@example.org"), range(200)))
         first = threading.Event()
 
         def confirm(person: Somebody) -> None:
-            with suppress(OSError, HTTPException):  # what was cut off
+            with suppress(OSError, HTTPException):  # The server was killed before it answered.
                 person.browser.post_and_stay(person.link)
                 first.set()
 
@@ -252,7 +248,7 @@ def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
         if not databases.SERVER:
             assert db.session.execute(text("PRAGMA integrity_check")).scalar_one() == "ok"
         signed_in = set(db.session.scalars(select(User.email)))
-        # Each with one session, one line of activity and one spent link: all or nothing.
+        # Each has one session, one activity and one spent link: all or nothing.
         for table in (Session, Activity, SpentToken):
             assert db.session.scalar(select(func.count()).select_from(table)) == len(signed_in)
         db.session.commit()
@@ -260,21 +256,21 @@ def test_killed_in_the_middle_of_sign_ins(app, tmp_path):
     with site.running():
         for person in people:
             status = person.browser.post_and_stay(person.link)
-            # Who got the answer is signed in, and told that instead.
+            # A browser that got the answer is signed in: its page says so.
             assert status in ((200, 410) if person.email in signed_in else (303,))
             assert person.browser.post_and_stay(person.link) == 200 if status == 303 else status
             person.browser.close()
 
 
-def test_what_was_begun_is_finished_before_the_server_stops(app, tmp_path):
-    """SIGTERM while a sign-in waits for somebody else's write: it is answered all the same."""
-    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=uri(app))
+def test_server_finishes_a_sign_in_before_it_stops(app, tmp_path):
+    """Stop the server (SIGTERM) while a sign-in waits for a lock. The sign-in still gets its answer."""
+    site = servers.site(tmp_path / "site", free_port(), FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app))
     with ThreadPoolExecutor(1) as pool, ExitStack() as held:
         with site.running():
             person = somebody(site, ADA)
             release = held.enter_context(locked(app))
             answer = pool.submit(person.browser.post_and_stay, person.link)
-            # Long enough for it to arrive and to wait; what comes next is told to stop while it does.
+            # After a second, the request waits for the lock. Then the server is told to stop.
             with suppress(TimeoutError):
                 answer.result(1)
             writer = threading.Timer(1, release)
@@ -291,7 +287,7 @@ def somebody(site, email: str) -> Somebody:
 
 
 @pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1"])
-def test_whatever_a_database_is_encoded_in_a_name_is_kept_or_refused(tmp_path, encoding):
+def test_name_is_stored_or_refused_in_every_database_encoding(tmp_path, encoding):
     app = create_app(databases.make(tmp_path, encoding), str(tmp_path))
     with app.app_context():
         db.create_all()

@@ -1,4 +1,4 @@
-"""Somebody took an account over and changed its address: the owner still reads about it at the former address."""
+"""A thief took an account over and changed its address. The owner still gets notices at the former address."""
 
 import re
 from datetime import timedelta
@@ -11,33 +11,25 @@ from app.database import db
 from app.models import now
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
+from tests.conftest import ADA, Visitor, expect
 
-ADA, THIEF = "ada@example.org", "thief@evil.example"
+THIEF = "thief@evil.example"
 CHANGED = "The address of your account was changed"
 CODES = "New recovery codes were made for your account"
 
 
 @pytest.fixture
-def thief(app, visitor, phone) -> Visitor:
-    """Somebody with Ada's phone, who has changed the address of her account to their own."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
+def thief(app, ada, phone) -> Visitor:
+    """A thief with Ada's phone, who has changed the address of her account to their own."""
     thief = Visitor(app)
     thief.client.environ_base["REMOTE_ADDR"] = "198.51.100.7"
     thief.sign_in_by_passkey(phone)
-    change_address(thief, THIEF)
+    thief.change_address(THIEF)
     return thief
 
 
-def change_address(visitor: Visitor, email: str) -> None:
-    """Move the visitor's account to this address."""
-    expect(visitor.post("/account/email", {"email": email}), 303)
-    expect(visitor.post("/account/email", {"code": visitor.read_code(email)}), 303)
-
-
 def recipients(app, subject: str) -> list[str]:
-    """Return to whom the notices with this subject were sent, by address."""
+    """Return the recipients of the notices with this subject, sorted."""
     return sorted(to for to, sent in mails.notices(app) if sent == subject)
 
 
@@ -79,20 +71,20 @@ def delete_account(thief: Visitor) -> None:
         (delete_account, "Your account is deleted"),
     ],
 )
-def test_a_notice_about_a_way_in_goes_to_the_former_address_too(app, thief, act, subject):
+def test_notice_about_a_sign_in_method_goes_to_the_former_address_too(app, thief, act, subject):
     mails.clear(app)
     act(thief)
     assert recipients(app, subject) == [ADA, THIEF]
 
 
-def test_a_change_of_address_is_told_to_all_addresses(app, thief):
+def test_notice_of_a_change_goes_to_all_addresses(app, thief):
     assert recipients(app, CHANGED) == [ADA, THIEF]
     mails.clear(app)
-    change_address(thief, "second@evil.example")
+    thief.change_address("second@evil.example")
     assert recipients(app, CHANGED) == [ADA, "second@evil.example", THIEF]
 
 
-def test_the_former_address_is_told_no_details(app, thief, snapshot):
+def test_notice_to_a_former_address_has_no_details(app, thief, snapshot):
     """The owner may have changed the address because somebody else reads the former mailbox."""
     expect(thief.register(Authenticator().create(thief.creation_options()), name="Hidden key"), 303)
     details = ["Hidden key", "198.51.100.7", THIEF, "unknown browser"]
@@ -105,13 +97,13 @@ def test_the_former_address_is_told_no_details(app, thief, snapshot):
         assert re.search(r"This happened on \d+ \w+ \d{4} at \d\d:\d\d UTC\.", text)
         assert "Reply to this mail" in text
         assert not any(detail in text for detail in details)
-        # A link that acts would act for everybody who reads that mailbox.
+        # A link that changes something would work for everybody who reads that mailbox.
         assert set(re.findall(r"https?://[^\s\"<]+", text)) == {"http://localhost:8000"}
     assert "Hidden key" in mails.text_of(sent[THIEF])
     assert "198.51.100.7" in mails.text_of(sent[THIEF])
 
 
-def test_sign_ins_are_told_to_the_current_address_only(app, thief, phone):
+def test_notice_of_a_sign_in_goes_to_the_current_address_only(app, thief, phone):
     mails.clear(app)
     Visitor(app).sign_in_by_passkey(phone)
     assert mails.notices(app) == [(THIEF, "New sign-in to your account")]
@@ -119,11 +111,11 @@ def test_sign_ins_are_told_to_the_current_address_only(app, thief, phone):
 
 @pytest.mark.parametrize(("after", "told"), [(-1, [ADA, THIEF]), (1, [THIEF])])
 @pytest.mark.parametrize("kept_for", ["7", "90"])
-def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told):
+def test_former_address_gets_notices_for_seven_days(make_app, kept_for, after, told):
     app = make_app(FLASK_ACTIVITY_DAYS=kept_for)
     owner = Visitor(app)
     owner.sign_in_by_link(ADA)
-    change_address(owner, THIEF)
+    owner.change_address(THIEF)
     with time_machine.travel(now() + timedelta(days=7, seconds=after), tick=False):
         with app.app_context():
             activity.sweep()
@@ -133,19 +125,19 @@ def test_a_former_address_is_told_for_seven_days(make_app, kept_for, after, told
         assert recipients(app, CODES) == told
 
 
-def test_an_address_that_was_changed_away_and_back_gets_one_notice(app, thief):
-    change_address(thief, ADA)
+def test_address_that_was_changed_and_changed_back_gets_one_notice(app, thief):
+    thief.change_address(ADA)
     thief.make_recovery_codes()
     assert recipients(app, CODES) == [ADA, THIEF]
 
 
-def test_changing_the_address_often_does_not_push_the_owners_out(app, thief):
+def test_frequent_changes_do_not_push_out_the_owners_address(app, thief):
     for number in range(6):
-        change_address(thief, f"thief{number}@evil.example")
+        thief.change_address(f"thief{number}@evil.example")
     thief.make_recovery_codes()
     oldest = [ADA, THIEF, *(f"thief{number}@evil.example" for number in range(3))]
     assert recipients(app, CODES) == sorted(["thief5@evil.example", *oldest])
 
 
-def test_the_activity_keeps_the_former_address(thief):
+def test_activity_shows_the_former_address(thief):
     assert f"Address changed from {ADA}" in thief.get("/account/activity").text

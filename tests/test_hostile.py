@@ -1,4 +1,4 @@
-"""Hostile input: whatever is sent to whatever takes it, the answer is a page or a refusal, and never a 5xx."""
+"""Hostile input: every form, page and cookie gets every value. The answer is a page or a refusal, never a 5xx."""
 
 import json
 from contextlib import suppress
@@ -12,12 +12,11 @@ from app.database import db
 from app.models import Passkey
 from app.views.account import confirm
 from tests.authenticator import Authenticator, changed, decode, encode
-from tests.conftest import Visitor, as_text
+from tests.conftest import ADA, Visitor, as_text
 from tests.test_protection import DEMANDING, paths
 
 pytestmark = pytest.mark.slow
 
-ADA = "ada@example.org"
 
 FIELDS = [
     "account",
@@ -96,13 +95,13 @@ BODIES = {
 
 @pytest.fixture
 def app(make_app):
-    """A site without limits, so that everything is looked at."""
+    """Return a site without limits, so that it checks every request."""
     return make_app(FLASK_LIMITS_ENABLED="false")
 
 
 @pytest.fixture(params=["a stranger", "somebody waiting for a mail", "a member"])
 def somebody(request, visitor) -> Visitor:
-    """Whoever may send something."""
+    """Return a stranger, then a visitor who waits for a mail, then a member."""
     if request.param == "somebody waiting for a mail":
         visitor.ask(ADA)
     if request.param == "a member":
@@ -113,14 +112,14 @@ def somebody(request, visitor) -> Visitor:
 
 
 def forms(app) -> list[str]:
-    """Every address that takes a form; what would end the session comes last."""
+    """Return every path that takes a form. Those that end the session come last."""
     return sorted(paths(app, "POST"), key=lambda path: path in ("/account/delete", "/sign-out"))
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_no_value_breaks_a_form(somebody, value):
     for path in forms(somebody.app):
-        # What looks like a proof is looked at first, and the rest only where there is none, or a good one.
+        # The site checks a proof first. It reads the other fields only if there is no proof, or a right one.
         unproven = [field for field in FIELDS if field not in confirm.PROOF_FIELDS]
         for fields in (FIELDS, unproven, ["credential"], ["code"], ["code", "proof"], ["recovery_code"]):
             response = somebody.post(path, dict.fromkeys(fields, value))
@@ -165,7 +164,7 @@ def test_no_cookie_breaks_the_site(app, cookie):
     client = app.test_client(use_cookies=False)
     headers = {"Cookie": f"latchkey-8000={cookie}", "Sec-Fetch-Site": "same-origin"}
     for path in paths(app, "GET"):
-        with suppress(ValueError):  # what is no header
+        with suppress(ValueError):  # The value can't be a header.
             assert client.get(path, base_url="http://localhost:8000", headers=headers, buffered=True).status_code < 500
     assert client.post("/sign-in/code", base_url="http://localhost:8000", headers=headers).status_code < 500
 
@@ -174,16 +173,14 @@ def test_no_cookie_breaks_the_site(app, cookie):
 
 
 @pytest.fixture
-def ada(visitor, phone):
-    """A visitor who has made a passkey on their phone, and is signed out."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    visitor.sign_out()
-    return visitor
+def ada(ada):
+    """Return Ada, signed out."""
+    ada.sign_out()
+    return ada
 
 
 @pytest.mark.parametrize("part", ["clientDataJSON", "authenticatorData", "signature", "userHandle"])
-def test_an_assertion_with_any_byte_changed_signs_nobody_in(ada, phone, part):
+def test_assertion_with_any_byte_changed_does_not_sign_in(ada, phone, part):
     length = len(decode(phone.get(ada.request_options())["response"][part]))
     for place in range(length):
         response = phone.get(ada.request_options())
@@ -195,9 +192,9 @@ def test_an_assertion_with_any_byte_changed_signs_nobody_in(ada, phone, part):
 
 
 @pytest.mark.parametrize("part", ["clientDataJSON", "attestationObject"])
-def test_a_registration_with_any_byte_changed_breaks_nothing(ada, part):
-    """What is changed may be what nobody vouches for, such as the AAGUID: then it is added. A key is never stored that
-    can't be loaded."""
+def test_registration_with_any_byte_changed_breaks_nothing(ada, part):
+    """Nobody signs some bytes, such as the AAGUID: a passkey with these changed is added. But every stored key can be
+    loaded."""
     ada.sign_in_by_link(ADA)
     length = len(decode(Authenticator().create(ada.creation_options())["response"][part]))
     for place in range(length):
@@ -223,14 +220,14 @@ UNHURRIED = settings(
 
 @UNHURRIED
 @given(st.data())
-def test_no_member_of_a_response_may_be_anything(ada, phone, data):
-    """Some member of a good response is replaced by any JSON, or its bytes by any others."""
+def test_no_member_of_an_assertion_breaks_the_site(ada, phone, data):
+    """One member of a good response is replaced by random JSON or random bytes."""
     response = phone.get(ada.request_options())
     name = data.draw(st.sampled_from([*response, *response["response"]]))
     value = data.draw(JSON | st.binary(max_size=200).map(encode) | st.text())
     text = json.dumps(changed(response, name, value)).encode(errors="surrogatepass").decode(errors="replace")
     answer = ada.authenticate(text)
-    if answer.status_code == 303:  # a member that says nothing, such as the transport
+    if answer.status_code == 303:  # The site doesn't use this member, such as the transports.
         ada.sign_out()
     else:
         assert answer.status_code == 400, name
@@ -238,19 +235,20 @@ def test_no_member_of_a_response_may_be_anything(ada, phone, data):
 
 @UNHURRIED
 @given(st.data())
-def test_no_member_of_a_registration_may_be_anything(ada, data):
+def test_no_member_of_a_registration_breaks_the_site(ada, data):
     if not ada.is_signed_in():
         ada.sign_in_by_link(ADA)
     response = Authenticator().create(ada.creation_options())
     name = data.draw(st.sampled_from([*response, *response["response"]]))
     value = data.draw(JSON | st.binary(max_size=200).map(encode) | st.text())
     text = json.dumps(changed(response, name, value)).encode(errors="surrogatepass").decode(errors="replace")
+    # 303: the site doesn't use this member, such as the transports.
     assert ada.register(text).status_code in (303, 400), name
 
 
 @UNHURRIED
 @given(st.binary(max_size=300))
-def test_no_bytes_in_the_place_of_cbor_break_anything(ada, data):
+def test_no_attestation_object_of_random_bytes_is_accepted(ada, data):
     if not ada.is_signed_in():
         ada.sign_in_by_link(ADA)
     response = Authenticator().create(ada.creation_options())
@@ -261,10 +259,11 @@ def test_no_bytes_in_the_place_of_cbor_break_anything(ada, data):
 @given(st.text(max_size=400))
 def test_no_text_breaks_the_email_field(app, text):
     visitor = Visitor(app)
+    # 303: the text may happen to be an address.
     assert visitor.post("/sign-in", {"email": text.encode(errors="replace").decode()}).status_code in (303, 400)
 
 
 @UNHURRIED
 @given(JSON)
-def test_no_json_is_a_credential(ada, value):
+def test_no_random_json_is_accepted_as_a_credential(ada, value):
     assert ada.authenticate(as_text(json.dumps(value).encode(errors="replace").decode())).status_code == 400

@@ -1,7 +1,4 @@
-"""Sites by invitation: nobody can tell from outside who has one, and an account still takes proof of the address."""
-
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+"""Sites by invitation: visitors can't tell which addresses are invited, and an account still needs a proven address."""
 
 import pytest
 
@@ -9,14 +6,12 @@ from app import invitations
 from app.database import db
 from app.models import Invitation, User
 from tests import mails
-from tests.conftest import Visitor, expect
-
-ADA, EVE = "ada@example.org", "eve@example.org"
+from tests.conftest import ADA, EVE, Visitor, at_once, count, expect
 
 
 @pytest.fixture
 def app(make_app):
-    """A site by invitation, with one for Ada."""
+    """Return a site by invitation. Ada is invited."""
     app = make_app(FLASK_SIGN_UP="invite")
     with app.app_context():
         invitations.invite(ADA)
@@ -24,12 +19,7 @@ def app(make_app):
     return app
 
 
-def count(app, table) -> int:
-    with app.app_context():
-        return db.session.query(table).count()
-
-
-def test_who_is_invited_gets_an_account_on_proof(visitor, app):
+def test_invited_address_gets_an_account_once_it_is_proven(visitor, app):
     assert count(app, User) == 0
     response = visitor.sign_in_by_link(ADA)
     assert response.location == "/account/welcome"
@@ -38,8 +28,8 @@ def test_who_is_invited_gets_an_account_on_proof(visitor, app):
     assert visitor.sign_in_by_link(ADA).location == "/account"
 
 
-def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, app, unchanged, clock):
-    # The countdown on the page goes by seconds.
+def test_uninvited_address_gets_the_same_page_and_another_mail(visitor, stranger, app, unchanged, clock):
+    # `clock` stops the time, because the page counts seconds down.
     with unchanged():
         answers = [expect(who.ask(email), 303) for who, email in ((visitor, ADA), (stranger, EVE))]
         pages = [
@@ -52,7 +42,7 @@ def test_who_is_not_sees_the_same_page_and_gets_another_mail(visitor, stranger, 
     assert "/sign-in/link/" not in mails.text_of(mail)
 
 
-def test_an_invitation_that_was_withdrawn_meanwhile_opens_nothing(visitor, app, reasons):
+def test_link_does_not_sign_in_after_the_invitation_is_withdrawn(visitor, app, reasons):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     with app.app_context():
@@ -65,7 +55,7 @@ def test_an_invitation_that_was_withdrawn_meanwhile_opens_nothing(visitor, app, 
     assert count(app, User) == 0
 
 
-def test_the_code_opens_nothing_either(visitor, app, reasons):
+def test_code_does_not_sign_in_after_the_invitation_is_withdrawn(visitor, app, reasons):
     visitor.ask(ADA)
     code = visitor.read_mail().code
     with app.app_context():
@@ -76,18 +66,18 @@ def test_the_code_opens_nothing_either(visitor, app, reasons):
     assert reasons == ["not_invited"]
 
 
-def test_whoever_has_an_account_stays(make_app):
+def test_account_from_before_needs_no_invitation(make_app):
     app = make_app()
     Visitor(app).sign_in_by_link(EVE)
     app.config["SIGN_UP"] = "invite"
     Visitor(app).sign_in_by_link(EVE)
 
 
-def test_the_sign_in_page_says_so(visitor):
+def test_sign_in_page_says_that_an_invitation_is_needed(visitor):
     assert "You need an invitation to use this site." in visitor.get("/sign-in").text
 
 
-def test_a_sites_name_is_no_html_in_a_subject(make_app):
+def test_name_of_the_site_is_plain_text_in_a_subject(make_app):
     app = make_app(FLASK_SIGN_UP="invite", FLASK_SITE_NAME="Tom & Jerry’s")
     expect(Visitor(app).ask(EVE), 303)
     assert mails.notices(app) == [(EVE, "You need an invitation to use Tom & Jerry’s")]
@@ -97,8 +87,8 @@ def test_a_sites_name_is_no_html_in_a_subject(make_app):
 
 
 @pytest.mark.slow
-def test_an_address_that_an_account_is_leaving_gets_none_anew(make_app):
-    """The mail asked for before, and the change of the address, both used at the same moment."""
+def test_address_that_an_account_is_leaving_gets_no_second_account(make_app):
+    """The mail to the old address and the change of address are used at the same moment."""
     app = make_app(FLASK_SIGN_UP="invite", FLASK_LIMITS_ENABLED="false")
     with app.app_context():
         invitations.invite("ada0@example.org")
@@ -110,17 +100,10 @@ def test_an_address_that_an_account_is_leaving_gets_none_anew(make_app):
         expect(tab.ask(old), 303)
         typed = tab.read_mail().code
         expect(owner.post("/account/email", {"email": new}), 303)
-        change, at_once = owner.read_code(new), Barrier(2)
-
-        def move(at_once=at_once, change=change) -> None:
-            at_once.wait()
-            expect(owner.post("/account/email", {"code": change}), 303)
-
-        def sign_in(at_once=at_once, tab=tab, typed=typed) -> None:
-            at_once.wait()
-            assert tab.post("/sign-in/code", {"code": typed}).status_code in (303, 400)
-
-        with ThreadPoolExecutor(2) as threads:
-            for done in [threads.submit(move), threads.submit(sign_in)]:
-                done.result()
+        codes = [{"code": owner.read_code(new)}, {"code": typed}]
+        paths = ["/account/email", "/sign-in/code"]
+        changed, signed_in = at_once(lambda who, path, form: who.post(path, form), [owner, tab], paths, codes)
+        expect(changed, 303)
+        # The code signs in if it comes first. After the change, its address has neither account nor invitation.
+        assert signed_in.status_code in (303, 400)
     assert count(app, User) == 1

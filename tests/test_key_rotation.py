@@ -1,12 +1,9 @@
-"""A new secret key: with the old one as a fallback nothing is lost; without it, what it signed ends cleanly."""
+"""A new secret key: nothing is lost if the old key is a fallback. Otherwise links, codes and sessions end cleanly."""
 
 import pytest
 
-from app.database import db
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect
-
-ADA = "ada@example.org"
+from tests.conftest import ADA, Visitor, database_uri, expect
 
 
 @pytest.fixture
@@ -14,20 +11,18 @@ def rotated(make_app):
     """Return the same site with another key: `rotated(app, keeping_the_old_one)`."""
 
     def rotate(app, keeping_the_old_one: bool):
-        with app.app_context():
-            uri = db.engine.url.render_as_string(hide_password=False)
         fallbacks = (
             {"FLASK_SECRET_KEY_FALLBACKS": f"an-even-older-key, {app.config['SECRET_KEY']}"}
             if keeping_the_old_one
             else {}
         )
-        return make_app(FLASK_SECRET_KEY="another" * 8, FLASK_SQLALCHEMY_DATABASE_URI=uri, **fallbacks)
+        return make_app(FLASK_SECRET_KEY="another" * 8, FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app), **fallbacks)
 
     return rotate
 
 
 def moved(visitor: Visitor, app) -> Visitor:
-    """The same browser, at the site with the other key; its mail is in the old outbox."""
+    """Return the same browser at the site with the other key. Its mail is in the old site's outbox."""
     twin = Visitor(app)
     name = app.config["SESSION_COOKIE_NAME"]
     cookie = visitor.client.get_cookie(name)
@@ -36,13 +31,13 @@ def moved(visitor: Visitor, app) -> Visitor:
     return twin
 
 
-def test_a_session_survives(visitor, rotated):
+def test_session_survives_a_new_key(visitor, rotated):
     visitor.sign_in_by_link(ADA)
     assert moved(visitor, rotated(visitor.app, True)).is_signed_in()
 
 
 @pytest.mark.parametrize("by", ["link", "code"])
-def test_a_mail_in_flight_survives(visitor, rotated, by):
+def test_mail_in_flight_survives_a_new_key(visitor, rotated, by):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     after = moved(visitor, rotated(visitor.app, True))
@@ -54,7 +49,7 @@ def test_a_mail_in_flight_survives(visitor, rotated, by):
     assert after.is_signed_in()
 
 
-def test_a_challenge_survives(visitor, rotated):
+def test_challenge_survives_a_new_key(visitor, rotated):
     phone = Authenticator()
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
@@ -63,7 +58,7 @@ def test_a_challenge_survives(visitor, rotated):
     expect(moved(visitor, rotated(visitor.app, True)).authenticate(credential), 303)
 
 
-def test_without_the_old_key_all_that_ends(visitor, rotated, reasons):
+def test_link_code_and_session_end_without_the_old_key(visitor, rotated, reasons):
     visitor.ask(ADA)
     mail = visitor.read_mail()
     after = moved(visitor, rotated(visitor.app, False))

@@ -1,4 +1,4 @@
-"""The log says what happened and why, and holds nothing that signs anybody in. The database doesn't either."""
+"""The log says what happened and why. Neither the log nor the database contains anything that signs in."""
 
 import io
 import json
@@ -13,14 +13,12 @@ from sqlalchemy import text
 from app import log, user_agents
 from app.database import db
 from tests.authenticator import Authenticator, decode
-from tests.conftest import Visitor, expect
-
-ADDRESS = "ada@example.org"
+from tests.conftest import ADA, Visitor, expect, proof_in
 
 
 @contextmanager
 def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
-    """Give what the site writes to its log, as this formatter writes it."""
+    """Yield the log as text, written by this formatter."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(formatter)
@@ -31,39 +29,39 @@ def written_by(formatter: logging.Formatter) -> Iterator[io.StringIO]:
 
 @pytest.fixture
 def lines() -> Iterator[io.StringIO]:
-    """What the site writes to its log, as it writes it."""
+    """Yield the log as text, in JSON lines."""
     with written_by(log.JsonFormatter()) as written:
         yield written
 
 
 @pytest.fixture
 def plain_lines() -> Iterator[io.StringIO]:
-    """The same, as it is written on localhost."""
+    """Yield the log as text, as it is written on localhost."""
     with written_by(log.PlainFormatter()) as written:
         yield written
 
 
 def read(lines: io.StringIO) -> list[dict]:
-    """The log, parsed: every line is an object."""
+    """Return the objects of the JSON lines."""
     return [json.loads(line) for line in lines.getvalue().splitlines()]
 
 
 def dump(app) -> str:
-    """All that the database holds."""
+    """Return all rows of the database as text."""
     with app.app_context():
         return repr([[*db.session.execute(table.select())] for table in db.metadata.sorted_tables])
 
 
 def cookie(visitor: Visitor) -> str:
-    """What the browser holds."""
+    """Return the value of the browser's cookie."""
     return visitor.client.get_cookie("latchkey-8000").value
 
 
-def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
-    # A ceremony's transcript is kept, with a challenge that is spent: the log is no place for it even so.
+def test_log_and_database_contain_nothing_that_signs_in(visitor, lines):
+    # The database keeps transcripts of ceremonies, whose challenges are spent. The log contains none of it.
     phone, secrets, spent = Authenticator(), [], []
 
-    visitor.ask(ADDRESS)
+    visitor.ask(ADA)
     mail = visitor.read_mail()
     secrets += [mail.link.rpartition("/")[2], mail.code, cookie(visitor)]
     for elsewhere in (Visitor(visitor.app), visitor):
@@ -73,7 +71,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
     visitor.make_passkey(phone)
     visitor.sign_out()
 
-    visitor.ask(ADDRESS)
+    visitor.ask(ADA)
     mail = visitor.read_mail()
     secrets += [mail.link.rpartition("/")[2], mail.code, mail.code.replace("-", "")]
     expect(visitor.post("/sign-in/code", {"code": "CDFG-HJKM"}), 400)
@@ -90,7 +88,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
     secrets.append(cookie(visitor))
 
     page = visitor.post("/account/confirm", {"mail": "code"})
-    proof, code = re.search(r'name="proof" value="([^"]+)"', page.text)[1], visitor.read_code(ADDRESS)
+    proof, code = proof_in(page), visitor.read_code(ADA)
     secrets += [proof, code]
     expect(visitor.post("/account/confirm", {"proof": proof, "code": code}), 303)
     visitor.post("/account/email", {"email": "new@example.org"})
@@ -116,7 +114,7 @@ def test_neither_log_nor_database_holds_what_signs_in(visitor, lines):
         assert secret not in lines.getvalue()
 
 
-def test_a_request_is_logged_by_its_route(visitor, lines):
+def test_request_is_logged_by_its_route(visitor, lines):
     visitor.get("/sign-in/link/secret?next=secret")
     visitor.get("/nowhere/secret")
     requests = [line for line in read(lines) if line["event"] == "request"]
@@ -125,7 +123,7 @@ def test_a_request_is_logged_by_its_route(visitor, lines):
     assert "secret" not in lines.getvalue()
 
 
-def test_a_refusal_is_logged_with_its_reason(visitor, lines):
+def test_refusal_is_logged_with_its_reason(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [refused] = [line for line in read(lines) if line["event"] == "refused"]
     assert len(refused.pop("request")) == 16
@@ -140,7 +138,7 @@ def test_a_refusal_is_logged_with_its_reason(visitor, lines):
     }
 
 
-def test_an_unhandled_exception_is_logged_by_its_route(app, lines):
+def test_unhandled_exception_is_logged_by_its_route(app, lines):
     @app.post("/broken/<token>")
     def break_down(token):
         raise RuntimeError("out of order")
@@ -156,9 +154,9 @@ def test_an_unhandled_exception_is_logged_by_its_route(app, lines):
     assert "secret" not in lines.getvalue()
 
 
-def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(app, lines):
+def test_error_of_the_database_leaves_address_and_link_out_of_the_log(app, lines):
     visitor = Visitor(app)
-    visitor.ask(ADDRESS)
+    visitor.ask(ADA)
     link = visitor.read_mail().link
     with app.app_context():
         db.drop_all()
@@ -166,39 +164,39 @@ def test_a_database_that_is_away_is_told_of_and_says_nothing_of_what_was_typed(a
     response = expect(visitor.post(link), 503)
     assert visitor.alert(response)
     assert int(response.headers["Retry-After"]) > 0
-    assert ADDRESS not in lines.getvalue()
+    assert ADA not in lines.getvalue()
     assert link.rpartition("/")[2] not in lines.getvalue()
 
 
-def test_a_database_in_trouble_quotes_no_address(make_app, lines):
+def test_failed_query_is_logged_without_its_address(make_app, lines):
     app = make_app(FLASK_SIGN_UP="invite")
     with app.app_context():
         db.session.execute(text("DROP TABLE invitations"))
         db.session.commit()
-    expect(Visitor(app).ask(ADDRESS), 503)
+    expect(Visitor(app).ask(ADA), 503)
     assert "SELECT" in lines.getvalue()
-    assert ADDRESS not in lines.getvalue()
+    assert ADA not in lines.getvalue()
 
 
-def test_what_is_refused_is_quoted_in_part_only(visitor, lines):
-    """The library quotes what it refuses, and a visitor could fill the disk with that."""
+def test_detail_of_a_refusal_is_cut(visitor, lines):
+    """The library's messages quote the response, so a visitor could fill the disk with them."""
     phone = Authenticator()
-    visitor.sign_in_by_link(ADDRESS)
+    visitor.sign_in_by_link(ADA)
     expect(visitor.register(phone.create(visitor.creation_options(), client_data={"type": 5000 * "x"})), 400)
     [refused] = [line for line in read(lines) if line.get("reason") == "wrong_type"]
     assert 200 < len(refused["detail"]) <= 300
 
 
-def test_a_user_agent_is_looked_at_in_part_only(visitor):
+def test_only_the_beginning_of_a_user_agent_is_read(visitor):
     user_agents.describe.cache_clear()
     for more in "ab":
-        visitor.post("/sign-in", {"email": ADDRESS}, headers={"User-Agent": 300 * "x" + more})
+        visitor.post("/sign-in", {"email": ADA}, headers={"User-Agent": 300 * "x" + more})
     assert user_agents.describe.cache_info().currsize == 1
 
 
-def test_a_signed_in_visitor_gets_that_page_too(app, lines):
+def test_error_page_without_a_database_works_for_a_signed_in_visitor(app, lines):
     visitor = Visitor(app)
-    visitor.sign_in_by_link(ADDRESS)
+    visitor.sign_in_by_link(ADA)
     with app.app_context():
         db.drop_all()
         db.engine.dispose()
@@ -208,7 +206,7 @@ def test_a_signed_in_visitor_gets_that_page_too(app, lines):
     assert "secret" not in lines.getvalue()
 
 
-def test_the_lines_of_one_request_belong_together(visitor, lines):
+def test_lines_of_one_request_have_the_same_id(visitor, lines):
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     visitor.get("/")
     first, second, third = [line["request"] for line in read(lines)]
@@ -216,24 +214,24 @@ def test_the_lines_of_one_request_belong_together(visitor, lines):
 
 
 def client_at(app, lines: io.StringIO, address: str) -> str:
-    """Have somebody at this IP address sign in and be refused; return what every line of that calls the client."""
+    """Sign in and be refused at this IP address. Return the name that the log has for this client."""
     earlier, visitor = len(read(lines)), Visitor(app)
     visitor.client.environ_base["REMOTE_ADDR"] = address
-    visitor.sign_in_by_link(ADDRESS)
+    visitor.sign_in_by_link(ADA)
     visitor.post("/sign-in/code", {"code": "CDFG-HJKM"})
     [name] = {line["client"] for line in read(lines)[earlier:]}
     return name
 
 
-def test_the_log_tells_clients_apart_and_holds_no_ip_address(app, make_app, lines):
+def test_log_tells_clients_apart_and_contains_no_ip_address(app, make_app, lines):
     name = client_at(app, lines, "192.0.2.77")
     assert client_at(app, lines, "192.0.2.77") == name
     assert client_at(app, lines, "192.0.2.78") != name
-    # A customer has a /64 of IPv6 at least.
+    # With IPv6, each customer has at least a /64.
     six = client_at(app, lines, "2001:db8::77")
     assert client_at(app, lines, "2001:db8::ffff:78") == six != name
     assert client_at(app, lines, "2001:db8:0:1::77") != six
-    # Without the key, the name tells nothing: another site has another one.
+    # The name depends on the secret key, so another site has another name.
     assert client_at(make_app(FLASK_SECRET_KEY="k" * 32), lines, "192.0.2.77") != name
     assert not re.search("192.0.2.7|2001:db8", lines.getvalue())
 

@@ -1,4 +1,4 @@
-"""The commands of the Makefile on a machine that isn't as it should be: each says in a sentence what to do."""
+"""The commands of the Makefile on a machine where something is wrong: each says in a sentence what to do."""
 
 import os
 import shutil
@@ -22,7 +22,7 @@ PYTHON = Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}")
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    """A folder, with a space in its name, that has what `make` needs to begin."""
+    """Return a folder, with a space in its name, that has the files which `make` needs to begin."""
     folder = tmp_path / "my sites"
     folder.mkdir()
     for name in ("Makefile", "install.py", "requirements.txt"):
@@ -32,7 +32,7 @@ def checkout(tmp_path) -> Path:
 
 @pytest.fixture
 def start(checkout) -> Callable[..., subprocess.Popen[str]]:
-    """Start make as a newcomer would who has no settings: `start("run")`."""
+    """Start make without settings, as a newcomer does: `start("run")`."""
 
     def start(*arguments: str, **environ: str) -> subprocess.Popen[str]:
         environ = {"PATH": os.environ["PATH"], "HOME": str(checkout), "PIP_CONFIG_FILE": os.devnull} | environ
@@ -48,7 +48,7 @@ def offline() -> dict[str, str]:
     return {"PIP_INDEX_URL": f"http://localhost:{free_port()}/simple", "PIP_RETRIES": "1"}
 
 
-def test_without_network_make_says_so_in_a_sentence(start):
+def test_make_without_network_says_so_in_a_sentence(start):
     said = start("run", **offline()).communicate()[1]
     assert "The package index can't be reached. Connect this machine to the internet, and run make again." in said
     assert "No matching distribution" not in said
@@ -58,7 +58,7 @@ def test_without_network_make_says_so_in_a_sentence(start):
 def test_interrupted_installation_ends_without_a_traceback(start):
     with socket.create_server(("localhost", 0)) as index:
         make = start("run", PIP_INDEX_URL=f"http://localhost:{index.getsockname()[1]}/simple")
-        # By now pip is asking, and nobody answers.
+        # Now pip waits for an answer that never comes.
         connection, _ = index.accept()
         with connection:
             os.killpg(make.pid, signal.SIGINT)
@@ -72,7 +72,7 @@ def test_environment_that_another_python_made_is_made_again(start, checkout, pyt
     (checkout / ".venv" / "bin").mkdir(parents=True)
     (checkout / ".venv" / "left-over").touch()
     (checkout / ".venv" / "bin" / "python").symlink_to(PYTHON if python == "another" else "/gone/python3")
-    # All was installed, and then the system's Python was replaced.
+    # Everything was installed, and then the system's Python was replaced.
     if python == "gone":
         (checkout / ".venv" / "run").touch()
     start("run", **offline()).communicate()
@@ -87,7 +87,7 @@ def test_folder_of_somebody_else_is_refused_with_the_cure(tmp_path, monkeypatch)
         install.main("requirements.txt")
 
 
-def test_without_python_make_says_what_to_install(checkout):
+def test_make_without_python_says_what_to_install(checkout):
     make = [shutil.which("make"), "run", "PYTHON=no-such-python"]
     said = subprocess.run(make, cwd=checkout, capture_output=True, text=True).stderr
     assert "Latchkey needs Python 3.11 or newer with pip. Install it (Debian: sudo apt install python3-pip)" in said
@@ -98,8 +98,8 @@ def test_make_lock_without_uv_says_how_to_get_it(start, tmp_path):
     assert "make lock needs uv. Install it" in said
 
 
-def test_make_test_names_everything_that_it_lacks_at_once(tmp_path):
-    # Neither browser nor package manager, and no library for Playwright's Node.
+def test_make_test_names_all_missing_programs_at_once(tmp_path):
+    # This machine has no browser, no package manager, and no library for Playwright's Node.
     environ = {"PATH": str(tmp_path), "HOME": str(tmp_path), "PLAYWRIGHT_NODEJS_PATH": str(tmp_path / "node")}
     browsers = [sys.executable, "-m", "tests.browsers"]
     said = subprocess.run(browsers, cwd=ROOT, env=environ, capture_output=True, text=True).stderr
@@ -112,7 +112,7 @@ ACCOUNTS = {"latchkey.db", "latchkey.db-wal", "secret-key", "mail"}
 
 @pytest.fixture
 def instance(checkout) -> Path:
-    """The folder of a site that has been in use."""
+    """Return the instance folder of a site that was in use."""
     instance = checkout / "instance"
     for name in ("mail", "static"):
         (instance / name).mkdir(parents=True)
@@ -125,7 +125,7 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def test_make_clean_keeps_what_cannot_be_made_again(start, checkout, instance):
+def test_make_clean_keeps_accounts_mails_and_key(start, checkout, instance):
     (checkout / ".venv").mkdir()
     start("clean").communicate()
     assert ".venv" not in names(checkout)

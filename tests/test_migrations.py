@@ -1,4 +1,4 @@
-"""The migrations make the database that the models describe, from nothing and back."""
+"""The migrations make the tables of the models from an empty database, and remove them again."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ AN_HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def empty(tmp_path) -> Flask:
-    """A site whose database has no tables yet."""
+    """Return a site whose database has no tables."""
     app = create_app(environ=databases.make(tmp_path), instance_path=str(tmp_path))
     Migrate(app, db, directory=str(ROOT / "migrations"))
     with app.app_context():
@@ -30,18 +30,18 @@ def empty(tmp_path) -> Flask:
 
 
 def tables() -> set[str]:
-    """The tables that are there, but for Alembic's own."""
+    """Return the names of the tables, without Alembic's."""
     return set(inspect(db.engine).get_table_names()) - {"alembic_version", "sqlite_sequence"}
 
 
-def test_the_migrations_make_what_the_models_describe(empty):
+def test_migrations_make_the_tables_of_the_models(empty):
     upgrade()
     assert tables() == set(db.metadata.tables)
     # Exits with 1 where `flask db migrate` would find something to do.
     check()
 
 
-def test_the_migrations_can_be_taken_back_and_made_again(empty):
+def test_migrations_can_be_undone_and_repeated(empty):
     upgrade()
     downgrade(revision="base")
     assert tables() == set()
@@ -49,7 +49,7 @@ def test_the_migrations_can_be_taken_back_and_made_again(empty):
     check()
 
 
-def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
+def test_migration_0002_keeps_visitors_signed_in(empty):
     upgrade(revision="0001")
     at = "2026-11-20 12:00:00.000000+00" if databases.SERVER else "2026-11-20 12:00:00.000000"
     with db.engine.begin() as connection:
@@ -69,7 +69,7 @@ def test_whoever_is_signed_in_stays_so_when_sessions_learn_more(empty):
         assert tuple(connection.execute(text("SELECT id, user_agent FROM sessions")).one()) == ("id", "")
 
 
-def test_whoever_is_signed_in_stays_so_when_sessions_get_numbers(empty):
+def test_migrations_to_0006_keep_visitors_signed_in(empty):
     upgrade(revision="0004")
     at = datetime(2026, 11, 20, 12, tzinfo=UTC)
     rows = [
@@ -105,7 +105,7 @@ def test_whoever_is_signed_in_stays_so_when_sessions_get_numbers(empty):
 
 
 def test_newest_migration_is_the_last_by_file_name(empty):
-    """gunicorn.conf.py relies on it: it compares the database with that name."""
+    """gunicorn.conf.py relies on that: it compares the database's version with this name."""
     upgrade()
     with db.engine.connect() as connection:
         revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()

@@ -1,4 +1,4 @@
-"""Notices to owners: none is lost, nobody waits for one, and no account's mail delays another's."""
+"""Notices to owners: none is lost, no request waits for one, and one account's mail doesn't delay another's."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from threading import Barrier, Event
+from threading import Event
 
 import pytest
 import time_machine
@@ -24,39 +24,37 @@ from bench import server as servers
 from bench.server import Server
 from bench.visitor import Browser, open_mail
 from tests import mails
-from tests.conftest import ROOT, Visitor, expect
+from tests.conftest import ADA, EVE, ROOT, Visitor, at_once, database_uri, expect
 from tests.smtp import Mailbox, free_port, smtp_server
-from tests.test_faults import uri
 from tests.test_mailer import Choosy, strange_server, take_all_but_the_last_word, until_they_hang_up
 
-ADA, EVE = "ada@example.org", "eve@example.org"
 CODES_MADE = "New recovery codes were made for your account"
 SOMEBODY = Client("Chrome on Linux", "192.0.2.1")
 
 
 @pytest.fixture
 def mailbox() -> Mailbox:
-    """An empty one."""
+    """Return an empty mailbox."""
     return Mailbox()
 
 
 @pytest.fixture
 def ada(visitor) -> Visitor:
-    """A visitor who is signed in."""
+    """Return Ada, who has signed in by email and has no passkey."""
     visitor.sign_in_by_link(ADA)
     return visitor
 
 
 @contextmanager
 def mail_server(app: Flask, port: int) -> Iterator[None]:
-    """Have the site use the mail server at this port of localhost, not its outbox."""
+    """Make the site use the mail server at this port of localhost instead of its outbox."""
     app.config.update(MAIL_SERVER="127.0.0.1", MAIL_PORT=port, MAIL_USE_TLS=False)
     yield
     app.config.update(MAIL_SERVER="")
 
 
 def add(app: Flask, user_id: int, recipient: str, count: int = 1) -> None:
-    """Write so many notices."""
+    """Store so many notices."""
     with app.app_context():
         for _ in range(count):
             notices.add(user_id, recipient, "recovery_codes_made", SOMEBODY)
@@ -64,17 +62,39 @@ def add(app: Flask, user_id: int, recipient: str, count: int = 1) -> None:
 
 
 def waiting(app: Flask) -> list[Notice]:
-    """The notices that were not sent yet."""
+    """Return the notices that were not sent yet."""
     with app.app_context():
         return list(db.session.scalars(select(Notice).order_by(Notice.id)))
 
 
 def named(events: list, name: str) -> list[dict]:
-    """The fields of the events of this name."""
+    """Return the fields of the events with this name."""
     return [event.fields for event in events if event.name == name]
 
 
-# The row.
+# The events that send a notice.
+
+
+def test_passkey_that_is_added_or_removed_sends_a_notice(ada, app, phone):
+    ada.make_passkey(phone)
+    ada.post("/account/passkeys/1/remove")
+    assert mails.notices(app) == [
+        (ADA, "A passkey was removed from your account"),
+        (ADA, "A passkey was added to your account"),
+    ]
+
+
+def test_notice_that_cannot_be_sent_is_logged_and_stops_nothing(make_app, site_log, phone):
+    visitor = Visitor(make_app())
+    visitor.sign_in_by_link(ADA)
+    visitor.app.config["MAIL_SERVER"], visitor.app.config["MAIL_PORT"] = "localhost", 1
+    visitor.app.extensions["mail"].server, visitor.app.extensions["mail"].port = "localhost", 1
+    visitor.make_passkey(phone)
+    mails.deliver_notices(visitor.app)
+    assert "notice_not_sent" in [event.name for event in site_log.events]
+
+
+# The stored notice.
 
 
 def test_event_and_notice_are_committed_together_or_not_at_all(ada, app, snapshot):
@@ -88,7 +108,7 @@ def test_event_and_notice_are_committed_together_or_not_at_all(ada, app, snapsho
         assert db.session.scalar(text("SELECT count(*) FROM recovery_codes")) == 0
 
 
-def test_notice_tells_of_the_time_and_the_browser_of_the_event_whenever_it_is_sent(ada, app, clock):
+def test_notice_that_is_sent_late_names_the_time_and_browser_of_its_event(ada, app, clock):
     happened = now()
     expect(ada.post("/account/recovery-codes", headers={"User-Agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"}), 200)
     clock.shift(timedelta(hours=5))
@@ -108,7 +128,7 @@ def test_notice_of_a_deletion_arrives_when_the_account_is_gone(ada, app):
     assert not waiting(app)
 
 
-# A mail server that lets us down.
+# A mail server that fails.
 
 
 def test_notice_waits_for_a_mail_server_that_is_down_and_comes_back(ada, app, mailbox, events, clock):
@@ -129,7 +149,7 @@ def test_notice_waits_for_a_mail_server_that_is_down_and_comes_back(ada, app, ma
 
 
 def test_pauses_between_tries_grow_up_to_an_hour(app, events, clock):
-    """For all tries of three days."""
+    """Checked for all tries of three days."""
     add(app, 1, ADA)
     with mail_server(app, free_port()):
         mails.deliver_notices(app)
@@ -175,7 +195,7 @@ def test_site_that_was_off_for_four_days_sends_its_notices(app, clock):
     ("answer", "reason"),
     [("550 sending quota exceeded", "recipient_refused"), ("451 greylisted, come back later", "mail_refused")],
 )
-def test_notice_is_kept_whatever_the_mail_server_says(app, events, answer, reason):
+def test_notice_is_kept_when_the_mail_server_refuses_it(app, events, answer, reason):
     """A server may answer 5xx while a quota is used up, and a thief can use it up."""
     add(app, 1, ADA)
     with smtp_server(Choosy(answer)) as port, mail_server(app, port):
@@ -217,7 +237,7 @@ def test_notice_that_the_server_took_without_answering_counts_as_sent(app, event
     assert not waiting(app)
 
 
-def test_notice_waits_for_a_place_as_long_as_it_takes_and_is_not_claimed_meanwhile(app):
+def test_notice_waits_for_a_free_connection_and_is_not_claimed_meanwhile(app):
     add(app, 1, ADA)
     with ThreadPoolExecutor(1) as thread:
         with ExitStack() as others:
@@ -243,11 +263,11 @@ def test_page_says_that_mail_is_delayed_once_a_notice_has_waited_for_five_minute
     assert "Mail about your account is delayed" not in ada.get("/account").text
 
 
-# Who is next.
+# The order.
 
 
 class Interrupted(Mailbox):
-    """A mailbox that lets something happen when the third mail has come, before the server answers."""
+    """A mailbox that calls a function when the third mail has arrived, before the server answers."""
 
     def __init__(self, happens: Callable[[], None]):
         super().__init__()
@@ -284,14 +304,7 @@ def test_notices_of_an_account_come_in_the_order_of_events(ada, app, phone):
 def test_each_notice_is_sent_once_by_many_threads(app):
     for user_id in range(1, 11):
         add(app, user_id, f"user{user_id}@example.org", 10)
-    barrier = Barrier(16)
-
-    def send(_: int) -> None:
-        barrier.wait(timeout=30)
-        mails.deliver_notices(app)
-
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(send, range(16)))
+    at_once(mails.deliver_notices, [app] * 16)
     assert not waiting(app)
     assert [*Counter(mail["Message-ID"] for mail in mails.outbox(app)).values()] == [1] * 100
 
@@ -300,7 +313,7 @@ def test_each_notice_is_sent_once_by_many_threads(app):
 
 
 class Gated(Mailbox):
-    """A mailbox that takes a mail at once, but answers only when its gate is open."""
+    """A mailbox that accepts a mail at once, but answers only while its gate is open."""
 
     def __init__(self):
         super().__init__()
@@ -315,7 +328,7 @@ class Gated(Mailbox):
 
 @pytest.fixture
 def gated() -> Iterator[Gated]:
-    """An empty one, with an open gate."""
+    """Yield an empty mailbox with an open gate."""
     mailbox = Gated()
     yield mailbox
     mailbox.gate.set()
@@ -323,10 +336,10 @@ def gated() -> Iterator[Gated]:
 
 @pytest.fixture
 def serve(app, tmp_path) -> Callable[..., Server]:
-    """Return a site in processes of its own, with the database of `app`: `serve(mailbox, workers=2)`."""
+    """Return a site that runs in its own processes, with the database of `app`: `serve(mailbox, workers=2)`."""
 
     def site(mailbox: Mailbox, workers: int = 1) -> Server:
-        environ = {"FLASK_SQLALCHEMY_DATABASE_URI": uri(app)}
+        environ = {"FLASK_SQLALCHEMY_DATABASE_URI": database_uri(app)}
         return servers.site(tmp_path / "site", free_port(), workers, mailbox, **environ)
 
     return site
@@ -342,17 +355,17 @@ def signed_in(site: Server, email: str) -> Browser:
 
 
 def make_codes(browser: Browser) -> None:
-    """Make recovery codes, which writes a notice."""
+    """Make recovery codes. That stores a notice."""
     assert browser.post_and_stay("/account/recovery-codes") == 200
 
 
-def test_nobody_waits_for_a_notice_on_the_same_connection_either(serve, gated):
+def test_request_on_the_same_connection_does_not_wait_for_a_notice(serve, gated):
     site = serve(gated)
     with site.running(), signed_in(site, ADA) as browser:
         gated.gate.clear()
         make_codes(browser)
         gated.wait_for(1)
-        # Now the mail server keeps the notice's thread waiting, and nobody else.
+        # Now the notice's thread waits for the mail server, and no request does.
         assert "Your account" in browser.get("/account")
         make_codes(browser)
         assert len(gated.messages) == 1
@@ -360,7 +373,7 @@ def test_nobody_waits_for_a_notice_on_the_same_connection_either(serve, gated):
         assert [mail["Subject"] for mail in gated.wait_for(2)] == [CODES_MADE] * 2
 
 
-def test_slow_mail_server_and_others_mail_neither_lose_nor_delay_a_notice(serve, gated):
+def test_slow_mail_server_and_other_accounts_mail_do_not_lose_or_delay_a_notice(serve, gated):
     site = serve(gated)
     with site.running(), signed_in(site, EVE) as eve, signed_in(site, ADA) as ada:
         gated.gate.clear()
@@ -383,8 +396,8 @@ def test_each_notice_is_sent_once_by_many_processes(app, serve, mailbox):
     assert not waiting(app)
 
 
-def test_killed_before_and_while_notices_are_sent(app, serve, gated):
-    """SIGKILL when one mail has been taken and not answered, and others were committed and not sent."""
+def test_kill_loses_no_notice(app, serve, gated):
+    """Kill the server (SIGKILL) while one mail is sent but not answered, and others are stored but not sent."""
     site = serve(gated)
     with site.running():
         people = [signed_in(site, f"user{number}@example.org") for number in range(8)]
@@ -400,7 +413,7 @@ def test_killed_before_and_while_notices_are_sent(app, serve, gated):
     with app.app_context():
         made = db.session.scalar(select(func.count()).where(Activity.kind == "recovery_codes_made"))
         assert made == 8
-        # A minute goes by, and what the killed process had claimed is free.
+        # After a minute, the claims of the killed process have expired.
         db.session.execute(update(Notice).values(next_try=now()))
         db.session.commit()
     with site.running():
@@ -411,7 +424,7 @@ def test_killed_before_and_while_notices_are_sent(app, serve, gated):
 
 
 def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app, serve, gated):
-    """SIGTERM while the mail server has taken a mail and not answered."""
+    """Stop the server (SIGTERM) while one mail is sent but not answered."""
     site = serve(gated)
     with ThreadPoolExecutor(1) as pool, site.running(), signed_in(site, ADA) as ada:
         gated.gate.clear()
@@ -420,7 +433,7 @@ def test_process_that_stops_finishes_the_notice_in_hand_and_begins_no_other(app,
         make_codes(ada)
         ada.close()
         stopping = pool.submit(site.stop)
-        # Long enough to stop, for a process that doesn't wait.
+        # A process that doesn't wait would stop within three seconds.
         with pytest.raises(TimeoutError):
             stopping.result(3)
         gated.gate.set()
@@ -455,7 +468,7 @@ def test_thread_survives_a_notice_that_breaks_it(app, serve, mailbox):
 
 @pytest.mark.parametrize(("environ", "count"), [({}, 1), ({"FLASK_RUN_FROM_CLI": "true"}, 0)])
 def test_thread_runs_where_the_site_is_served_and_not_in_commands(app, environ, count):
-    environ = os.environ | {"FLASK_SQLALCHEMY_DATABASE_URI": uri(app)} | environ
+    environ = os.environ | {"FLASK_SQLALCHEMY_DATABASE_URI": database_uri(app)} | environ
     command = "import threading, wsgi; print(*[thread.name for thread in threading.enumerate()])"
     printed = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environ, check=True, capture_output=True)
     assert printed.stdout.split().count(b"notices") == count

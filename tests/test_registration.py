@@ -1,26 +1,18 @@
-"""Making a passkey: what is accepted, and each reason for which a response to creation options is refused.
+"""Creating a passkey: the responses that are accepted, and the reasons for which others are refused.
 
-A refusal is a 4xx with a sentence for the visitor that tells little, an exact reason in the log, and no row changed,
-except that a challenge of ours is spent by whatever answers it.
+test_ceremonies.py has the reasons that signing in shares, and says how a response is refused.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import cbor2
 import pytest
-import time_machine
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from sqlalchemy import select
 
 from app import passkeys
-from app.ceremonies.options import CHALLENGE_LIFETIME
-from app.database import db
-from app.models import Passkey, now
+from app.models import Passkey
 from tests.authenticator import (
     BE,
-    BS,
-    ED,
     EDDSA,
     ES256,
     MISSING,
@@ -35,9 +27,10 @@ from tests.authenticator import (
     encode,
     respelled,
 )
-from tests.conftest import NOT_CANONICAL, Visitor, expect
+from tests.conftest import Visitor, expect, rows
+from tests.malformed import unfolding_cbor
 
-# On localhost, it ends with help for developers.
+# On localhost, the sentence ends with help for developers.
 VAGUE = (
     "The passkey could not be added. Nothing has changed. Please try again. No fingerprint reader or screen lock? "
     "Chrome’s developer tools have a virtual one. The doctor says how to turn it on, and what this browser can do."
@@ -48,21 +41,21 @@ SMALL_RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=1024).p
 
 @pytest.fixture
 def ada(visitor):
-    """A visitor who has signed in by email and has no passkey yet."""
+    """Return Ada, who has signed in by email and has no passkey yet."""
     visitor.sign_in_by_link("ada@example.org")
     return visitor
 
 
 @pytest.fixture
 def bob(stranger):
-    """Somebody else, signed in at a browser of their own."""
+    """Return Bob, who is signed in at another browser."""
     stranger.sign_in_by_link("bob@example.org")
     return stranger
 
 
 @pytest.fixture
 def refuses(ada, reasons, unchanged) -> Callable[..., None]:
-    """Assert that Ada's response is refused for `reason`, having spent its challenge and changed nothing else."""
+    """Assert that Ada's response is refused for `reason`. It spends its challenge and changes nothing else."""
 
     def check(credential: object, reason: str, spent: int = 1, sentence: str = VAGUE) -> None:
         with unchanged(spent=spent):
@@ -73,32 +66,27 @@ def refuses(ada, reasons, unchanged) -> Callable[..., None]:
     return check
 
 
-def passkeys_in(app) -> list[Passkey]:
-    with app.app_context():
-        return list(db.session.scalars(select(Passkey).order_by(Passkey.id)))
+# The options.
 
 
-# What the site asks for.
-
-
-def test_the_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada):
+def test_options_ask_for_a_discoverable_verified_passkey_and_no_attestation(ada):
     options = ada.creation_options()
     assert options["rp"] == {"id": "localhost", "name": "Latchkey"}
     assert options["attestation"] == "none"
     assert [parameters["alg"] for parameters in options["pubKeyCredParams"]] == [EDDSA, ES256, RS256]
     selection = options["authenticatorSelection"]
     assert (selection["residentKey"], selection["userVerification"]) == ("required", "required")
-    # A security key is welcome, too.
+    # Security keys are allowed, too.
     assert "authenticatorAttachment" not in selection
 
 
-def test_the_user_handle_is_64_random_bytes_and_stays(ada, bob):
+def test_user_handle_is_64_random_bytes_and_stays(ada, bob):
     handles = [decode(visitor.creation_options()["user"]["id"]) for visitor in (ada, ada, bob)]
     assert [len(handle) for handle in handles] == [64, 64, 64]
     assert handles[0] == handles[1] != handles[2]
 
 
-def test_a_device_that_has_a_passkey_is_asked_to_make_no_second(ada, phone):
+def test_device_with_a_passkey_is_asked_to_make_no_second(ada, phone):
     ada.make_passkey(phone)
     assert ada.creation_options()["excludeCredentials"] == [
         {"id": encode(phone.credentials[0].id), "type": "public-key", "transports": ["hybrid", "internal"]}
@@ -107,14 +95,14 @@ def test_a_device_that_has_a_passkey_is_asked_to_make_no_second(ada, phone):
         phone.create(ada.creation_options())
 
 
-# What it accepts.
+# Responses that are accepted.
 
 
-def test_a_passkey_is_added(ada, phone, app, events):
+def test_passkey_is_added(ada, phone, app, events):
     response = ada.make_passkey(phone)
     assert response.location == "/account"
     assert "passkey_added" in [event.name for event in events]
-    [passkey] = passkeys_in(app)
+    [passkey] = rows(app, Passkey)
     assert passkey.credential_id == phone.credentials[0].id
     assert (passkey.backup_eligible, passkey.backup_state) == (True, True)
     assert (passkey.sign_count, passkey.transports) == (0, "hybrid internal")
@@ -124,123 +112,77 @@ def test_a_passkey_is_added(ada, phone, app, events):
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
 def test_every_algorithm_that_was_offered_registers(ada, algorithm, app):
     ada.make_passkey(Authenticator(algorithm=algorithm))
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 @pytest.mark.parametrize("algorithm", [EDDSA, ES256, RS256])
 def test_self_attestation_is_accepted(ada, algorithm, app):
     ada.make_passkey(Authenticator(algorithm=algorithm), attestation="packed")
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
-def test_a_security_key_registers_with_its_counter(ada, app):
+def test_security_key_registers_with_its_counter(ada, app):
     ada.make_passkey(Authenticator(synced=False), sign_count=2**32 - 1)
-    [passkey] = passkeys_in(app)
+    [passkey] = rows(app, Passkey)
     assert (passkey.backup_eligible, passkey.backup_state) == (False, False)
     assert (passkey.sign_count, passkey.transports) == (2**32 - 1, "usb")
 
 
-def test_a_passkey_that_may_be_synced_and_is_not_yet_registers(ada, phone, app):
+def test_passkey_that_is_not_synced_yet_registers(ada, phone, app):
     ada.make_passkey(phone, flags=UP | UV | BE)
-    [passkey] = passkeys_in(app)
+    [passkey] = rows(app, Passkey)
     assert (passkey.backup_eligible, passkey.backup_state) == (True, False)
 
 
-def test_extension_outputs_that_nobody_asked_for_are_accepted(ada, phone, app):
-    """Chrome asks a security key for `credProtect` on its own account (L3 7.1 step 28: ignore them)."""
-    ada.make_passkey(phone, extensions=cbor2.dumps({"credProtect": 2, "hmac-secret": True}))
-    assert len(passkeys_in(app)) == 1
-
-
-def test_an_attestation_object_in_any_order_is_accepted(ada, phone, app):
-    """Browsers and password managers write it, and only what is inside authenticator data has one form."""
+def test_attestation_object_in_any_order_is_accepted(ada, phone, app):
+    """Browsers and password managers write it. Only the authenticator data in it has one form."""
 
     def rewritten(data: bytes) -> bytes:
         members = cbor2.loads(data)
         items = [cbor2.dumps(name) + cbor2.dumps(members[name]) for name in ("authData", "fmt", "attStmt")]
-        return b"\xb8\x03" + b"".join(items)  # the number of members, in more bytes than it needs
+        return b"\xb8\x03" + b"".join(items)  # This writes the number of members in more bytes than it needs.
 
     ada.make_passkey(phone, mangle={"attestationObject": rewritten})
-    assert len(passkeys_in(app)) == 1
-
-
-def test_client_data_that_begins_with_a_byte_order_mark_is_accepted(ada, phone, app):
-    """L3 7.1 step 5 decodes it as UTF-8, and that strips the mark."""
-    ada.make_passkey(phone, mangle={"clientDataJSON": lambda data: b"\xef\xbb\xbf" + data})
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 def test_client_data_with_more_members_is_accepted(ada, phone, app):
-    """L3 5.8.1.3: there may be more one day, and some browsers add one to see who breaks."""
+    """L3 5.8.1.3: there may be more members one day. Some browsers add one, to find servers that fail on it."""
     ada.make_passkey(phone, client_data={"other_keys_can_be_added_here": "do not compare against a template"})
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
-def test_client_data_of_a_browser_that_says_nothing_about_frames_is_accepted(ada, phone, app):
-    ada.make_passkey(phone, client_data={"crossOrigin": None})
-    assert len(passkeys_in(app)) == 1
-
-
-def test_a_credential_id_of_1023_bytes_is_accepted(ada, phone, app):
+def test_credential_id_of_1023_bytes_is_accepted(ada, phone, app):
     ada.make_passkey(phone, credential_id=bytes(1023))
-    assert len(passkeys_in(app)[0].credential_id) == 1023
+    assert len(rows(app, Passkey)[0].credential_id) == 1023
 
 
 def test_unknown_transports_are_left_out(ada, phone, app):
     told = ["usb", "telepathy", 5, None, "ble"]
     ada.register(changed(phone.create(ada.creation_options()), "transports", told))
-    assert passkeys_in(app)[0].transports == "ble usb"
+    assert rows(app, Passkey)[0].transports == "ble usb"
 
 
-def test_a_response_without_transports_is_accepted(ada, phone, app):
+def test_response_without_transports_is_accepted(ada, phone, app):
     ada.register(changed(phone.create(ada.creation_options()), "transports", MISSING))
-    assert passkeys_in(app)[0].transports == ""
+    assert rows(app, Passkey)[0].transports == ""
 
 
-def test_an_account_may_have_several_passkeys(ada, app):
+def test_account_may_have_several_passkeys(ada, app):
     for _ in range(3):
         ada.make_passkey(Authenticator())
-    assert len(passkeys_in(app)) == 3
+    assert len(rows(app, Passkey)) == 3
 
 
 # The challenge.
 
 
-def test_a_challenge_that_is_not_ours_is_refused(ada, phone, refuses):
-    options = ada.creation_options() | {"challenge": encode(bytes(32))}
-    refuses(phone.create(options), "malformed_token", spent=0)
-
-
-@pytest.mark.parametrize("bytes", [b"\xff" * 32, b"\0", b"...", "é.é.é".encode()])
-def test_a_challenge_that_is_no_token_is_refused(ada, phone, refuses, bytes):
-    refuses(phone.create(ada.creation_options(), client_data={"challenge": encode(bytes)}), "malformed_token", spent=0)
-
-
-def test_a_second_text_for_our_challenge_is_refused(ada, phone, refuses):
-    """The token ends with its signature in base64url. Its last two bits are nobody's, and the token has one text."""
-    options = ada.creation_options()
-    token = decode(options["challenge"]).decode()
-    refuses(phone.create(options | {"challenge": encode(respelled(token).encode())}), "malformed_token", spent=0)
-
-
-def test_a_challenge_signed_with_another_key_is_refused(ada, phone, refuses, make_app):
-    elsewhere = type(ada)(make_app())
-    elsewhere.sign_in_by_link("ada@example.org")
-    options = ada.creation_options() | {"challenge": elsewhere.creation_options()["challenge"]}
-    refuses(phone.create(options), "malformed_token", spent=0)
-
-
-def test_a_challenge_for_the_other_ceremony_is_refused(ada, stranger, phone, refuses):
-    options = ada.creation_options() | {"challenge": stranger.request_options()["challenge"]}
-    refuses(phone.create(options), "malformed_token", spent=0)
-
-
-def test_the_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
+def test_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
     options = ada.creation_options() | {"challenge": bob.creation_options()["challenge"]}
     refuses(phone.create(options), "bound_to_another_session", spent=0)
 
 
-def test_more_passkeys_than_enough_are_refused(ada, refuses, monkeypatch):
+def test_passkey_beyond_the_limit_is_refused(ada, refuses, monkeypatch):
     monkeypatch.setattr(passkeys, "MOST", 3)
     for _ in range(2):
         ada.make_passkey(Authenticator())
@@ -248,129 +190,44 @@ def test_more_passkeys_than_enough_are_refused(ada, refuses, monkeypatch):
     ada.make_passkey(Authenticator())
     sentence = "This account can’t have more passkeys. Remove one that you don’t use, and try again."
     refuses(Authenticator().create(begun), "enough_passkeys", sentence=sentence)
-    # None is made on the device any more.
+    # The device isn't asked to make another one.
     expect(ada.post("/account/passkeys/options"), 403)
     assert ada.alert(expect(ada.post("/account/passkeys"), 400)) == sentence
 
 
-def test_the_challenge_of_another_session_is_refused(ada, phone, refuses):
+def test_challenge_of_another_session_is_refused(ada, phone, refuses):
     other = Visitor(ada.app)
     other.sign_in_by_link("ada@example.org")
     refuses(phone.create(other.creation_options()), "bound_to_another_session", spent=0)
 
 
-def test_an_expired_challenge_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options())
-    with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
-        ada.get("/account")  # which writes down that she was seen
-        refuses(credential, "expired", spent=0, sentence="You took too long, so this has expired. Please try again.")
-
-
-def test_a_challenge_from_the_future_is_refused(ada, phone, refuses):
-    with time_machine.travel(now() + timedelta(minutes=1)):
-        credential = phone.create(ada.creation_options())
-    refuses(credential, "from_the_future", spent=0)
-
-
-def test_a_challenge_works_once(ada, phone, refuses):
+def test_challenge_works_once(ada, phone, refuses):
     options = ada.creation_options()
     ada.register(phone.create(options))
     sentence = "This works only once, and it was used already. Please try again."
     refuses(Authenticator().create(options), "already_used", spent=0, sentence=sentence)
 
 
-def test_the_same_response_again_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options())
-    ada.register(credential)
-    sentence = "This works only once, and it was used already. Please try again."
-    refuses(credential, "already_used", spent=0, sentence=sentence)
-
-
-def test_a_refused_response_has_spent_its_challenge(ada, phone, reasons):
-    options = ada.creation_options()
-    ada.register(phone.create(options, flags=UP))
-    ada.register(Authenticator().create(options))
-    assert reasons == ["user_not_verified", "already_used"]
-
-
-# What the browser says: L3 7.1 steps 7 to 11.
-
-
-def test_another_type_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), client_data={"type": "webauthn.get"}), "wrong_type")
-
-
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://evil.example",
-        "https://localhost:8000",
-        "http://localhost:8001",
-        "http://localhost",
-        "http://localhost:8000/",
-        "http://LOCALHOST:8000",
-        "http://localhost:8000.evil.example",
-        "null",
-        "",
-    ],
-)
-def test_another_origin_is_refused(ada, phone, refuses, origin):
-    refuses(phone.create(ada.creation_options(), client_data={"origin": origin}), "wrong_origin")
-
-
-def test_a_passkey_made_in_another_sites_frame_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), client_data={"crossOrigin": True}), "cross_origin")
-
-
-def test_a_passkey_made_below_another_page_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options(), client_data={"topOrigin": "https://evil.example"})
-    refuses(credential, "cross_origin")
-
-
-# What the authenticator says: L3 7.1 steps 14 to 17.
-
-
-def test_another_rp_id_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), rp_id="evil.example"), "wrong_rp_id")
-
-
-def test_a_user_who_was_not_present_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UV | BE | BS), "user_not_present")
-
-
-def test_a_user_who_was_not_verified_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UP | BE | BS), "user_not_verified")
-
-
-def test_a_backup_of_what_cannot_be_backed_up_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UP | UV | BS), "inconsistent_backup_flags")
-
-
 # The credential's id: L3 7.1 steps 25 and 26.
 
 
-def test_a_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
+def test_credential_id_of_1024_bytes_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), credential_id=bytes(1024)), "credential_id_too_long")
 
 
-def test_an_outer_id_that_is_not_the_attested_id_is_refused(ada, phone, refuses):
+def test_outer_id_that_is_not_the_attested_id_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     refuses(credential | {"id": encode(bytes(32)), "rawId": encode(bytes(32))}, "credential_id_mismatch")
 
 
-@pytest.mark.parametrize("id", ["", "=", "AA", "not base64url!", encode(bytes(32))])
-def test_an_id_that_is_not_the_raw_id_is_refused(ada, phone, refuses, id):
-    refuses(phone.create(ada.creation_options()) | {"id": id}, "credential_id_mismatch")
-
-
-def test_a_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
+def test_passkey_of_this_account_is_refused_a_second_time(ada, phone, refuses):
     ada.make_passkey(phone)
     credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
     refuses(credential, "duplicate_credential", sentence="This passkey is registered already.")
 
 
-def test_a_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
-    """Whoever learns a credential id (it is no secret) must not take it over, nor block its owner."""
+def test_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
+    """Credential ids are no secret. Somebody who knows one must not take it over, nor lock its owner out."""
     bob.make_passkey(phone)
     credential = Authenticator().create(ada.creation_options(), credential_id=phone.credentials[0].id)
     refuses(credential, "duplicate_credential", sentence="This passkey is registered already.")
@@ -378,19 +235,19 @@ def test_a_passkey_of_another_account_is_refused(ada, bob, phone, refuses):
     bob.sign_in_by_passkey(phone)
 
 
-# What the browser says about extensions.
+# Extension outputs.
 
 
-def test_a_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
-    """It would never be offered in autofill."""
+def test_passkey_that_is_not_discoverable_is_refused(ada, phone, refuses):
+    """Autofill would never offer it."""
     outputs = {"credProps": {"rk": False}}
     refuses(phone.create(ada.creation_options()) | {"clientExtensionResults": outputs}, "not_discoverable")
 
 
 @pytest.mark.parametrize("outputs", [{}, {"credProps": {}}, {"credProps": {"rk": True}}, MISSING], ids=str)
-def test_a_browser_that_does_not_say_no_is_taken_at_its_word(ada, phone, app, outputs):
+def test_passkey_is_added_unless_the_browser_says_that_it_is_not_discoverable(ada, phone, app, outputs):
     ada.register(changed(phone.create(ada.creation_options()), "clientExtensionResults", outputs))
-    assert len(passkeys_in(app)) == 1
+    assert len(rows(app, Passkey)) == 1
 
 
 @pytest.mark.parametrize("outputs", [None, 5, "text", [], {"credProps": None}, {"credProps": []}, {"credProps": "rk"}])
@@ -399,7 +256,7 @@ def test_malformed_extension_results_are_refused(ada, phone, refuses, outputs):
     refuses(credential, "malformed_response")
 
 
-# The attestation statement: L3 7.1 steps 21 to 24. None was asked for, and none is trusted.
+# The attestation statement: L3 7.1 steps 21 to 24. The site asks for none, and trusts none.
 
 
 @pytest.mark.parametrize(
@@ -409,79 +266,79 @@ def test_another_attestation_format_is_refused(ada, phone, refuses, format):
     refuses(phone.create(ada.creation_options(), attestation=(format, {})), "attestation_not_accepted")
 
 
-def test_a_statement_with_a_makers_certificates_is_refused(ada, phone, refuses):
+def test_statement_with_a_makers_certificates_is_refused(ada, phone, refuses):
     """The real one of the specification's test vectors is refused in test_vectors.py."""
     statement = {"alg": ES256, "sig": b"signature", "x5c": [b"certificate"]}
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "attestation_not_accepted")
 
 
 @pytest.mark.parametrize("statement", [{"alg": ES256}, {"sig": b""}, {"": None}, [], 0, None, b"", ""])
-def test_an_attestation_of_none_that_says_something_is_refused(ada, phone, refuses, statement):
+def test_attestation_of_none_with_a_statement_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("none", statement)), "attestation_not_accepted")
 
 
-def test_a_self_attestation_signed_with_another_key_is_refused(ada, phone, refuses):
+def test_self_attestation_signed_with_another_key_is_refused(ada, phone, refuses):
     other_key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256)
     credential = phone.create(ada.creation_options(), attestation="packed", public_key=other_key)
     refuses(credential, "wrong_signature")
 
 
-def test_a_self_attestation_by_another_algorithm_is_refused(ada, phone, refuses):
+def test_self_attestation_by_another_algorithm_is_refused(ada, phone, refuses):
     statement = {"alg": EDDSA, "sig": b"signature"}
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "malformed_attestation")
 
 
 @pytest.mark.parametrize("statement", [{}, {"alg": ES256}, {"sig": b"signature"}, {"alg": ES256, "sig": 5}])
-def test_a_self_attestation_without_a_signature_is_refused(ada, phone, refuses, statement):
+def test_self_attestation_without_a_signature_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "malformed_attestation")
 
 
 @pytest.mark.parametrize("statement", [[], None, "x5c", ["x5c"]], ids=repr)
-def test_a_statement_that_is_no_map_is_refused(ada, phone, refuses, statement):
+def test_statement_that_is_not_a_map_is_refused(ada, phone, refuses, statement):
     refuses(phone.create(ada.creation_options(), attestation=("packed", statement)), "attestation_not_accepted")
 
 
-# The key: L3 7.1 step 20. It is loaded before it is stored, so that no passkey is made that can never sign in.
+# The key: L3 7.1 step 20. The site loads each key before it stores it, so that every passkey can sign in.
 
 
 @pytest.mark.parametrize("algorithm", [-35, -36, -37, -47, -65535, -9, 7])
-def test_an_algorithm_that_was_not_offered_is_refused(ada, phone, refuses, algorithm):
+def test_algorithm_that_was_not_offered_is_refused(ada, phone, refuses, algorithm):
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), algorithm)
     refuses(phone.create(ada.creation_options(), public_key=key), "algorithm_not_offered")
 
 
-def test_a_point_off_the_curve_is_refused(ada, phone, refuses):
+def test_point_off_the_curve_is_refused(ada, phone, refuses):
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {-3: bytes(31) + b"\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_p384_key_labelled_es256_is_refused(ada, phone, refuses):
+def test_p384_key_labelled_es256_is_refused(ada, phone, refuses):
     key = cose_key(ec.generate_private_key(ec.SECP384R1()).public_key(), ES256)
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_p256_key_labelled_rs256_is_refused(ada, phone, refuses):
+def test_p256_key_labelled_rs256_is_refused(ada, phone, refuses):
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), RS256)
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_an_rsa_key_with_exponent_one_is_refused(ada, phone, refuses):
-    """With e = 1 everybody can sign."""
+def test_rsa_key_with_exponent_one_is_refused(ada, phone, refuses):
+    """With e = 1, everybody can sign."""
     key = {1: 3, 3: RS256, -1: b"\xff" * 256, -2: b"\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_short_rsa_key_is_refused(ada, phone, refuses):
+def test_short_rsa_key_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), public_key=cose_key(SMALL_RSA_KEY, RS256)), "unusable_key")
 
 
-def test_an_rsa_key_too_long_to_be_used_is_refused(ada, phone, refuses):
-    """OpenSSL verifies no signature of more than 16384 bits."""
+def test_rsa_key_too_long_to_be_used_is_refused(ada, phone, refuses):
+    """OpenSSL doesn't verify signatures of more than 16384 bits."""
     key = {1: 3, 3: RS256, -1: b"\xff" * 4096, -2: b"\x01\x00\x01"}
     refuses(phone.create(ada.creation_options(), public_key=key), "unusable_key")
 
 
-def test_a_short_ed25519_key_is_refused(ada, phone, refuses):
+def test_short_ed25519_key_is_refused(ada, phone, refuses):
     key = cose_key(ed25519.Ed25519PrivateKey.generate().public_key(), EDDSA)
     refuses(phone.create(ada.creation_options(), public_key=key | {-2: key[-2][:31]}), "unusable_key")
 
@@ -490,7 +347,7 @@ def test_a_short_ed25519_key_is_refused(ada, phone, refuses):
 @pytest.mark.parametrize(
     "y",
     [
-        # As libsodium's `ge25519_has_small_order` lists them: by their order, which is 4, 1, 8, 8, 2, 4 and 1.
+        # The list of libsodium's `ge25519_has_small_order`. Their orders are 4, 1, 8, 8, 2, 4 and 1.
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
         "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
@@ -501,151 +358,34 @@ def test_a_short_ed25519_key_is_refused(ada, phone, refuses):
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ],
 )
-def test_an_ed25519_key_of_small_order_is_refused(ada, phone, refuses, y, sign):
-    """Some signatures verify with it that nobody needed a private key for."""
+def test_ed25519_key_of_small_order_is_refused(ada, phone, refuses, y, sign):
+    """With such a key, some signatures verify that were made without a private key."""
     point = bytes.fromhex(y)
     key = {1: 1, 3: EDDSA, -1: 6, -2: point[:31] + bytes([point[31] | sign])}
     refuses(phone.create(ada.creation_options(), public_key=key), "weak_key")
 
 
-def test_a_signature_that_nobody_made_verifies_with_a_key_of_order_one():
-    """So a session that was left open for a moment could leave behind a passkey that everybody can use."""
+def test_signature_without_a_private_key_verifies_with_a_key_of_order_one():
+    """With such a key, a thief at an open session could add a passkey that everybody can use."""
     one = (1).to_bytes(32, "little")
     ed25519.Ed25519PublicKey.from_public_bytes(one).verify(one + bytes(32), b"any message")
 
 
-def test_an_ed448_key_labelled_eddsa_is_refused(ada, phone, refuses):
+def test_ed448_key_labelled_eddsa_is_refused(ada, phone, refuses):
     refuses(phone.create(ada.creation_options(), public_key={1: 1, 3: EDDSA, -1: 7, -2: bytes(57)}), "unusable_key")
 
 
-# Malformed, from the outside in. Until the challenge has been read there is nothing to spend.
+# Malformed.
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "{", "\0", "9" * 5000, "[" * 40_000, '{"a":' * 8_000],
-    ids=lambda text: f"{len(text)} of {text[:20]!a}",
-)
-def test_text_that_is_not_json_is_refused(refuses, text):
-    refuses(text, "not_json", spent=0)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "null",
-        "true",
-        "5",
-        '"text"',
-        "[]",
-        "{}",
-        '{"response": null}',
-        '{"response": []}',
-        '{"response": "text"}',
-        '{"response": {}}',
-    ],
-)
-def test_json_that_is_no_credential_is_refused(refuses, text):
-    refuses(text, "malformed_response", spent=0)
-
-
-def test_a_form_without_a_credential_is_refused(ada, reasons, unchanged):
-    with unchanged():
-        response = ada.post("/account/passkeys")
-    assert (response.status_code, reasons) == (400, ["not_json"])
-
-
-def test_a_body_that_is_too_large_is_refused(ada, reasons, unchanged):
-    with unchanged():
-        response = ada.register("[" * 200_000)
-    assert (response.status_code, reasons) == (413, ["request_entity_too_large"])
-
-
-FIELDS = [("rawId", 1), ("clientDataJSON", 0), ("attestationObject", 1)]
-
-
-@pytest.mark.parametrize(("field", "spent"), [*FIELDS, ("response", 0)])
-def test_a_missing_field_is_refused(ada, phone, refuses, field, spent):
-    refuses(changed(phone.create(ada.creation_options()), field, MISSING), "malformed_response", spent=spent)
-
-
-@pytest.mark.parametrize("value", [None, 5, "", "not base64url!", "AAAAA", "AA==", "é", "\ud800", [], {}], ids=ascii)
-@pytest.mark.parametrize(("field", "spent"), FIELDS)
-def test_a_field_that_is_not_base64url_is_refused(ada, phone, refuses, field, spent, value):
-    refuses(changed(phone.create(ada.creation_options()), field, value), "not_base64url", spent=spent)
-
-
-def test_a_second_text_for_the_same_bytes_is_refused(ada, phone, refuses):
+def test_second_text_for_the_same_bytes_is_refused(ada, phone, refuses):
     credential = phone.create(ada.creation_options())
     refuses(changed(credential, "rawId", respelled(credential["rawId"])), "not_base64url")
-
-
-@pytest.mark.parametrize("value", [MISSING, None, True, 5, [], {}])
-def test_an_id_that_is_no_text_is_refused(ada, phone, refuses, value):
-    refuses(changed(phone.create(ada.creation_options()), "id", value), "malformed_response")
-
-
-@pytest.mark.parametrize("value", [MISSING, None, 5, "", "password", [], {}])
-def test_a_credential_of_another_type_is_refused(ada, phone, refuses, value):
-    refuses(changed(phone.create(ada.creation_options()), "type", value), "malformed_response")
 
 
 @pytest.mark.parametrize("value", [5, True])
 def test_malformed_transports_are_refused(ada, phone, refuses, value):
     refuses(changed(phone.create(ada.creation_options()), "transports", value), "malformed_response")
-
-
-@pytest.mark.parametrize("value", [5, "", "not base64url!", "é", [], {}], ids=ascii)
-def test_a_challenge_that_is_not_base64url_is_refused(ada, phone, refuses, value):
-    refuses(phone.create(ada.creation_options(), client_data={"challenge": value}), "not_base64url", spent=0)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"null", b"[]", b'["challenge"]', b'"challenge"', b"5", b"{", b"{}", b"[" * 20_000, b'{"challenge": NaN}'],
-    ids=lambda data: data[:12],
-)
-def test_malformed_client_data_is_refused(ada, phone, refuses, data):
-    credential = phone.create(ada.creation_options(), mangle={"clientDataJSON": lambda _: data})
-    refuses(credential, "malformed_client_data", spent=0)
-
-
-def test_client_data_without_a_challenge_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), client_data={"challenge": None}), "malformed_client_data", spent=0)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "reason"),
-    [
-        ("utf-16", "not_utf8"),
-        ("utf-32", "not_utf8"),
-        # Without a byte order mark, these bytes are UTF-8 as well: there are NULs between the characters.
-        ("utf-16-le", "malformed_client_data"),
-        ("utf-16-be", "malformed_client_data"),
-        ("utf-32-le", "malformed_client_data"),
-        ("utf-32-be", "malformed_client_data"),
-    ],
-)
-def test_client_data_in_another_encoding_is_refused(ada, phone, refuses, encoding, reason):
-    """L3 7.1 steps 5 and 6: it is UTF-8. Python's decoder of JSON guesses at other encodings."""
-    encoded = {"clientDataJSON": lambda data: data.decode().encode(encoding)}
-    refuses(phone.create(ada.creation_options(), mangle=encoded), reason, spent=0)
-
-
-def test_client_data_that_is_not_utf8_is_refused(ada, phone, refuses):
-    latin1 = {"clientDataJSON": lambda data: data.replace(b"webauthn", "w\xe9bauthn".encode("latin-1"))}
-    refuses(phone.create(ada.creation_options(), mangle=latin1), "not_utf8", spent=0)
-
-
-@pytest.mark.parametrize("name", ["type", "origin"])
-@pytest.mark.parametrize("value", [5, [], {}, True])
-def test_client_data_with_members_of_the_wrong_type_is_refused(ada, phone, refuses, name, value):
-    refuses(phone.create(ada.creation_options(), client_data={name: value}), f"wrong_{name}")
-
-
-@pytest.mark.parametrize("name", ["type", "origin"])
-def test_client_data_with_members_missing_is_refused(ada, phone, refuses, name):
-    refuses(phone.create(ada.creation_options(), client_data={name: None}), "malformed_client_data")
 
 
 @pytest.mark.parametrize(
@@ -663,13 +403,13 @@ def test_client_data_with_members_missing_is_refused(ada, phone, refuses, name):
     ],
     ids=lambda data: data[:12].hex(),
 )
-def test_an_attestation_object_that_is_no_cbor_is_refused(ada, phone, refuses, data):
+def test_attestation_object_that_is_not_cbor_is_refused(ada, phone, refuses, data):
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: data})
     refuses(credential, "malformed_cbor")
 
 
 @pytest.mark.parametrize("rest", [b"\0", b"\xa0", b"more"])
-def test_an_attestation_object_with_more_behind_it_is_refused(ada, phone, refuses, rest):
+def test_attestation_object_with_bytes_after_it_is_refused(ada, phone, refuses, rest):
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda data: data + rest})
     refuses(credential, "malformed_cbor")
 
@@ -691,18 +431,18 @@ def test_an_attestation_object_with_more_behind_it_is_refused(ada, phone, refuse
     ],
     ids=repr,
 )
-def test_an_attestation_object_with_other_than_its_three_members_is_refused(ada, phone, refuses, data):
+def test_attestation_object_with_other_members_is_refused(ada, phone, refuses, data):
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: cbor2.dumps(data)})
     refuses(credential, "malformed_attestation")
 
 
-def test_a_good_attestation_object_with_a_fourth_member_is_refused(ada, phone, refuses):
+def test_good_attestation_object_with_a_fourth_member_is_refused(ada, phone, refuses):
     fourth = {"attestationObject": lambda data: cbor2.dumps(cbor2.loads(data) | {"": 0})}
     refuses(phone.create(ada.creation_options(), mangle=fourth), "malformed_attestation")
 
 
 @pytest.mark.parametrize("data", [None, "text", b"", bytes(36), {}, []], ids=repr)
-def test_an_attestation_object_without_authenticator_data_is_refused(ada, phone, refuses, data):
+def test_attestation_object_without_authenticator_data_is_refused(ada, phone, refuses, data):
     attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
     credential = phone.create(ada.creation_options(), mangle={"attestationObject": lambda _: attestation})
     refuses(credential, "malformed_authenticator_data")
@@ -710,36 +450,15 @@ def test_an_attestation_object_without_authenticator_data_is_refused(ada, phone,
 
 @pytest.mark.parametrize("kept", [36, 37, 52, 53, 54, 55, 60, 86, 87])
 def test_truncated_authenticator_data_is_refused(ada, phone, refuses, kept):
-    """37 bytes are the least; with an AAGUID 53, the id's length 55, an id of 32 bytes 87, and then comes the key."""
+    """The parts end at these bytes: 37, the AAGUID at 53, the id's length at 55, an id of 32 bytes at 87."""
     credential = phone.create(ada.creation_options(), mangle={"authenticatorData": lambda data: data[:kept]})
     refuses(credential, "malformed_authenticator_data")
 
 
 @pytest.mark.parametrize("kept", [1, 2, 9, 10, 11, -33, -1])
-def test_a_truncated_key_is_refused(ada, phone, refuses, kept):
+def test_truncated_key_is_refused(ada, phone, refuses, kept):
     credential = phone.create(ada.creation_options(), mangle={"publicKey": lambda key: key[:kept]})
     refuses(credential, "malformed_cbor")
-
-
-def test_authenticator_data_that_goes_on_is_refused(ada, phone, refuses):
-    credential = phone.create(ada.creation_options(), mangle={"authenticatorData": lambda data: data + b"\0"})
-    refuses(credential, "malformed_authenticator_data")
-
-
-def test_extension_data_that_is_announced_and_missing_is_refused(ada, phone, refuses):
-    refuses(phone.create(ada.creation_options(), flags=UP | UV | ED), "malformed_authenticator_data")
-
-
-@pytest.mark.parametrize("extensions", [0, "credProtect", b"", [], ["credProtect"], True, None], ids=repr)
-def test_extension_data_that_is_no_map_is_refused(ada, phone, refuses, extensions):
-    """L3 6.1: "a CBOR map"."""
-    credential = phone.create(ada.creation_options(), extensions=cbor2.dumps(extensions))
-    refuses(credential, "malformed_authenticator_data")
-
-
-@pytest.mark.parametrize("extensions", NOT_CANONICAL)
-def test_extension_data_that_is_not_canonical_is_refused(ada, phone, refuses, extensions):
-    refuses(phone.create(ada.creation_options(), extensions=bytes.fromhex(extensions)), "malformed_cbor")
 
 
 def test_authenticator_data_without_a_credential_is_refused(ada, phone, refuses):
@@ -749,8 +468,8 @@ def test_authenticator_data_without_a_credential_is_refused(ada, phone, refuses)
     refuses(phone.create(ada.creation_options(), mangle=without), "malformed_authenticator_data")
 
 
-@pytest.mark.parametrize("key", [0, 4, -7, b"", "", []], ids=repr)  # 4 is the mark of an uncompressed point
-def test_a_key_that_is_no_map_is_refused(ada, phone, refuses, key):
+@pytest.mark.parametrize("key", [0, 4, -7, b"", "", []], ids=repr)  # 4 is the first byte of an uncompressed point.
+def test_key_that_is_not_a_map_is_refused(ada, phone, refuses, key):
     refuses(phone.create(ada.creation_options(), public_key=key), "malformed_authenticator_data")
 
 
@@ -766,7 +485,7 @@ def test_a_key_that_is_no_map_is_refused(ada, phone, refuses, key):
         ({1: 2, 3: ES256, -1: 1, -2: 5, -3: 5}, "unusable_key"),
         ({1: 2, 3: ES256, -1: 1, -2: "text", -3: "text"}, "unusable_key"),
         ({1: 2, 3: ES256, -1: 99, -2: bytes(32), -3: bytes(32)}, "unusable_key"),
-        ({1: "OKP", 3: EDDSA, -1: "Ed25519"}, "malformed_cbor"),  # the library has a remedy for this very key
+        ({1: "OKP", 3: EDDSA, -1: "Ed25519"}, "malformed_cbor"),  # The library repairs this key.
         ({1: "OKP", 3: EDDSA, -1: 6}, "unusable_key"),
         ({1: 1, 3: EDDSA, -1: 6, -2: "text"}, "unusable_key"),
         ({1: 3, 3: RS256, -1: b"", -2: b""}, "unusable_key"),
@@ -777,16 +496,16 @@ def test_a_key_that_is_no_map_is_refused(ada, phone, refuses, key):
     ],
     ids=repr,
 )
-def test_a_malformed_key_is_refused(ada, phone, refuses, key, reason):
+def test_malformed_key_is_refused(ada, phone, refuses, key, reason):
     refuses(phone.create(ada.creation_options(), public_key=key), reason)
 
 
 @pytest.mark.parametrize("form", ["long head", "indefinite length", "keys in another order", "a key twice", "a tag"])
-def test_a_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
-    """The same key in another form. An ES256 key is a map of five: 1, 3, -1, -2 and -3."""
+def test_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
+    """The same key in another form. An ES256 key is a map with five members: 1, 3, -1, -2 and -3."""
 
     def rewritten(key: bytes) -> bytes:
-        # Its head, `1: 2` and `3: -7`, and the rest.
+        # The map's head, `1: 2`, `3: -7`, and the rest.
         head, type, algorithm, rest = key[:1], key[1:3], key[3:5], key[5:]
         assert (head, type, algorithm) == (b"\xa5", b"\x01\x02", b"\x03\x26")
         return {
@@ -801,33 +520,33 @@ def test_a_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
     refuses(phone.create(ada.creation_options(), mangle={"publicKey": rewritten}), reason)
 
 
-def test_a_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, unfolding):
-    """The library writes a key out again after reading it."""
+def test_key_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses):
+    """The library writes a key out again after it has read it."""
     key = cose_key(ec.generate_private_key(ec.SECP256R1()).public_key(), ES256) | {99: "here"}
-    unfold = {"authenticatorData": lambda data: data.replace(cbor2.dumps("here"), unfolding)}
+    unfold = {"authenticatorData": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
     refuses(phone.create(ada.creation_options(), public_key=key, mangle=unfold), "malformed_cbor")
 
 
-def test_a_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, unfolding, events):
+def test_statement_that_unfolds_into_gigabytes_is_refused(ada, phone, refuses, events):
     """The library prints an algorithm that isn't the key's."""
     statement = {"alg": "here", "sig": b"signature"}
-    unfold = {"attestationObject": lambda data: data.replace(cbor2.dumps("here"), unfolding)}
+    unfold = {"attestationObject": lambda data: data.replace(cbor2.dumps("here"), unfolding_cbor())}
     credential = phone.create(ada.creation_options(), attestation=("packed", statement), mangle=unfold)
     refuses(credential, "malformed_cbor")
     assert "[[[" not in str(events)
 
 
-# Who may.
+# Visitors who aren't signed in.
 
 
-def test_nobody_registers_who_is_not_signed_in(ada, phone, stranger, reasons, unchanged):
+def test_visitor_who_is_not_signed_in_cannot_add_a_passkey(ada, phone, stranger, reasons, unchanged):
     credential = phone.create(ada.creation_options())
     with unchanged():
         response = stranger.register(credential)
     assert (response.status_code, reasons) == (401, ["not_signed_in"])
 
 
-def test_nobody_registers_after_signing_out(ada, phone, reasons, unchanged):
+def test_visitor_who_has_signed_out_cannot_add_a_passkey(ada, phone, reasons, unchanged):
     tab, credential = ada.twin(), phone.create(ada.creation_options())
     ada.sign_out()
     with unchanged():

@@ -1,4 +1,4 @@
-"""Nobody can tell by the clock whether an address has an account: 200 of each, in turns, on one site."""
+"""Answers to known and unknown addresses take the same time: 200 of each, in turns, on one site."""
 
 import time
 
@@ -13,7 +13,7 @@ PAIRS = 200
 
 @pytest.fixture
 def app(make_app):
-    """A site without limits: they would count."""
+    """Return a site without limits."""
     return make_app(FLASK_LIMITS_ENABLED="false")
 
 
@@ -22,14 +22,14 @@ def test_known_and_unknown_addresses_take_the_same_time(app):
     visitors = [Visitor(app) for _ in range(2 * PAIRS)]
     taken: dict[str, list[float]] = {"known00@example.org": [], "unknown@example.org": []}
     for number, visitor in enumerate(visitors):
-        # In turns, and each first as often as second.
+        # They take turns, and each comes first in half of the pairs.
         email = list(taken)[(number + number // 2) % 2]
         begin = time.perf_counter()
         response = visitor.ask(email)
         taken[email].append(time.perf_counter() - begin)
         expect(response, 303)
     known, unknown = taken.values()
-    # How often one of them is slower than one of the others: one half, but for chance. Three in ten is seven standard
+    # The share of pairs in which the known address is slower. It is about one half: 0.3 and 0.7 are seven standard
     # deviations away.
     slower = sum(a > b for a in known for b in unknown) / (len(known) * len(unknown))
     assert 0.3 < slower < 0.7

@@ -1,4 +1,4 @@
-"""Accounts for which email alone is not enough: the second step, recovery codes, and proof of who it is."""
+"""Accounts for which email alone is not enough: the second step, recovery codes, and proof of identity."""
 
 import json
 import re
@@ -8,15 +8,11 @@ import pytest
 import time_machine
 from sqlalchemy import select
 
-from app import proof
 from app.database import db
 from app.models import Activity, RecoveryCode, now
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import ROOT, Visitor, expect, options_of, parse, text_of
-
-ADA = "ada@example.org"
-STALE = proof.PROOF_LIFETIME + timedelta(seconds=1)
+from tests.conftest import ADA, ROOT, UNTIL_PROOF_EXPIRES, Visitor, count, expect, kinds, options_of, parse, proof_in
 
 GUARDED = [
     ("/account/passkeys/1/remove", {}),
@@ -28,41 +24,17 @@ GUARDED = [
 
 
 @pytest.fixture
-def ada(visitor, phone):
-    """A visitor whose account requires a passkey; it is on their phone, and `ada.codes` are their recovery codes."""
-    visitor.sign_in_by_link(ADA)
-    visitor.make_passkey(phone)
-    visitor.codes = visitor.require_passkey()
-    return visitor
-
-
-@pytest.fixture
-def later():
-    """So much later that no proof is fresh any more."""
-    with time_machine.travel(now() + STALE):
-        yield
-
-
-def kinds(app) -> list[str]:
-    with app.app_context():
-        return list(db.session.scalars(select(Activity.kind).order_by(Activity.id)))
-
-
-def count(app, table) -> int:
-    with app.app_context():
-        return db.session.query(table).count()
-
-
-def said(visitor) -> str:
-    """What the account page says was done."""
-    return " ".join(text_of(each) for each in parse(visitor.get("/account")).iter("p") if each.get("role") == "status")
+def ada(ada):
+    """Return Ada, whose account requires a passkey. `ada.codes` are her recovery codes."""
+    ada.codes = ada.require_passkey()
+    return ada
 
 
 # Requiring a passkey.
 
 
-def test_from_then_on_email_alone_signs_nobody_in(ada, app, unchanged):
-    assert "Email alone is no longer enough" in said(ada)
+def test_email_alone_does_not_sign_in(ada, app, unchanged):
+    assert "Email alone is no longer enough" in ada.notice()
     other = Visitor(app)
     token = other.open_second_step(ADA)
     assert token
@@ -74,7 +46,7 @@ def test_from_then_on_email_alone_signs_nobody_in(ada, app, unchanged):
     assert kinds(app)[-2:] == ["second_step", "second_step"]
 
 
-def test_turning_it_on_ends_what_a_mailbox_opened_elsewhere(visitor, phone, app):
+def test_requiring_a_passkey_ends_the_sessions_of_other_browsers(visitor, phone, app):
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
     thief = Visitor(app)
@@ -87,7 +59,7 @@ def test_turning_it_on_ends_what_a_mailbox_opened_elsewhere(visitor, phone, app)
     assert kinds(app)[-2:] == ["session_ended", "passkey_required"]
 
 
-def test_it_takes_a_passkey(visitor, unchanged, reasons):
+def test_requiring_a_passkey_needs_one(visitor, unchanged, reasons):
     visitor.sign_in_by_link(ADA)
     [code, *_] = visitor.make_recovery_codes()
     assert "Create a passkey first." in visitor.get("/account/require-passkey").text
@@ -98,7 +70,7 @@ def test_it_takes_a_passkey(visitor, unchanged, reasons):
 
 
 @pytest.mark.parametrize("kept", ["", "CDFG-HJKM-CDFG-HJKM", "é", "\0"])
-def test_it_takes_a_code_typed_back(visitor, phone, unchanged, reasons, kept):
+def test_requiring_a_passkey_needs_a_recovery_code_typed_back(visitor, phone, unchanged, reasons, kept):
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
     assert "Make recovery codes first" in visitor.get("/account/require-passkey").text
@@ -109,25 +81,25 @@ def test_it_takes_a_code_typed_back(visitor, phone, unchanged, reasons, kept):
     assert visitor.alert(response)
 
 
-def test_the_code_typed_back_is_not_used_up(ada, app):
+def test_recovery_code_that_is_typed_back_is_not_used_up(ada, app):
     assert count(app, RecoveryCode) == 10
 
 
-def test_a_second_click_changes_nothing(ada, app, unchanged):
+def test_second_click_changes_nothing(ada, app, unchanged):
     sent = len(mails.outbox(app))
     with unchanged():
         expect(ada.post("/account/require-passkey", {"require": "yes", "kept": ada.codes[0]}), 303)
     assert len(mails.outbox(app)) == sent
 
 
-def test_it_can_be_turned_off_again(ada, app):
+def test_requirement_can_be_turned_off(ada, app):
     assert "takes a passkey or a recovery code" in ada.get("/account/require-passkey").text
     expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
     assert mails.notices(app)[0] == (ADA, "Your account no longer requires a passkey")
     Visitor(app).sign_in_by_link(ADA)
 
 
-def test_the_last_passkey_stays(ada, unchanged, reasons):
+def test_last_passkey_cannot_be_removed(ada, unchanged, reasons):
     with unchanged():
         response = expect(ada.post("/account/passkeys/1/remove"), 400)
     assert reasons == ["last_passkey"]
@@ -152,7 +124,7 @@ def test_link_and_passkey_sign_in(ada, app, phone):
     assert other.is_signed_in()
 
 
-def test_a_refused_passkey_leads_back_to_the_second_step(ada, app, reasons):
+def test_refused_passkey_leads_back_to_the_second_step(ada, app, reasons):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     response = expect(other.post("/sign-in/passkey", {"credential": "x", "email": ADA, "token": token}), 400)
@@ -169,14 +141,15 @@ def test_link_and_recovery_code_sign_in(ada, app, typed):
     token = other.open_second_step(ADA)
     response = expect(other.post("/sign-in/second-step", {"token": token, "code": typed(ada.codes[3])}), 303)
     assert response.location == "/account"
-    assert "You have used one recovery code. You have 9 left. Lost your passkey? Create a new one below." in said(other)
+    notice = "You have used one recovery code. You have 9 left. Lost your passkey? Create a new one below."
+    assert notice in other.notice()
     assert kinds(app)[-3:] == ["second_step", "recovery_code_used", "signed_in"]
     assert (ADA, "A recovery code of your account was used") in mails.notices(app)
     with app.app_context():
         assert db.session.scalars(select(Activity.detail).order_by(Activity.id.desc())).first() == "recovery code"
 
 
-def test_a_recovery_code_works_once(ada, app, unchanged, reasons):
+def test_recovery_code_works_once(ada, app, unchanged, reasons):
     other, third = Visitor(app), Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
     token = third.open_second_step(ADA)
@@ -184,12 +157,12 @@ def test_a_recovery_code_works_once(ada, app, unchanged, reasons):
         response = expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert third.alert(response).startswith("That isn’t one of this account’s recovery codes")
     assert reasons == ["wrong_recovery_code"]
-    # A mistyped code leaves the page as it is.
+    # A wrong code doesn't use up the token.
     expect(third.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303)
     assert "sign_in_refused" in kinds(app)
 
 
-def test_a_second_step_ends_after_ten_wrong_codes_whatever_the_ip_addresses(ada, app, reasons, clock):
+def test_second_step_ends_after_ten_wrong_codes_from_any_ip_addresses(ada, app, reasons, clock):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     for number in range(10):
@@ -199,13 +172,13 @@ def test_a_second_step_ends_after_ten_wrong_codes_whatever_the_ip_addresses(ada,
     expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert reasons == ["wrong_recovery_code"] * 9 + ["too_many_wrong_recovery_codes", "already_used"]
     assert not other.is_signed_in()
-    # The code has not been used up, and a new second step has ten tries.
+    # The code still works in a new second step, which has ten tries again.
     clock.shift(31)
     token = other.open_second_step(ADA)
     expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 303)
 
 
-def test_new_codes_end_the_old(ada, app, reasons):
+def test_new_codes_cancel_the_old_ones(ada, app, reasons):
     old, new = ada.codes, ada.make_recovery_codes()
     assert len({*old, *new}) == 20
     other = Visitor(app)
@@ -216,7 +189,7 @@ def test_new_codes_end_the_old(ada, app, reasons):
 
 
 @pytest.mark.parametrize("code", ["", "0000", "é" * 40, "CDFG-HJKM", "\0", "x" * 5000])
-def test_a_malformed_code_is_refused(ada, app, unchanged, reasons, code):
+def test_malformed_code_is_refused(ada, app, unchanged, reasons, code):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     with unchanged():
@@ -234,7 +207,7 @@ def test_another_accounts_code_is_refused(ada, app, stranger, unchanged, reasons
     assert reasons == ["wrong_recovery_code"]
 
 
-def test_a_token_works_once(ada, app, unchanged, reasons):
+def test_token_works_once(ada, app, unchanged, reasons):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     twin = other.twin()
@@ -242,21 +215,21 @@ def test_a_token_works_once(ada, app, unchanged, reasons):
     with unchanged():
         expect(twin.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 400)
     assert reasons == ["already_used"]
-    # Whoever is in by now pressed twice.
+    # A browser that is signed in by now sent the form twice.
     assert (
         expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[1]}), 303).location == "/account"
     )
     assert count(app, RecoveryCode) == 9
 
 
-def test_a_token_is_good_in_one_browser(ada, app, unchanged, reasons):
+def test_token_works_in_one_browser(ada, app, unchanged, reasons):
     token = Visitor(app).open_second_step(ADA)
     with unchanged():
         expect(Visitor(app).post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert reasons == ["bound_to_another_browser"]
 
 
-def test_a_token_lives_ten_minutes(ada, app, unchanged, reasons):
+def test_token_lives_ten_minutes(ada, app, unchanged, reasons):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     with time_machine.travel(now() + timedelta(minutes=10, seconds=1)), unchanged():
@@ -266,13 +239,13 @@ def test_a_token_lives_ten_minutes(ada, app, unchanged, reasons):
 
 
 @pytest.mark.parametrize("token", ["", "x", "W10.x.y"])
-def test_a_forged_token_is_refused(ada, app, reasons, token):
+def test_forged_token_is_refused(ada, app, reasons, token):
     expect(Visitor(app).post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     expect(Visitor(app).get("/sign-in/second-step", query_string={"token": token}), 400)
     assert reasons == ["malformed_token"] * 2
 
 
-def test_a_token_of_an_account_that_is_gone_is_refused(ada, app, reasons):
+def test_token_of_an_account_that_is_gone_is_refused(ada, app, reasons):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     expect(ada.post("/account/delete"), 303)
@@ -280,19 +253,18 @@ def test_a_token_of_an_account_that_is_gone_is_refused(ada, app, reasons):
     assert reasons == ["account_gone"]
 
 
-def test_a_token_is_worth_nothing_once_the_address_has_changed(ada, app, unchanged, reasons):
-    """Else the old mailbox and a recovery code would sign in, and the page would tell the new address."""
+def test_token_does_not_work_after_the_address_has_changed(ada, app, unchanged, reasons):
+    """Otherwise the old mailbox and a recovery code would sign in, and the page would show the new address."""
     other = Visitor(app)
     token = other.open_second_step(ADA)
-    expect(ada.post("/account/email", {"email": "new@example.org"}), 303)
-    expect(ada.post("/account/email", {"code": ada.read_code("new@example.org")}), 303)
+    ada.change_address("new@example.org")
     with unchanged():
         response = expect(other.post("/sign-in/second-step", {"token": token, "code": ada.codes[0]}), 400)
     assert "new@example.org" not in response.text
     assert reasons == ["other_email"]
 
 
-def test_a_passkey_uses_the_token_up(ada, app, phone, reasons):
+def test_passkey_uses_up_the_token(ada, app, phone, reasons):
     other = Visitor(app)
     token = other.open_second_step(ADA)
     expect(other.authenticate(phone.get(other.request_options()), email=ADA, token=token), 303)
@@ -301,28 +273,28 @@ def test_a_passkey_uses_the_token_up(ada, app, phone, reasons):
     assert reasons == ["already_used"]
 
 
-def test_without_a_token_it_begins_anew(visitor):
+def test_second_step_without_a_token_leads_to_the_sign_in_page(visitor):
     assert expect(visitor.get("/sign-in/second-step"), 303).location == "/sign-in"
 
 
 # Recovering.
 
 
-def test_who_came_by_recovery_code_may_add_a_passkey_without_further_proof(ada, app):
+def test_recovery_session_can_add_one_passkey_without_further_proof(ada, app):
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
     with time_machine.travel(now() + timedelta(minutes=59)):
         other.make_passkey(Authenticator())
-        # One, and no other.
+        # It was one passkey, and there can't be another.
         assert "passkey-registration" not in {each.tag for each in parse(other.get("/account")).iter()}
         expect(other.post("/account/passkeys/options"), 403)
-        # And nothing else.
+        # All other changes need proof.
         expect(other.post("/account/passkeys/1/remove"), 403)
 
 
 @pytest.fixture
 def recovering(ada, app):
-    """Ada at another browser, where a recovery code let her in half an hour ago; and a thief with its cookie."""
+    """Yield Ada at a browser where a recovery code signed her in half an hour ago, and a thief with its cookie."""
     other = Visitor(app)
     expect(other.post("/sign-in/second-step", {"token": other.open_second_step(ADA), "code": ada.codes[0]}), 303)
     with time_machine.travel(now() + timedelta(minutes=30)):
@@ -330,7 +302,7 @@ def recovering(ada, app):
         yield other, other.twin()
 
 
-def test_it_may_not_again_once_that_is_removed(ada, phone, recovering):
+def test_recovery_session_cannot_add_a_second_passkey_after_the_first_is_removed(ada, phone, recovering):
     owner, thief = recovering
     owner.make_passkey(Authenticator())
     ada.sign_out()
@@ -339,15 +311,14 @@ def test_it_may_not_again_once_that_is_removed(ada, phone, recovering):
     expect(thief.post("/account/passkeys/options"), 403)
 
 
-def test_it_may_not_any_more_once_another_proof_was_given(phone, recovering):
+def test_recovery_session_cannot_add_a_passkey_after_another_proof(phone, recovering):
     owner, thief = recovering
-    options = options_of(owner.get("/account/confirm"), "passkey-sign-in")
-    expect(owner.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
-    with time_machine.travel(now() + STALE):
+    owner.prove_by_passkey(phone)
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         expect(thief.post("/account/passkeys/options"), 403)
 
 
-def test_it_may_not_any_more_once_there_are_new_codes(ada, phone, recovering):
+def test_recovery_session_cannot_add_a_passkey_after_new_codes(ada, phone, recovering):
     _, thief = recovering
     ada.sign_out()
     ada.sign_in_by_passkey(phone)
@@ -363,7 +334,7 @@ def test_recovery_session_cannot_add_a_passkey_after_it_made_new_codes_itself(ad
         expect(other.post("/account/passkeys/options"), 403)
 
 
-def test_it_may_not_with_options_fetched_before(recovering, reasons):
+def test_recovery_session_cannot_add_a_second_passkey_with_options_fetched_before(recovering, reasons):
     owner, thief = recovering
     begun = [thief.post("/account/passkeys/options").json for _ in range(3)]
     owner.make_passkey(Authenticator())
@@ -383,7 +354,7 @@ def test_recovery_session_cannot_add_a_passkey_after_an_hour(ada, app):
 
 
 def test_recovery_session_cannot_add_a_passkey_once_one_has_signed_in(app, phone, recovering, reasons):
-    """Not with options that it has fetched before, either."""
+    """Options that the session fetched before don't help."""
     owner, _ = recovering
     begun = owner.post("/account/passkeys/options").json
     Visitor(app).sign_in_by_passkey(phone)
@@ -394,8 +365,7 @@ def test_recovery_session_cannot_add_a_passkey_once_one_has_signed_in(app, phone
 
 def test_recovery_session_cannot_add_a_passkey_once_one_has_proven_elsewhere(ada, phone, recovering):
     owner, _ = recovering
-    options = options_of(ada.get("/account/confirm"), "passkey-sign-in")
-    expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+    ada.prove_by_passkey(phone)
     expect(owner.post("/account/passkeys/options"), 403)
 
 
@@ -403,7 +373,7 @@ def test_recovery_session_cannot_add_a_passkey_once_one_has_proven_elsewhere(ada
 
 
 @pytest.mark.parametrize(("path", "form"), GUARDED)
-def test_a_mailed_code_is_no_proof(ada, later, unchanged, reasons, path, form):
+def test_mailed_code_is_no_proof(ada, proof_expired, unchanged, reasons, path, form):
     ada.get("/account")
     sent = len(mails.outbox(ada.app))
     with unchanged():
@@ -414,11 +384,11 @@ def test_a_mailed_code_is_no_proof(ada, later, unchanged, reasons, path, form):
     assert reasons == ["mail_is_not_enough"]
 
 
-def test_a_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, reasons):
+def test_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, reasons):
     visitor.sign_in_by_link(ADA)
     visitor.make_passkey(phone)
     page = visitor.post("/account/confirm", {"mail": "code"})
-    proof = re.search(r'name="proof" value="([^"]+)"', page.text)[1]
+    proof = proof_in(page)
     code = visitor.read_code(ADA)
     visitor.require_passkey()
     with unchanged():
@@ -426,16 +396,16 @@ def test_a_code_that_was_mailed_before_is_no_proof(visitor, phone, unchanged, re
     assert reasons == ["mail_is_not_enough"]
 
 
-def test_a_passkey_is_removed_with_a_recovery_code(ada, app, later):
+def test_passkey_is_removed_with_a_recovery_code(ada, app, proof_expired):
     ada.get("/account")
     ada.post("/account/confirm", {"recovery_code": ada.codes[1]})
     ada.make_passkey(Authenticator())
-    with time_machine.travel(now() + STALE):
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         expect(ada.post("/account/passkeys/1/remove", {"recovery_code": ada.codes[0]}), 303)
 
 
 @pytest.mark.parametrize(("path", "form"), GUARDED[1:])
-def test_proof_by_recovery_code_carries_on(ada, app, later, path, form):
+def test_proof_by_recovery_code_finishes_the_form(ada, app, proof_expired, path, form):
     page = expect(ada.post(path, form), 403)
     assert 'name="recovery_code"' in page.text
     response = ada.post(path, form | {"recovery_code": ada.codes[0]})
@@ -443,7 +413,7 @@ def test_proof_by_recovery_code_carries_on(ada, app, later, path, form):
     assert (ADA, "A recovery code of your account was used") in mails.notices(app)
 
 
-def test_a_recovery_code_is_proof_once(ada, app, reasons):
+def test_recovery_code_proves_once(ada, app, reasons):
     for hours in (1, 2):
         with time_machine.travel(now() + timedelta(hours=hours)):
             ada.post("/account/confirm", {"recovery_code": ada.codes[0]})
@@ -452,10 +422,10 @@ def test_a_recovery_code_is_proof_once(ada, app, reasons):
     assert kinds(app)[-3:] == ["recovery_code_used", "confirmed", "confirmation_refused"]
 
 
-def test_a_recovery_code_is_no_proof_where_email_is_enough(visitor, unchanged, reasons):
+def test_recovery_code_is_no_proof_where_email_is_enough(visitor, unchanged, reasons):
     visitor.sign_in_by_link(ADA)
     [code, *_] = visitor.make_recovery_codes()
-    with time_machine.travel(now() + STALE):
+    with time_machine.travel(now() + UNTIL_PROOF_EXPIRES):
         visitor.get("/account")
         with unchanged():
             expect(visitor.post("/account/confirm", {"recovery_code": code}), 403)
@@ -487,7 +457,7 @@ OWNERS_WORD = {"takes it over": "keeps it"}
 
 
 def act(ada, phone, held: set[str]) -> str:
-    """What somebody can do who holds these things, and tries all that they allow."""
+    """Return what a person with these things can do, after they have tried everything."""
     somebody = ada.twin() if "session" in held else Visitor(ada.app)
     if "mailbox" in held:
         token = somebody.open_second_step(ADA)
@@ -498,8 +468,7 @@ def act(ada, phone, held: set[str]) -> str:
     if not somebody.is_signed_in():
         return "nothing"
     if "passkey" in held:
-        options = options_of(somebody.get("/account/confirm"), "passkey-sign-in")
-        expect(somebody.post("/account/confirm", {"credential": json.dumps(phone.get(options))}), 303)
+        somebody.prove_by_passkey(phone)
     elif "recovery codes" in held:
         expect(somebody.post("/account/confirm", {"recovery_code": ada.codes[1]}), 303)
     elif "mailbox" in held:
@@ -514,12 +483,12 @@ def act(ada, phone, held: set[str]) -> str:
 
 @pytest.mark.parametrize("who", ["thief", "owner"])
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line[0].strip(" |").replace(" | ", "-"))
-def test_every_line_of_the_table(ada, phone, later, line, who):
+def test_each_row_of_the_table_is_true(ada, phone, proof_expired, line, who):
     holders, thief, owner = line
     held = {thing for thing, holder in zip(THINGS, holders.split(" | ")[:4], strict=True) if holder == who}
     outcome = act(ada, phone, held)
     assert outcome == thief if who == "thief" else OWNERS_WORD.get(outcome, outcome) == owner
 
 
-def test_the_table_has_every_line():
+def test_table_has_every_row():
     assert len({holders for holders, _, _ in LINES}) == 2 ** len(THINGS)

@@ -1,4 +1,4 @@
-"""Static files: small on the wire, kept by browsers for good, and only ours."""
+"""Static files: compressed, cached by browsers for good, and only those of the site."""
 
 import gzip
 import re
@@ -7,19 +7,18 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from tests.conftest import ROOT, Visitor, expect
-from tests.test_config import PUBLIC
+from tests.conftest import PUBLIC, ROOT, Visitor, expect
 
 SOURCES = sorted(path.name for path in (ROOT / "static").iterdir())
 
 
 @pytest.fixture
 def stylesheet(visitor) -> str:
-    """Where the pages say that the stylesheet is."""
+    """Return the path of the stylesheet, as the pages have it."""
     return re.search(r'href="(/static/[^"]+css)"', visitor.get("/").text)[1]
 
 
-def test_the_address_changes_with_the_files_and_is_kept_for_good(visitor, stylesheet):
+def test_address_changes_with_the_files_and_is_cached_for_good(visitor, stylesheet):
     assert re.fullmatch(r"/static/[0-9a-f]{12}/latchkey.css", stylesheet)
     response = expect(visitor.get(stylesheet), 200)
     assert response.headers["Cache-Control"] == "max-age=315360000, public, immutable"
@@ -27,7 +26,7 @@ def test_the_address_changes_with_the_files_and_is_kept_for_good(visitor, styles
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_each_is_compressed_for_who_takes_it(visitor, stylesheet, name):
+def test_each_file_is_compressed_for_browsers_that_accept_it(visitor, stylesheet, name):
     path = stylesheet.replace("latchkey.css", name)
     plain = expect(visitor.get(path), 200)
     assert plain.data == (ROOT / "static" / name).read_bytes()
@@ -38,12 +37,12 @@ def test_each_is_compressed_for_who_takes_it(visitor, stylesheet, name):
     assert len(packed.data) < len(plain.data)
 
 
-def test_head_tells_of_the_same_file(visitor, stylesheet):
+def test_head_request_describes_the_same_file(visitor, stylesheet):
     headers = visitor.client.head(stylesheet, base_url=visitor.site_url).headers
     assert headers["Content-Length"] == visitor.get(stylesheet).headers["Content-Length"] != "0"
 
 
-def test_what_the_browser_has_is_not_sent_again(visitor, stylesheet):
+def test_unchanged_file_is_not_sent_again(visitor, stylesheet):
     modified = visitor.get(stylesheet).headers["Last-Modified"]
     response = expect(visitor.get(stylesheet, headers={"If-Modified-Since": modified}), 304)
     assert response.data == b""
@@ -52,11 +51,11 @@ def test_what_the_browser_has_is_not_sent_again(visitor, stylesheet):
 @pytest.mark.parametrize(
     "path", ["/static/", "/static/latchkey.css", "/static/../app/config.py", "/static/%2e%2e/wsgi.py", "/static/.x"]
 )
-def test_nothing_else_is_served(visitor, path):
+def test_other_paths_are_not_found(visitor, path):
     expect(visitor.get(path), 404)
 
 
-def test_they_have_the_headers_of_every_answer(visitor, stylesheet):
+def test_static_files_have_the_headers_of_every_answer(visitor, stylesheet):
     headers = visitor.get(stylesheet).headers
     page = visitor.get("/").headers
     assert {name: headers[name] for name in visitor.app.config["HEADERS"]} == {
@@ -66,7 +65,7 @@ def test_they_have_the_headers_of_every_answer(visitor, stylesheet):
     assert "Set-Cookie" not in headers
 
 
-def test_another_host_reads_them_too_because_they_are_public(visitor, stylesheet):
+def test_another_host_may_read_static_files(visitor, stylesheet):
     expect(visitor.client.get(stylesheet, base_url="http://another.example", buffered=True), 200)
 
 
@@ -78,15 +77,15 @@ def test_static_files_of_an_https_site_have_hsts(make_app):
     )
 
 
-def test_while_debugging_they_are_as_they_are_at_the_moment(make_app):
+def test_static_files_are_current_while_debugging(make_app):
     visitor = Visitor(make_app(FLASK_DEBUG="true"))
     path = re.search(r'href="(/static/[^"]+css)"', visitor.get("/").text)[1]
     assert path == "/static/dev/latchkey.css"
     assert "immutable" not in expect(visitor.get(path), 200).headers["Cache-Control"]
 
 
-def test_an_earlier_version_of_the_site_leaves_its_files(visitor):
-    """A page that was open while the site was brought up to date still finds its scripts."""
+def test_files_of_an_earlier_version_stay(visitor):
+    """A page that was opened before an update still finds its scripts."""
     earlier = Path(visitor.app.instance_path, "static", "0123456789ab")
     earlier.mkdir()
     (earlier / "old.js").write_text("// old")

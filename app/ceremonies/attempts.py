@@ -96,7 +96,8 @@ class Attempt:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, Exception) and not isinstance(error, SQLAlchemyError):
-            refused = CeremonyError(*_reason_and_detail(error))
+            reason, detail = _reason_and_detail(error)
+            refused = CeremonyError(reason, detail)
             refused.attempt = self
             raise refused from error
 

@@ -36,7 +36,7 @@ BAD_GATEWAY, GATEWAY_TIMEOUT = 502, 504
 BAD_LOGIN = (530, 534, 535)
 
 # Why a server can't be used.
-REASONS = {
+PROBLEMS = {
     socket.gaierror: "there is no machine of that name",
     ConnectionRefusedError: "nothing answers at that port",
     TimeoutError: "it doesn't answer in time",
@@ -161,7 +161,7 @@ def _reason(error: BaseException) -> str:
     """Return why a server can't be used."""
     if getattr(error, "smtp_code", 0) in BAD_LOGIN:
         return "it refuses the user name or the password"
-    known = (reason for kind, reason in REASONS.items() if isinstance(error, kind))
+    known = (reason for kind, reason in PROBLEMS.items() if isinstance(error, kind))
     return next(known, str(error) or type(error).__name__)
 
 
