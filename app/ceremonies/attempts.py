@@ -118,4 +118,5 @@ def _reason_and_detail(error: Exception) -> tuple[str, str]:
         return error.reason, error.detail
     message = str(error)
     reasons = (reason for beginning, reason in REASONS.items() if message.startswith(beginning))
-    return next(reasons, "malformed_response"), f"{type(error).__name__}: {message}"
+    reason = next(reasons, "malformed_response")
+    return reason, f"{type(error).__name__}: {message}"
