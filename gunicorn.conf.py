@@ -44,7 +44,7 @@ graceful_timeout = 30
 control_socket_disable = True
 # Gunicorn's warnings quote malformed requests, so log only errors.
 loglevel = "error"
-# Gunicorn would accept SCRIPT_NAME, the beginning of the path, from any proxy on this machine.
+# Gunicorn would let any proxy on this machine change the path with the headers SCRIPT_NAME and PATH_INFO.
 forwarder_headers = ""
 
 
@@ -94,6 +94,7 @@ def _refuse_taken_port() -> None:
 
 def _is_up_to_date(uri: str) -> bool:
     """Return True if the SQLite database has the newest migration. Asking Alembic would take most of a second."""
+    # Their names begin with numbers.
     newest = max(path.name for path in Path("migrations/versions").glob("*.py"))
     file = Path("instance", uri.removeprefix("sqlite:///"))
     if not file.is_file():

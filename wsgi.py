@@ -1,4 +1,4 @@
-"""The site, for gunicorn and the `flask` command. `python wsgi.py` serves it for development, reloading on changes."""
+"""The site, for gunicorn and the `flask` command. `make dev` runs this file itself, and reloads on changes."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ except (ConfigurationError, OSError) as error:
     # Gunicorn doesn't retry after this exit code.
     sys.exit(4)
 
-# Only a process that serves sends notices in the background: no `flask` command, and not the reloader's watcher.
+# Send notices in the background, but only if this process serves pages. A command and the reloader's watcher don't.
 is_watcher = __name__ == "__main__" and app.debug and not is_running_from_reloader()
 if not (app.config["IS_COMMAND"] or is_watcher):
     notices.start_thread(app)

@@ -26,8 +26,8 @@ class Site(Flask):
         return super().__call__(environ, start_response)
 
     def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
-        """Return what routes the request. If its Host header is no host name (`a..b`), no route matches, but the error
-        page can still make links."""
+        """Return the adapter that routes the request. If its Host header isn't a host name (`a..b`), the error page can
+        still make links."""
         try:
             return super().create_url_adapter(request)
         except HTTPException:

@@ -83,7 +83,7 @@ export class Ceremony extends HTMLElement {
     this.startAutofill();
   }
 
-  /** Ask the browser for a credential by `mediation` (modal, autofill or immediate), and post the form with it. */
+  /** Get a credential with one of the functions `modal`, `autofill` and `immediate`, and post the form with it. */
   async submitCredential(mediation) {
     const credential = await requestCredential((signal) => mediation(fromJSON(this.options), signal));
     this.submitted = true;
@@ -96,7 +96,7 @@ export class Ceremony extends HTMLElement {
   /** Run the ceremony after a click on the button. */
   async run(mediation = this.modal) {
     if (this.busy || this.submitted) return;
-    // Without options, post the empty form: the server redirects to a page that has options.
+    // Without options, post the empty form: the server then asks for fresh proof, or says why there are none.
     if (!this.options) return this.form.submit();
     this.busy = true;
     this.button.disabled = true;
@@ -156,7 +156,7 @@ export class Ceremony extends HTMLElement {
     this.startAutofill();
   }
 
-  /** The Back button restored this page from the cache: its challenge may be used, and no request is pending. */
+  /** The Back button restored this page from the cache. Its challenge may be spent already, so fetch another one. */
   async restored() {
     this.busy = this.submitted = false;
     this.button.disabled = false;

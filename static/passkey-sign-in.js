@@ -10,7 +10,7 @@ class PasskeySignIn extends Ceremony {
 
   autofill = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, mediation: "conditional" });
 
-  // Offer only passkeys on this device, and fail at once if there are none: the modal dialog would show a QR code.
+  // Offer only passkeys on this device, and fail at once if there are none. The modal dialog would show a QR code.
   immediate = (publicKey, signal) => navigator.credentials.get({ publicKey, signal, uiMode: "immediate" });
 
   connectedCallback() {
@@ -34,8 +34,8 @@ class PasskeySignIn extends Ceremony {
   }
 
   fill(email, by) {
-    Object.assign(this.form.elements.email, { value: email });
-    Object.assign(this.form.elements.by, { value: by });
+    this.form.elements.email.value = email;
+    this.form.elements.by.value = by;
   }
 
   showError(error, mediation) {

@@ -4,6 +4,7 @@ for (const form of document.querySelectorAll("form[data-once]")) {
   const button = form.querySelector("button");
   // A double click would send the form twice. The second response would say that the link was used already.
   form.addEventListener("submit", () => (button.disabled = true));
+  // The Back button may restore the page with the disabled button.
   addEventListener("pageshow", () => (button.disabled = false));
 }
 

@@ -24,7 +24,8 @@ __all__ = ["init_app", "route_pattern"]
 
 def init_app(app: Flask) -> None:
     """Register the pages, and the rules for all of them."""
-    # Its context processor would look the visitor up for every page. Error pages must not ask a database that is down.
+    # Flask-Login's context processor would load the visitor for every page. Error pages must not query a database that
+    # is down.
     login_manager.init_app(app, add_context_processor=False)
     protection.init_app(app)
     errors.init_app(app)

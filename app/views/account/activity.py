@@ -1,7 +1,5 @@
 """The activity of the visitor's account."""
 
-from contextlib import suppress
-
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
@@ -19,9 +17,7 @@ LARGEST_ID = 2**31 - 1
 @login_required
 def show() -> ResponseReturnValue:
     """Show the newest events first, a page at a time, of one kind or of all. An unknown kind is ignored."""
-    kind = None
-    with suppress(ValueError):
-        kind = Kind(request.args.get("kind", ""))
+    kind = request.args.get("kind", type=Kind)
     before = min(request.args.get("before", 0, int), LARGEST_ID)
     rows = activity.for_user(current_user.user_id, kind, before if before > 0 else None)
     return render_template(

@@ -1,4 +1,4 @@
-"""Fresh proof: before a sign-in method is changed, the visitor confirms who they are. Then the change goes on."""
+"""Fresh proof: before an important change, the visitor confirms that it's them. Then the change continues."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -43,8 +43,8 @@ blueprint = Blueprint("confirm", __name__, url_prefix="/account/confirm")
 
 
 def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Ask for proof unless the last one is fresh. The page that asks carries the interrupted form, and sends it to this
-    view again together with the proof. A proof that is sent is checked, even if none is needed."""
+    """Ask for proof unless the last one is fresh. The page that asks keeps the interrupted form in hidden fields. Its
+    button sends them to this view again, with the proof. A proof in a form is checked, even if none is needed."""
 
     @wraps(view)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
@@ -57,7 +57,7 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
             may_retype = isinstance(refusal, TooMany) or refusal.reason == "wrong_code"
             return page(refusal, token=request.form.get("proof", "") if may_retype else "")
         if not is_proven:
-            record_attempt()
+            record_missing_proof()
             return page(Refusal("not_proven"))
         return view(*args, **kwargs)
 
@@ -66,15 +66,16 @@ def fresh_proof(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseR
 
 def check_proof() -> bool:
     """Check the proof in the form if there is one. Return True if there is fresh proof. Raises Refusal."""
-    # Other forms change nothing, so they don't count. Otherwise an old cookie could use up the owner's limit.
+    # A form without proof changes nothing, so it doesn't count. Otherwise a thief with an old cookie could use up the
+    # owner's limit.
     if not proof.is_fresh(current_user) and not has_proof():
         return False
     # Count before checking, so that many guesses at once are no better than one after another.
     count_proof(current_user.user_id)
     # Count per session too, so that changing the IP address doesn't evade the limit.
     limits.take(proofs=(str(current_user.id),))
-    form, visitor = request.form, lock_account()
-    transcript = ""
+    visitor = lock_account()
+    form, transcript = request.form, ""
     if "credential" in form:
         method = Method.PASSKEY
         passkey, attempt = passkeys.finish_confirmation(visitor, form["credential"])
@@ -95,7 +96,7 @@ def check_proof() -> bool:
 
 
 def has_proof() -> bool:
-    """Return True if the form has a proof of a kind that this account accepts."""
+    """Return True if the form has a proof. A recovery code counts only if the account requires a passkey."""
     form = request.form
     return "credential" in form or "proof" in form or ("recovery_code" in form and current_user.user.requires_passkey)
 
@@ -111,8 +112,9 @@ def mail_code() -> ResponseReturnValue:
         answer = page(token=token)
     except Refusal as refusal:
         answer = page(refusal)
+    # Last, because a limit that is used up rolls the transaction back.
     if not proof.is_fresh(current_user):
-        record_attempt()
+        record_missing_proof()
     return answer
 
 
@@ -131,7 +133,7 @@ def page(refusal: Refusal | None = None, token: str = "") -> ResponseReturnValue
     )
 
 
-def record_attempt() -> None:
+def record_missing_proof() -> None:
     """Record that this session tried to change something without fresh proof, at most once in ten minutes."""
     if limits.count("attempts_without_proof", str(current_user.id), window=ATTEMPTS_RECORDED_EVERY) == 1:
         record_activity(current_user.user_id, Kind.ASKED_TO_CONFIRM, request.endpoint or "")
@@ -149,5 +151,5 @@ def show() -> ResponseReturnValue:
 @one_transaction
 @fresh_proof
 def carry_on() -> ResponseReturnValue:
-    """Lead to the page that the visitor came for."""
+    """Redirect to the page that the visitor came for."""
     return redirect(next_page(request.form.get("next")) or url_for("account.show"), 303)

@@ -29,7 +29,7 @@ def show() -> ResponseReturnValue:
 def delete() -> ResponseReturnValue:
     """Delete the account and everything in it."""
     user = lock_account().user
-    # Before the deletion, which deletes the account's former addresses too.
+    # Notify first: this mail also goes to the former addresses, which are deleted with the account.
     notify_owner(user, "account_deleted")
     accounts.delete(user.id)
     after_commit(log.event, "account_deleted", user=user.id)

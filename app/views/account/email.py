@@ -49,7 +49,7 @@ def begin() -> ResponseReturnValue:
         email = canonical(typed)
         token, code = accounts.begin_email_change(current_user, email)
         is_taken = accounts.find(email) is not None
-        # Fresh proof counts from here. Commit, so that nobody waits for our locks while the mail server is slow.
+        # Commit the proof that came with this form. If a limit is used up, `mail_allowance` rolls back.
         commit()
         with mail_allowance(email):
             send(email, code, is_taken)
@@ -69,13 +69,17 @@ def send(email: str, code: str, is_taken: bool) -> None:
 
 
 def finish() -> ResponseReturnValue:
-    """Move the account to the new address, and notify both addresses."""
+    """Move the account to the new address, and notify both addresses.
+
+    This has no `fresh_proof`: `accounts.finish_email_change` checks that the proof was fresh when the code was mailed.
+    """
     visitor = lock_account()
     try:
         former, email = accounts.finish_email_change(
             visitor, session.get("email_change", ""), request.form.get("code", "")
         )
     except Refusal as refusal:
+        # After `wrong_code` and `too_many_wrong_codes`, the visitor may type again.
         if "wrong_code" not in refusal.reason:
             session.pop("email_change", None)
         return page(refusal)
@@ -84,14 +88,15 @@ def finish() -> ResponseReturnValue:
     session.pop("email_change")
     known_accounts.remember(visitor.user.user_handle, email)
     record_activity(visitor.user_id, Kind.EMAIL_CHANGED, former)
+    # After `record_activity`: the notice finds the former address in the activity.
     notify_owner(visitor.user, "email_changed", email=email)
     flash_done("email_changed", signal=signals.user_details(visitor.user.user_handle, email))
     return redirect(url_for("account.show"), 303)
 
 
 def page(refusal: Refusal | None = None, typed: str = "") -> ResponseReturnValue:
-    """Return the page for the step that this browser is at, and the refusal if there is one."""
-    # ?again starts over.
+    """Return the page for the step that this browser is at, with the refusal if there is one."""
+    # The link "Use another address" has `?again=1`.
     starts_over = "again" in request.args or "email" in request.form
     return render_page("account/email.html", refusal, pending="" if starts_over else pending_email(), typed=typed)
 

@@ -25,7 +25,7 @@ def show() -> ResponseReturnValue:
 
 
 def page(refusal: Refusal | None = None, renamed: int = 0, typed: str = "") -> ResponseReturnValue:
-    """Return the account page, and the refusal if there is one.
+    """Return the account page, with the refusal if there is one.
 
     If a new name for a passkey was refused, `renamed` is the passkey's id, and `typed` the name.
     """
@@ -56,7 +56,7 @@ def welcome() -> ResponseReturnValue:
 
 
 def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the offer with fresh creation options, and the refusal if there is one."""
+    """Return the offer with fresh creation options, with the refusal if there is one."""
     options = passkeys.begin_registration(current_user, passkeys.for_user(current_user.user_id))
     return render_page("account/welcome.html", refusal, options=options, next=next)
 

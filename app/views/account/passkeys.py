@@ -12,7 +12,7 @@ from app.models import now
 from app.refusals import Refusal
 from app.user_agents import passkey_name
 from app.views.account import overview
-from app.views.account.confirm import fresh_proof, record_attempt
+from app.views.account.confirm import fresh_proof, record_missing_proof
 from app.views.shared import tour
 from app.views.shared.allowances import count_passkey_answer, count_proof, give_back_proof
 from app.views.shared.answers import flash_done
@@ -29,26 +29,26 @@ blueprint = Blueprint("passkeys", __name__, url_prefix="/account/passkeys")
 @login_required
 @one_transaction
 def create() -> ResponseReturnValue:
-    """Add the passkey that the authenticator made. Its challenge was issued on fresh proof only."""
+    """Add the passkey that the authenticator made. A session without proof gets no challenge for it."""
     form, next = request.form, next_page(request.form.get("next"))
     if not form.get("credential") and not creation_options():
         return without_options(next)
-    # A session that had no proof for that long can't add a passkey. Its attempts must neither use up the owner's limit
-    # nor fill the activity.
+    # A session without proof gets no challenge. If this one can't have a valid challenge, its attempts must not use up
+    # the owner's limit. They must not fill the activity either.
     could_add = proof.could_add_passkey(current_user, now() - CHALLENGE_LIFETIME)
     try:
         count_passkey_answer()
         if could_add:
             count_proof(current_user.user_id)
-        visitor, default_name = lock_account(), this_client().browser
+        visitor = lock_account()
         passkey, attempt = passkeys.finish_registration(
-            visitor, form.get("credential", ""), form.get("name", ""), default_name
+            visitor, form.get("credential", ""), form.get("name", ""), default_name=this_client().browser
         )
     except Refusal as refusal:
         if could_add:
             record_refusal(refusal, Kind.PASSKEY_REFUSED, current_user.user_id)
         else:
-            record_attempt()
+            record_missing_proof()
         return overview.welcome_page(next, refusal) if form.get("welcome") else overview.page(refusal)
     record_activity(visitor.user_id, Kind.PASSKEY_ADDED, passkey.name, attempt.transcript(), attempt.began)
     notify_owner(visitor.user, "passkey_added", detail=passkey_name(passkey.name, passkey.aaguid))
@@ -58,17 +58,17 @@ def create() -> ResponseReturnValue:
 
 
 def without_options(next: str) -> ResponseReturnValue:
-    """Answer the button of a page that got no options: the visitor has too many passkeys, or needs fresh proof."""
+    """Handle the button of a page without options: the visitor has too many passkeys, or needs fresh proof."""
     if len(passkeys.for_user(current_user.user_id)) >= passkeys.MOST:
         return overview.page(Refusal("enough_passkeys"))
-    record_attempt()
+    record_missing_proof()
     return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
 
 
 @blueprint.post("/options")
 @login_required
 def options() -> ResponseReturnValue:
-    """Return fresh creation options, for a page that has been open for long. Without fresh proof there are none."""
+    """Return fresh creation options, for a page that has been open for some time, or refuse with 403."""
     return Response(creation_options() or abort(403, "not_proven"), mimetype="application/json")
 
 

@@ -29,7 +29,7 @@ def make() -> ResponseReturnValue:
     """Make new codes and show them. This doesn't redirect, because no other page may ever show them."""
     visitor = lock_account()
     made = recovery_codes.make(visitor.user_id)
-    # A former code may have opened another session.
+    # Somebody may have opened another session with an old code. Make it prove again.
     proof.expire_others(visitor)
     record_activity(visitor.user_id, Kind.RECOVERY_CODES_MADE)
     notify_owner(visitor.user, "recovery_codes_made")

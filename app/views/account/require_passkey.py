@@ -1,4 +1,4 @@
-"""The owner's decision that a passkey is required, and that a link or code is not enough."""
+"""The setting "Require a passkey": with it, a link or code is not enough to sign in."""
 
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -19,7 +19,7 @@ blueprint = Blueprint("require_passkey", __name__, url_prefix="/account/require-
 @blueprint.get("")
 @login_required
 def show() -> ResponseReturnValue:
-    """Say what requiring a passkey means, and what it takes."""
+    """Explain the setting, and say if the visitor must make a passkey or recovery codes first."""
     return page()
 
 
@@ -29,12 +29,14 @@ def show() -> ResponseReturnValue:
 @fresh_proof
 def change() -> ResponseReturnValue:
     """Require a passkey if the visitor types a recovery code, or stop requiring it."""
-    require, visitor = request.form.get("require") == "yes", lock_account()
+    visitor = lock_account()
+    require = request.form.get("require") == "yes"
     # A second click finds nothing to change.
     if require == visitor.user.requires_passkey:
         return redirect(url_for("account.show"), 303)
     if require:
         try:
+            # Not `recovery_code`: `fresh_proof` would take that field for a proof.
             ended = second_step.require_passkey(visitor, request.form.get("kept", ""))
         except Refusal as refusal:
             return page(refusal)
@@ -49,7 +51,7 @@ def change() -> ResponseReturnValue:
 
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page for the passkeys and codes that the account has, and the refusal if there is one."""
+    """Return the page for the passkeys and codes that the account has, with the refusal if there is one."""
     has_passkey = bool(passkeys.for_user(current_user.user_id))
     remaining = recovery_codes.count(current_user.user_id)
     return render_page("account/require_passkey.html", refusal, has_passkey=has_passkey, remaining=remaining)

@@ -1,4 +1,4 @@
-"""`flask doctor` as a page, with what only a browser knows. It exists on localhost only."""
+"""`flask doctor` as a page, which also tests the visitor's browser. It exists on localhost only."""
 
 from flask import Blueprint, render_template
 from flask.typing import ResponseReturnValue
@@ -12,6 +12,6 @@ blueprint.before_request(local_only)
 
 @blueprint.get("")
 def show() -> ResponseReturnValue:
-    """Show what is wrong with the site's setup, and what this browser can do."""
-    # The site has started: it serves this page.
+    """Show the doctor's findings about the site's setup, and the abilities of this browser."""
+    # Don't wait for the site to start: it serves this page.
     return render_template("dev/doctor.html", findings=[*doctor.examine(seconds_to_start=0)])

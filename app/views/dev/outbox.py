@@ -1,4 +1,4 @@
-"""The outbox of a site on localhost. It exists nowhere else."""
+"""`/dev/mail`: the outbox of a site on localhost. It exists nowhere else."""
 
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from app import mailer, sign_in_links
 from app.operator.doctor import FORWARDING_HEADERS
-from app.views.account import email
+from app.views.account.email import pending_email
 from app.views.shared.browser import pending_sign_in
 from app.views.site.errors import problem
 
@@ -25,14 +25,14 @@ FRAME_POLICY = (
 
 @blueprint.before_request
 def local_only() -> None:
-    """Show mail to this machine only, even when a proxy or a tunnel makes localhost public."""
+    """Answer this machine only, even when a proxy or a tunnel makes localhost public."""
     if request.remote_addr not in ("127.0.0.1", "::1") or any(name in request.headers for name in FORWARDING_HEADERS):
         abort(404)
 
 
 @blueprint.errorhandler(FileNotFoundError)
 def gone(_: FileNotFoundError) -> ResponseReturnValue:
-    """Answer for a message that was removed from the folder while we looked for it."""
+    """Answer 404 if a message was removed from the folder while we looked for it."""
     return problem(404)
 
 
@@ -45,7 +45,7 @@ def index() -> ResponseReturnValue:
 
 @blueprint.get("/newest")
 def newest() -> ResponseReturnValue:
-    """Lead to the newest message to the address `to`, or to the outbox if there is none."""
+    """Redirect to the newest message to the address `to`, or to the outbox if there is none."""
     for path in sorted(_paths(), reverse=True):
         if _read(path)["To"] == request.args.get("to"):
             return redirect(url_for(".show", id=path.stem), 303)
@@ -54,7 +54,7 @@ def newest() -> ResponseReturnValue:
 
 @blueprint.get("/<id>")
 def show(id: str) -> ResponseReturnValue:
-    """Show a message as HTML and text, with its headers, and a link back to the page where its code is typed."""
+    """Show a message as HTML, text and headers. Link back to the page where its code is typed."""
     message = _read(_path(id))
     text = _part(message, "plain")
     pending = pending_sign_in()
@@ -62,7 +62,7 @@ def show(id: str) -> ResponseReturnValue:
     values = {
         "text": text,
         "code": code if code in text else "",
-        "is_for_change": current_user.is_authenticated and message["To"] == email.pending_email(),
+        "is_for_email_change": current_user.is_authenticated and message["To"] == pending_email(),
     }
     return render_template("dev/message.html", id=id, message=message, **values)
 

@@ -1,4 +1,7 @@
-"""The limits of this request: for whom mails, proofs and passkey answers are counted. See limits.py."""
+"""Counts this request's mails, proofs and passkey answers against the limits of its account, browser and IP address.
+
+The numbers are in config.py, and limits.py enforces them.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,7 +39,7 @@ def count_passkey_answer() -> None:
 
 
 def count_proof(user_id: int) -> None:
-    """Count a proof for this account, or a change of it. Raises TooMany.
+    """Count a proof of identity for this account, or a change to the account. Raises TooMany.
 
     The count is per client, so that a stranger can't lock the owner out.
     """
@@ -55,10 +58,10 @@ def _this_client() -> str:
 def _count_mail(email: str) -> dict[str, tuple[str, ...]]:
     """Count a mail, and return what was counted. A browser that has signed in to the account has a count of its own.
 
-    When that is used up, count for everybody instead, because a thief may have copied the browser's cookie.
+    When that is used up, use the limits for all browsers. A thief may have used it up with a copied cookie.
     """
     if known_accounts.has_address(email):
-        # For this very address, which the browser has proven, and not for the whole inbox.
+        # Count for the exact address, because the browser has proven only that one, not the whole inbox.
         own: dict[str, tuple[str, ...]] = {
             "mails": (email, this_browser()),
             "mails_to_address": (email, "known browsers"),

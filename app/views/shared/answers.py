@@ -1,5 +1,6 @@
 """Answers: a page with or without a refusal, and the message on the next page."""
 
+import math
 from typing import Any
 
 from flask import flash, g, make_response, render_template
@@ -14,7 +15,9 @@ from app.views.site.protection import route_pattern
 
 
 def render_page(template: str, refusal: Refusal | None = None, status: int = 400, **values: Any) -> Response:
-    """Return the page. With a refusal, log its reason, and answer with `status`, or 429 or 503 where those say more.
+    """Return the page. With a refusal, log its reason, and answer with `status`.
+
+    The status is 429 instead if a limit is used up, and 503 if a mail could not be sent.
 
     The page tells the authenticator to forget a passkey that is proven to be unknown here.
     """
@@ -27,7 +30,8 @@ def render_page(template: str, refusal: Refusal | None = None, status: int = 400
     headers = {}
     if isinstance(refusal, TooMany):
         status, headers = 429, {"Retry-After": str(refusal.retry_after)}
-        g.minutes = -(-refusal.retry_after // 60)
+        # For macros.html: imported macros can read `g`, but not the page's values.
+        g.minutes = math.ceil(refusal.retry_after / 60)
     elif isinstance(refusal, mailer.Unsent):
         status, headers = 503, {"Retry-After": "60"}
     return make_response(render_template(template, refusal=refusal.reason, **values), status, headers)

@@ -26,7 +26,7 @@ def this_client() -> Client:
 
 
 def pending_sign_in() -> PendingSignIn | None:
-    """Return this browser's last request for a mail, unless it is used or abandoned."""
+    """Return this browser's last request for a sign-in mail, unless it is abandoned. Signing in removes it."""
     with suppress(KeyError, TypeError):  # there is none, or its fields are those of another release
         pending = PendingSignIn(**session["pending"])
         if not pending.is_abandoned:
@@ -35,7 +35,6 @@ def pending_sign_in() -> PendingSignIn | None:
     return None
 
 
-def remember_sign_in(pending: PendingSignIn) -> None:
+def remember_pending(pending: PendingSignIn) -> None:
     """Keep the request in this browser's cookie. It is stored nowhere else."""
-    this_browser()
     session["pending"] = asdict(pending)

@@ -23,9 +23,9 @@ NEW_BROWSER_NOTICES = 10
 def record_activity(
     user_id: int, kind: Kind, detail: str = "", transcript: str = "", began: datetime | None = None
 ) -> None:
-    """Record that this happened to the account, done by this request's client. Log it after the commit."""
+    """Record this event of the account, with this request's client. Log it after the commit."""
     activity.record(user_id, kind, this_client(), detail, transcript, began)
-    # Names and addresses are deleted with the account. So the log has methods and reasons only.
+    # Names and addresses are deleted with the account. The log outlives it, so leave them out.
     logged = {} if kind in activity.PERSONAL else {"detail": detail}
     after_commit(log.event, kind.value, user=user_id, **logged)
 

@@ -1,7 +1,7 @@
 """The accounts that this browser has signed in to. Its cookie lists the last few.
 
-An entry has two digests. The user handle's says which account it is: it stays the same when the address changes. The
-address's says to whom this browser may send mail on its own allowance, without looking up an account.
+An entry has two digests. The digest of the user handle names the account, even after its address has changed. The
+digest of the address gives this browser its own count of mails to it. No account is looked up.
 """
 
 from hashlib import sha256
@@ -29,7 +29,7 @@ def has_address(email: str) -> bool:
 
 
 def account_id(user_handle: bytes) -> str:
-    """Return what the cookie calls an account."""
+    """Return the name of an account in the cookie: a digest of its user handle."""
     return _digest(user_handle)
 
 
@@ -39,5 +39,5 @@ def _entries() -> list[list[str]]:
 
 
 def _digest(data: bytes) -> str:
-    # The browser's owner can read the cookie. The digest only makes it short.
+    # This only keeps the cookie short. It hides nothing from the browser's owner, who knows the address.
     return sha256(data).hexdigest()[:16]

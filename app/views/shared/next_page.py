@@ -7,7 +7,7 @@ LONGEST = 500
 
 
 def next_page(path: str | None) -> str:
-    """Return the path if it is a page of this site, otherwise "". A bad path is dropped, not refused."""
+    """Return the path if it leads to this site, but not to signing in or out. Return "" for any other."""
     path = path or ""
     if not path.startswith("/") or path.startswith(("//", "/sign-")) or len(quote(path)) > LONGEST:
         return ""

@@ -16,8 +16,8 @@ from app.views.shared.browser import this_browser, this_client
 from app.views.shared.history import notify_of_new_browser, record_activity
 
 
-def finish_email(proven: ProvenEmail, method: Method) -> Response:
-    """Sign in the user who has proven their mailbox, or lead to the second step if the account requires a passkey."""
+def sign_in_by_mail(proven: ProvenEmail, method: Method) -> Response:
+    """Sign in the user who has proven their mailbox. If the account requires a passkey, redirect to the second step."""
     user, pending = proven.user, proven.pending
     tour.mark_done("open")
     timing.remember_mail(user, pending)
@@ -37,13 +37,13 @@ def sign_in(
     transcript: str = "",
     began: datetime | None = None,
 ) -> Response:
-    """Start a session for the user, end the one that this browser had, and lead to `next` or the account.
+    """Start a session for the user, end the one that this browser had, and redirect to `next` or the account.
 
-    `began` is the time when the visitor began, if it is known. With a passkey, `transcript` is its ceremony's.
+    `began` is the time of the mail or of the passkey's challenge, if it is known. `transcript` is that of a passkey's
+    ceremony.
     """
-    this_browser()
     if current_user.is_authenticated:
-        # Signing in has locked the user's own account already.
+        # The account of `user` is locked already.
         if current_user.user_id != user.id:
             accounts.lock_against_deletion(current_user.user_id)
         end_session()

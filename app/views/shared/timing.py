@@ -2,12 +2,10 @@
 
 from flask import request, session
 
+from app.ceremonies.options import TIMEOUT_MS
 from app.models import User, now
 from app.sign_in_links import PendingSignIn
 from app.views.shared import known_accounts
-
-# A ceremony's options are valid no longer.
-LONGEST_CEREMONY_MS = 10 * 60 * 1000
 
 
 def remember_mail(user: User, pending: PendingSignIn) -> None:
@@ -24,9 +22,8 @@ def mail_seconds(user: User) -> int:
 def passkey_seconds() -> int:
     """Return how long this request's passkey took, in seconds, as the page's script measured it. 0 if unknown.
 
-    It is the time from pressing the button, or from the last click or key in the email field (autofill may have waited
-    there for hours before), until the authenticator's answer. Any client can send any time, so only the same visitor
-    sees it.
+    The time starts when the visitor presses the button, or with their last click or key in the email field. It ends
+    with the authenticator's response. A client can send any number, so only the same visitor sees it.
     """
     milliseconds = request.form.get("took", 0, int)
-    return max(1, round(milliseconds / 1000)) if 0 < milliseconds <= LONGEST_CEREMONY_MS else 0
+    return max(1, round(milliseconds / 1000)) if 0 < milliseconds <= TIMEOUT_MS else 0

@@ -27,7 +27,7 @@ def load_visitor(token: str) -> Session | None:
 
 @login_manager.unauthorized_handler
 def unauthorized() -> ResponseReturnValue:
-    """Lead from a page to signing in, and back to it afterwards. Refuse a form, because it can't be kept."""
+    """Redirect from a page to the sign-in page, which leads back to it. Refuse a form, because it would be lost."""
     if request.method in ("GET", "HEAD"):
         return redirect(url_for("sign_in.show", next=next_page(request.full_path.rstrip("?")) or None), 303)
     log.event("refused", reason="not_signed_in", route=route_pattern())

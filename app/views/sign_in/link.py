@@ -1,4 +1,4 @@
-"""The mailed link. Opening it changes nothing. A person who confirms in the browser that asked signs in."""
+"""The mailed link. Opening it changes nothing. The button on its page signs in, in the browser that asked for it."""
 
 from flask import Blueprint, Response, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -10,7 +10,7 @@ from app.sessions import Method
 from app.single_use import Token
 from app.views.shared.answers import render_page
 from app.views.shared.browser import pending_sign_in, this_browser
-from app.views.shared.signing_in import finish_email
+from app.views.shared.signing_in import sign_in_by_mail
 from app.views.shared.transaction import one_transaction
 
 blueprint = Blueprint("sign_in_link", __name__, url_prefix="/sign-in/link")
@@ -18,7 +18,7 @@ blueprint = Blueprint("sign_in_link", __name__, url_prefix="/sign-in/link")
 
 @blueprint.after_request
 def hide_token(response: Response) -> Response:
-    """Keep the path, which contains the token, out of the `Referer` of requests for static files: proxies log it."""
+    """Send only the origin in `Referer`, because the path contains the token. Proxies log that header."""
     response.headers["Referrer-Policy"] = "strict-origin"
     return response
 
@@ -49,17 +49,18 @@ def use(token: str) -> ResponseReturnValue:
         proven = sign_in_links.redeem_link(link, pending_sign_in(), this_browser())
     except Refusal as refusal:
         return other_browser(link, refusal) if refusal.reason == "other_browser" else dead_link(refusal)
-    return finish_email(proven, Method.LINK)
+    return sign_in_by_mail(proven, Method.LINK)
 
 
 def other_browser(link: Token, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page that shows the code to type in the browser that asked, and the refusal if there is one."""
+    """Return the page with the code for the browser that asked, and with the refusal if there is one."""
     code = sign_in_links.code_for(link.id)
     return render_page("sign_in/other_browser.html", refusal, 403, link=link, code=code)
 
 
 def dead_link(refusal: Refusal) -> ResponseReturnValue:
     """Return a page that says why the link doesn't work, or that the visitor is signed in by now."""
+    # If nothing is pending, this browser has used the newer mail already.
     is_done = refusal.reason == "already_used" or (refusal.reason == "newer_mail" and not pending_sign_in())
     if is_done and current_user.is_authenticated:
         return render_template("sign_in/already.html", refusal=refusal.reason)

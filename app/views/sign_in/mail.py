@@ -1,4 +1,4 @@
-"""Asking for the sign-in mail, and typing its code."""
+"""The sign-in page, asking for the sign-in mail, and typing its code."""
 
 from typing import Any
 
@@ -16,9 +16,9 @@ from app.sign_in_links import PendingSignIn
 from app.views.shared import tour
 from app.views.shared.allowances import mail_allowance
 from app.views.shared.answers import render_page
-from app.views.shared.browser import pending_sign_in, remember_sign_in, this_browser, this_client
+from app.views.shared.browser import pending_sign_in, remember_pending, this_browser, this_client
 from app.views.shared.next_page import next_page
-from app.views.shared.signing_in import finish_email
+from app.views.shared.signing_in import sign_in_by_mail
 from app.views.shared.transaction import one_transaction
 
 blueprint = Blueprint("sign_in", __name__)
@@ -26,27 +26,27 @@ blueprint = Blueprint("sign_in", __name__)
 
 @blueprint.get("/sign-in")
 def show() -> ResponseReturnValue:
-    """Show the email field and both buttons. The field's autofill offers passkeys."""
+    """Show the email field, and the buttons for a link and for a passkey. The field's autofill offers passkeys."""
     next = next_page(request.args.get("next"))
     if current_user.is_authenticated:
         return redirect(next or url_for("account.show"), 303)
     response = make_response(page(next=next))
-    # The Back button may show the page as it was. Then its script fetches new options.
+    # Unlike `no-store`, this lets the Back button show the page as it was. Then its script fetches new options.
     response.cache_control.private = response.cache_control.no_cache = True
     return response
 
 
 def page(refusal: Refusal | None = None, email: str = "", next: str = "") -> ResponseReturnValue:
-    """Return the sign-in page with fresh options for this browser, and the refusal if there is one."""
+    """Return the sign-in page with fresh options for this browser, with the refusal if there is one."""
     options = passkeys.begin_authentication(this_browser())
     return render_page("sign_in/show.html", refusal, email=email, next=next, options=options)
 
 
 @blueprint.post("/sign-in")
 def ask() -> ResponseReturnValue:
-    """Mail a link and a code. Nothing is stored, and every address gets the same answer.
+    """Mail a link and a code. Known and unknown addresses get the same page. Only the cookie keeps the request.
 
-    On a site by invitation, addresses without one get a mail that says so.
+    If sign-up needs an invitation, an address with neither an account nor an invitation gets a mail that says so.
     """
     typed, next = request.form.get("email", ""), next_page(request.form.get("next"))
     try:
@@ -57,7 +57,7 @@ def ask() -> ResponseReturnValue:
     if earlier and earlier.email == email and (wait := earlier.send_again_in):
         return check_email_page(earlier, TooMany("too_soon", wait))
     pending = sign_in_links.ask(email, next, earlier)
-    # Both mails get the same values, so that they take the same time.
+    # Make all values for either mail, so that both take the same time.
     template = "sign_in" if invitations.may_sign_in(email) else "notice"
     values = mail_values(pending)
     try:
@@ -65,17 +65,17 @@ def ask() -> ResponseReturnValue:
             mailer.send(template, email, **values)
     except Refusal as refusal:
         return page(refusal, email=email, next=next)
-    remember_sign_in(pending)
+    remember_pending(pending)
     tour.mark_done("ask")
     return redirect(url_for("sign_in.check_email"), 303)
 
 
 def mail_values(pending: PendingSignIn) -> dict[str, Any]:
-    """Return the values for the mail of this request."""
+    """Return the values for the templates of either mail."""
     client = this_client()
     token = sign_in_links.link_token(pending, this_browser(), client.browser)
     return {
-        # From SITE_URL, whatever Host header a proxy sends.
+        # Use SITE_URL, because a proxy may send another Host header.
         "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),
         "code": sign_in_links.code_for(pending.id),
         "pending": pending,
@@ -95,7 +95,7 @@ def check_email() -> ResponseReturnValue:
 
 
 def check_email_page(pending: PendingSignIn, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page with the code field, and the refusal if there is one."""
+    """Return the page with the code field, with the refusal if there is one."""
     return render_page("sign_in/check_email.html", refusal, pending=pending)
 
 
@@ -111,4 +111,4 @@ def use_code() -> ResponseReturnValue:
         proven = sign_in_links.redeem_code(request.form.get("code", ""), pending)
     except Refusal as refusal:
         return check_email_page(pending, refusal) if pending else page(refusal)
-    return finish_email(proven, Method.CODE)
+    return sign_in_by_mail(proven, Method.CODE)

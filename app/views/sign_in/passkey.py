@@ -1,4 +1,4 @@
-"""Signing in with a passkey: one form, one POST."""
+"""Signing in with a passkey, alone or as the second step: one form, one POST."""
 
 from contextlib import suppress
 
@@ -36,14 +36,15 @@ def use() -> ResponseReturnValue:
         record_refusal(refusal, Kind.SIGN_IN_REFUSED)
         return second_step.page(refusal) if is_second_step else mail.page(refusal, email=email[:254], next=next)
     if is_second_step:
+        # The token is not checked, because a passkey alone is enough to sign in.
         second_step.close()
     if attempt.counter_went_back:
         record_counter_went_back(passkey.user, passkey)
     tour.mark_done("return")
-    # The account page compares the times of both methods. As a second step, the passkey took longer than alone.
+    # The account page compares the time with that of the mail. A second step is not compared: it includes a mail.
     if not is_second_step and next.partition("?")[0] in ("", url_for("account.show")):
         flash_done("signed_in", seconds=timing.passkey_seconds(), mail_seconds=timing.mail_seconds(passkey.user))
-    # Autofill waits for as long as the visitor likes, so only the button's time is measured.
+    # With autofill, the challenge may wait long for the visitor. So its time is recorded for the button only.
     began = attempt.began if request.form.get("by") == "button" else None
     return sign_in(
         passkey.user, Method.PASSKEY, next, passkey_id=passkey.id, transcript=attempt.transcript(), began=began
@@ -52,12 +53,12 @@ def use() -> ResponseReturnValue:
 
 @blueprint.post("/options")
 def options() -> ResponseReturnValue:
-    """Return fresh request options, for a page that has been open for long."""
+    """Return fresh request options, for a page that has been open for some time."""
     return Response(passkeys.begin_authentication(this_browser()), mimetype="application/json")
 
 
 def typed_email() -> str:
-    """Return the typed address in the form in which it is stored, or as it was typed if it is none."""
+    """Return the typed address as accounts store it. If it isn't an address, return it as it was typed."""
     typed = request.form.get("email", "").strip()
     with suppress(Refusal):
         return canonical(typed)

@@ -24,7 +24,7 @@ blueprint = Blueprint("second_step", __name__, url_prefix="/sign-in/second-step"
 
 @blueprint.get("")
 def show() -> ResponseReturnValue:
-    """Offer both ways to the visitor who has just proven the mailbox in this browser."""
+    """Ask for a passkey or a recovery code. The visitor has just proven the mailbox in this browser."""
     if "token" not in request.args:
         return redirect(url_for("sign_in.show"), 303)
     return page()
@@ -51,7 +51,7 @@ def use() -> ResponseReturnValue:
 
 
 def page(refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page for the token of this request, and the refusal if there is one."""
+    """Return the page for the token of this request, with the refusal if there is one."""
     try:
         step = open_step()
     except Refusal as dead:
@@ -60,7 +60,7 @@ def page(refusal: Refusal | None = None) -> ResponseReturnValue:
 
 
 def page_for(step: SecondStep, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page for an opened token, and the refusal if there is one."""
+    """Return the page for an opened token, with the refusal if there is one."""
     return render_page(
         "sign_in/second_step.html",
         refusal,
@@ -83,7 +83,7 @@ def close() -> None:
 
 
 def dead_end(refusal: Refusal) -> ResponseReturnValue:
-    """Lead back to the start, or to the account if a first click has completed the sign-in."""
+    """Show the sign-in page again. If an earlier click has completed the sign-in, redirect to the account."""
     if refusal.reason == "already_used" and current_user.is_authenticated:
         return redirect(url_for("account.show"), 303)
     return mail.page(refusal)

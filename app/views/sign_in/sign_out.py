@@ -16,7 +16,7 @@ blueprint = Blueprint("sign_out", __name__)
 @blueprint.post("/sign-out")
 @one_transaction
 def sign_out() -> ResponseReturnValue:
-    """End this browser's session, and lead to the front page."""
+    """End this browser's session, and redirect to the front page."""
     if current_user.is_authenticated:
         accounts.lock(current_user.user_id)
         end_session()

@@ -11,7 +11,7 @@ from app import log
 from app.database import rollback
 from app.views.site.protection import route_pattern
 
-# A reloaded tab must not get a 405. These are the pages with the forms, by the beginning of the form's path.
+# A reopened tab may GET the path of a form. Instead of a 405, it gets the page with that form. The first match counts.
 PAGES_WITH_FORMS = {
     "/sign-in/code": "sign_in.check_email",
     "/sign-in/": "sign_in.show",
@@ -34,7 +34,7 @@ def init_app(app: Flask) -> None:
 
 
 def form_only(error: MethodNotAllowed) -> ResponseReturnValue:
-    """Lead a GET of a path that only takes a form to the page with the form."""
+    """Redirect to the page with the form, if somebody opens a path that accepts only POST."""
     if request.method in ("GET", "HEAD"):
         for beginning, endpoint in PAGES_WITH_FORMS.items():
             if request.path.startswith(beginning):
@@ -46,6 +46,7 @@ def http_error(error: HTTPException) -> ResponseReturnValue:
     """Show an error, and log its reason: the one that our code aborted with, or the name of the status."""
     code = error.code or 500
     if code < 500:  # Flask logs other errors with their traceback
+        # Our reasons are snake_case. Werkzeug's descriptions are sentences.
         ours = error.description and error.description.isidentifier()
         reason = error.description if ours else error.name.lower().replace(" ", "_")
         log.event("refused", reason=reason, route=route_pattern())
@@ -68,7 +69,7 @@ def bad_data(error: DataError) -> ResponseReturnValue:
 
 
 def account_gone(error: IntegrityError) -> ResponseReturnValue:
-    """Refuse a request whose account was deleted meanwhile, as later ones are. Nothing was changed."""
+    """Refuse a request whose account was deleted meanwhile. It gets 401, like every later one. Nothing was changed."""
     names = getattr(error.orig, "sqlite_errorname", ""), getattr(error.orig, "sqlstate", "")
     if not {"SQLITE_CONSTRAINT_FOREIGNKEY", FOREIGN_KEY_VIOLATION} & {*names}:
         raise error  # a mistake of ours
@@ -79,7 +80,7 @@ def account_gone(error: IntegrityError) -> ResponseReturnValue:
 
 
 def problem(status: int) -> tuple[Response | str, int]:
-    """Return the page for a status, and the status."""
+    """Return the page for an error, or problem details for a script, and the status."""
     if status >= 500:
         # Nothing was changed. So don't change the cookie either.
         session.modified = False

@@ -1,4 +1,4 @@
-"""`/`: what this is, and the guided tour. Also two addresses for programs: password managers and health checks."""
+"""The front page with the guided tour. Also two paths for programs: password managers and health checks."""
 
 from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request, url_for
 from flask.typing import ResponseReturnValue

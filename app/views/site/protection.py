@@ -63,6 +63,7 @@ def route_pattern() -> str:
 
 
 def _begin() -> None:
+    """Start the clock, and choose the ids that the log shows for this request and its client."""
     g.started = time.perf_counter()
     log.request_id.set(secrets.token_hex(8))
     log.client.set(limits.client_id(request.remote_addr or ""))
@@ -70,23 +71,24 @@ def _begin() -> None:
 
 def _answer_one_host() -> ResponseReturnValue | None:
     """Answer SITE_URL's host only. So nobody can make us use another host in a link or as the origin."""
+    # Health checks may ask for an IP address. The doctor asks which host arrives here.
     if request.host == current_app.config["HOST"] or request.endpoint == "home.healthz":
         return None
     if current_app.config["LOCAL"] and LOOPBACK.fullmatch(request.host):
-        # The visitor typed the IP address of this server. Lead to its name, because passkeys need one.
+        # The visitor typed an IP address of this machine. Redirect to its name, because passkeys need one.
         path, query = quote(request.path), quote(request.query_string, safe="/%=&+?:;,@!$'()*")
         return redirect(current_app.config["SITE_URL"] + path + ("?" + query if query else ""), 302)
     abort(400, "unknown_host")
 
 
 def _refuse_cross_site() -> None:
-    """Take forms from our own pages only. Fetch Metadata tells their origin, and in old browsers the Origin header."""
+    """Accept forms from our own pages only. Browsers tell their site in Sec-Fetch-Site, old ones in Origin."""
     if request.method in ("GET", "HEAD", "OPTIONS"):
         return
     site = request.headers.get("Sec-Fetch-Site")
     if not site and request.headers.get("Origin") == current_app.config["SITE_URL"]:
         site = "same-origin"
-    # `none` means that the visitor reloaded the page. A site on another port of localhost is `same-site`.
+    # `none` means that the visitor reloaded the page. Refuse `same-site`: it may be another port of localhost.
     if site not in ("same-origin", "none"):
         abort(403, "cross_site")
 
@@ -107,11 +109,11 @@ def _touch_session() -> None:
     if current_user.is_authenticated:
         commit_if_possible(sessions.touch, current_user)
     # Error pages show the visitor only if this is set. They must not query a database that is down.
-    g.visitor_is_known = True
+    g.visitor_was_loaded = True
 
 
 def _refuse_another_accounts_page() -> None:
-    """Refuse a form of an account's page if somebody else has signed in here since the page was opened."""
+    """Refuse a form if its page shows one account, and this browser has signed in to another since."""
     mark = request.method == "POST" and request.form.get("account")
     if mark and current_user.is_authenticated and mark != current_user.user.mark:
         abort(409, "another_account")

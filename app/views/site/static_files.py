@@ -31,8 +31,9 @@ def init_app(app: Flask) -> None:
         add_headers_function=add_headers,
     )
     # Serve earlier versions too. Pages that were open during an upgrade refer to them.
-    for folder in [source] if app.debug else [each for each in kept.iterdir() if not each.name.startswith(".")]:
-        files.add_files(folder, prefix=f"static/{version if app.debug else folder.name}")
+    versions = [version] if app.debug else [each.name for each in kept.iterdir() if not each.name.startswith(".")]
+    for each in versions:
+        files.add_files(source if app.debug else kept / each, prefix=f"static/{each}")
     app.wsgi_app = files  # type: ignore[method-assign]
     # For `url_for` only, because WhiteNoise answers before Flask.
     app.add_url_rule(f"/static/{version}/<path:filename>", endpoint="static", build_only=True)

@@ -42,7 +42,7 @@ def init_app(app: Flask) -> None:
 
 
 def add_header_link(app: Flask, endpoint: str, name: str) -> None:
-    """Add a link to the header of the pages that aren't part of signing in or of the account."""
+    """Add a link to the header of the front page and similar pages. Sign-in pages and account pages don't show it."""
     links: list[tuple[str, str]] = app.jinja_env.globals["header_links"]  # type: ignore[assignment]
     links.append((endpoint, name))
 
