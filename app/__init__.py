@@ -41,7 +41,7 @@ class Site(Flask):
 def create_app(environ: Mapping[str, str] = os.environ, instance_path: str = str(ROOT / "instance")) -> Flask:
     """Return the site, configured from the environment, or for tests from another mapping.
 
-    Raises ConfigurationError if it would be unsafe to run.
+    Raises ConfigurationError if a setting is malformed or unsafe.
     """
     app = Site(__name__, root_path=str(ROOT), static_folder=None, instance_path=instance_path)
     configure(app.config, app.instance_path, environ)

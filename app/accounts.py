@@ -11,18 +11,18 @@ from app.database import db, execute, insert_if_absent
 from app.models import Session, User, now
 from app.refusals import Refusal
 
-# The user may have been loaded before, perhaps before waiting for a lock.
+# Replace values that were loaded before waiting for a lock.
 FIND = select(User).where(User.email == bindparam("email")).execution_options(populate_existing=True)
 
-# Signing in by mail waits for `lock` (PostgreSQL; on SQLite all writers wait anyway).
-FIND_UNLOCKED = FIND.with_for_update(key_share=True)
+# Also locks the row, as `lock` does (PostgreSQL; on SQLite all writers wait anyway).
+FIND_AND_LOCK = FIND.with_for_update(key_share=True)
 
 # A write, so that it waits for other writers on SQLite too.
 LOCK = update(User).where(User.id == bindparam("user")).values(email=User.email)
 
 LOCK_AGAINST_DELETION = select(User.id).where(User.id == bindparam("user")).with_for_update(read=True, key_share=True)
 
-EMAIL_CHANGE = single_use.Purpose("email-change", codes.LIFETIME)
+EMAIL_CHANGE = single_use.Purpose("email-change", codes.CODE_LIFETIME)
 
 
 def find(email: str) -> User | None:
@@ -31,18 +31,18 @@ def find(email: str) -> User | None:
 
 
 def find_or_create(email: str) -> tuple[User, bool]:
-    """Return the user of an address that has just been proven, and True if the account is new. Wait for `lock`.
+    """Lock and return the user of an address that has just been proven, and True if the account is new.
 
     Raises Refusal `not_invited` if the site is by invitation and there is neither an account nor an invitation.
     """
-    user = db.session.scalars(FIND_UNLOCKED, {"email": email}).first()
+    user = db.session.scalars(FIND_AND_LOCK, {"email": email}).first()
     if user:
         return user, False
     is_new = invitations.accept(email) and insert_if_absent(
         User, email=email, user_handle=secrets.token_bytes(64), wants_passkey_offer=True, created_at=now()
     )
     # If it isn't new, another request may have created it just now.
-    user = db.session.scalars(FIND_UNLOCKED, {"email": email}).first()
+    user = db.session.scalars(FIND_AND_LOCK, {"email": email}).first()
     if not user:
         raise Refusal("not_invited")
     return user, is_new
@@ -59,7 +59,7 @@ def lock(user_id: int) -> None:
 def lock_against_deletion(user_id: int) -> None:
     """Make the deletion of this account wait until the transaction ends (PostgreSQL). Nothing else waits.
 
-    This is for the second account of a transaction: two visitors who lock each other's account would wait for ever.
+    This is for the second account of a transaction: two visitors who lock each other's account would deadlock.
     """
     execute(LOCK_AGAINST_DELETION, user=user_id)
 
@@ -85,13 +85,13 @@ def pending_email(session: Session, token: str) -> str:
 
 
 def finish_email_change(session: Session, token: str, typed: str) -> tuple[str, str]:
-    """Move the locked account to the address that the code proves. Return the former and the new address.
+    """Move the account to the address that the code proves. Return the former and the new address.
 
-    From then on, a sign-in link that was sent to the former address doesn't open this account. Raises Refusal as
-    `codes.redeem` does, `not_proven`, and `address_taken`.
+    The caller has locked the account. From then on, a sign-in link that was sent to the former address doesn't open it.
+    Raises Refusal as `codes.redeem` and `change_email` do, and `not_proven`.
     """
     redeemed = codes.redeem(EMAIL_CHANGE, token, typed, **_bound_to(session))
-    # Another session may have made this one prove again since.
+    # Proof was needed when the change began. Since then, another session may have expired it.
     if not proof.was_fresh(session, redeemed.made_at):
         raise Refusal("not_proven")
     email = redeemed.claims["email"]
@@ -121,10 +121,10 @@ def delete(user_id: int) -> None:
 
 
 def set_disabled(user_id: int, is_disabled: bool) -> None:
-    """Refuse every sign-in to the account, or allow them again. Its sessions end by `revoke_for_user`."""
+    """Refuse every sign-in to the account, or allow them again. Sessions stay: see `sessions.revoke_for_user`."""
     execute(update(User).where(User.id == user_id), is_disabled=is_disabled)
 
 
 def _bound_to(session: Session) -> dict[str, str]:
-    # Bound to the present address too: a change that was begun before another change must not follow it.
+    # Bound to the present address too: changing the address cancels other changes that have begun.
     return {"session": str(session.id), "from": session.user.email}

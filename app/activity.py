@@ -1,8 +1,8 @@
 """The activity of an account, for its owner to read: one row for each event.
 
-A row is written only if the account is known and a form was submitted. Looking at pages writes nothing. Failed attempts
-that give only an email address are logged, not stored: otherwise the time for that row would tell whether an account
-exists.
+A row is written only for a known account, when a visitor submits a form or the operator runs a command. Failed attempts
+that give only an email address are logged, not stored. Otherwise the response time would show which addresses have an
+account.
 """
 
 from collections.abc import Sequence
@@ -16,18 +16,18 @@ from sqlalchemy import bindparam, delete, func, insert, select
 from app.database import ROWS_PER_SWEEP, db, execute, is_time_to_sweep
 from app.models import Activity, now
 
-PAGE = 50
+PAGE_SIZE = 50
 
-# Per account and hour, keep so many transcripts of refused ceremonies, because a stranger who knows somebody's passkey
-# ids could fill the disk. Also keep only so many long ones of each other kind, because a member could do the same.
+# Per account and hour, keep at most this many transcripts of refused ceremonies: a stranger who knows a passkey's id
+# could fill the disk with them. The same limit holds for long ones of other kinds, because a member could do the same.
 TRANSCRIPTS_PER_HOUR = 20
 LONG_TRANSCRIPT = 4096
 
 # Notices about sign-in methods go to each address that the account had in this time. ACTIVITY_DAYS is never less.
 FORMER_ADDRESS_DAYS = 7
 
-# Notify the oldest of them only. So a thief who changes the address often neither pushes out the owner's address, nor
-# has each notice sent a hundred times.
+# Notify only the oldest of them. So a thief who changes the address often can't push out the owner's address, or have
+# each notice sent a hundred times.
 MOST_FORMER_ADDRESSES = 5
 
 
@@ -58,7 +58,7 @@ class Kind(StrEnum):
 
 REFUSED = [kind for kind in Kind if kind.endswith("_refused")]
 
-# The detail of these is a name or an address.
+# The detail of these is a name or an email address, so the log leaves it out.
 PERSONAL = {
     Kind.PASSKEY_ADDED,
     Kind.PASSKEY_RENAMED,
@@ -117,8 +117,8 @@ def record(
 ) -> None:
     """Record an event of the account. The caller commits.
 
-    `detail` completes the event's sentence: a method, a reason, a name. `transcript` is a ceremony's. `began` is the
-    time when the visitor began, if it is known.
+    `detail` completes the event's sentence: a method, a reason, a name. `transcript` is
+    from `Attempt.transcript`. `began` is the time when the visitor began, if it is known.
     """
     at = now()
     kinds, longer_than = (REFUSED, 0) if kind in REFUSED else ([kind], LONG_TRANSCRIPT)
@@ -140,16 +140,16 @@ def record(
 
 
 def for_user(user_id: int, kind: Kind | None = None, before: int | None = None) -> Sequence[Activity]:
-    """Return the newest events of the user: at most PAGE, and one more if there are more.
+    """Return the user's newest events: up to PAGE_SIZE, and one more to show that there is another page.
 
-    They are of one kind only if `kind` is given, and older than the event with the id `before` if that is given.
+    `kind` selects one kind of event, and `before` the events that are older than the one with this id.
     """
     newest = select(Activity).where(Activity.user_id == user_id, Activity.at > _oldest_kept())
     if kind:
         newest = newest.where(Activity.kind == kind)
     if before:
         newest = newest.where(Activity.id < before)
-    return db.session.scalars(newest.order_by(Activity.id.desc()).limit(PAGE + 1)).all()
+    return db.session.scalars(newest.order_by(Activity.id.desc()).limit(PAGE_SIZE + 1)).all()
 
 
 def former_addresses(user_id: int) -> Sequence[str]:

@@ -17,8 +17,8 @@ from app.single_use import Purpose, Token
 ALPHABET = "CDFGHJKMNPQRTVWXY34679"
 LENGTH = 8
 
-# A code that is mailed for a token works as long as the token.
-LIFETIME = timedelta(minutes=10)
+# The lifetime of a token with a mailed code, and so of the code.
+CODE_LIFETIME = timedelta(minutes=10)
 
 
 class Issued(NamedTuple):
@@ -51,12 +51,12 @@ def code_for(purpose: Purpose, id: str) -> str:
 
 
 def check(purpose: Purpose, token: Token, typed: str) -> None:
-    """Compare a typed code, in any case, with or without its dash, with the code of this token.
+    """Compare a typed code with the code of this token. Upper or lower case, and dashes, make no difference.
 
     Raises Refusal `wrong_code`, which spends nothing. From the sixth wrong code on it raises TooMany
     `too_many_wrong_codes`, and the tenth spends the token.
     """
-    # A mail in flight may have been sent before the key was changed.
+    # Accept codes of earlier keys too: the mail may have been sent before the key was changed.
     codes = [letters_of(_derive(key, purpose, token.id)).encode() for key in current_app.config["SECRET_KEYS"]]
     # Count before comparing, so that many guesses at once are no better than one after another.
     count = limits.count_code(token.id)
@@ -69,7 +69,7 @@ def check(purpose: Purpose, token: Token, typed: str) -> None:
 
 
 def random_code(length: int) -> str:
-    """Return a random code of so many letters and digits. Each is worth 4.46 bits."""
+    """Return a random code of `length` letters and digits. Each adds 4.46 bits."""
     return _in_groups("".join(secrets.choice(ALPHABET) for _ in range(length)))
 
 
@@ -88,5 +88,5 @@ def _derive(key: str, purpose: Purpose, id: str) -> str:
 
 
 def _in_groups(letters: str) -> str:
-    """Put a dash after every four letters, for the eye."""
+    """Put dashes between groups of four letters, which are easier to read."""
     return "-".join(letters[at : at + 4] for at in range(0, len(letters), 4))

@@ -1,8 +1,8 @@
-"""The settings: what each is for, what it may be, and what a public site must have.
+"""The settings: their defaults, their formats, and the requirements for a public site.
 
 Every setting is an environment variable with Flask's prefix: `FLASK_SITE_URL`, `FLASK_SECRET_KEY` and so on. On
-localhost, each has a default that works. At any other address, the site refuses to start if that would be unsafe. One
-sentence then says what to change.
+localhost, each has a default that works. At any other address, the site refuses to start with unsafe settings, and
+says what to change.
 """
 
 import os
@@ -61,7 +61,7 @@ def canonical_site_url(text: str) -> str:
 
 def _site_name(text: str) -> str:
     if not text.strip() or not text.isprintable():
-        raise ValueError("say in a line what to call the site, or unset it")
+        raise ValueError("use one line of printable text, or unset it")
     return text
 
 
@@ -76,11 +76,11 @@ def _database_uri(text: str) -> str:
         make_url(uri)
         if re.match(r"sqlite:///(?!:memory:|file:).|postgresql\+psycopg://", uri):
             return uri
-    raise ValueError("it is like sqlite:///a-file.db or postgresql://name:password@host/database")
+    raise ValueError("use a URI such as sqlite:///a-file.db or postgresql://name:password@host/database")
 
 
 def _number(text: str, least: int = 1) -> int:
-    """Return a count or a port, so no number is higher than the highest port."""
+    """Return a count or a port. The highest port is the limit for both."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 5 and least <= int(text) <= 65535):
         raise ValueError(f"give a whole number from {least} to 65535")
     return int(text)
@@ -111,7 +111,7 @@ class Setting:
     """A setting of the environment."""
 
     default: str
-    """Its text if the environment has none."""
+    """The text to parse if the environment doesn't set it."""
     parse: Callable[[str], Any] = str
     is_secret: bool = False
     """True if error messages must not quote it."""
@@ -135,10 +135,10 @@ SETTINGS = {
     "MAIL_USERNAME": Setting(""),
     "MAIL_PASSWORD": Setting("", is_secret=True),
     "MAIL_DEFAULT_SENDER": Setting(""),
-    # A session ends after so many days without use, and after so many days in any case.
+    # A session ends after SESSION_IDLE_DAYS without use, and always after SESSION_DAYS.
     "SESSION_IDLE_DAYS": Setting("14", _number),
     "SESSION_DAYS": Setting("90", _number),
-    # Notices find an account's former addresses in its activity.
+    # At least FORMER_ADDRESS_DAYS, because notices find former addresses in the activity.
     "ACTIVITY_DAYS": Setting("90", partial(_number, least=FORMER_ADDRESS_DAYS)),
     # limits.py says what each limit counts.
     "LIMIT_MAILS": Setting("5 per 15 minutes", _limit),
@@ -148,7 +148,7 @@ SETTINGS = {
     "LIMIT_PROOFS": Setting("60 per 15 minutes", _limit),
     "LIMIT_ALARM": Setting("1000 per 60 minutes", _limit),
     "LIMITS_ENABLED": Setting("true", _boolean),
-    # Says who may create an account.
+    # New accounts: for everybody (open), or for invited addresses only (invite).
     "SIGN_UP": Setting("open", _sign_up),
     "PASSKEYS_ENABLED": Setting("true", _boolean),
     # The number of proxies in front of the site, whose X-Forwarded-For is trusted.
@@ -157,12 +157,12 @@ SETTINGS = {
 
 # These can't be overridden from the environment.
 FIXED = {
-    # Flask-Login's second cookie is never issued: a session lasts as long as its row. No cookie can have this name, so
-    # Flask-Login reads none either. (It raises TypeError on a value that isn't ASCII.)
+    # Turns off Flask-Login's "remember me" cookie. No cookie can have this name, so Flask-Login never reads one. (It
+    # raises TypeError on a value that isn't ASCII.)
     "REMEMBER_COOKIE_NAME": ";",
     "SESSION_COOKIE_HTTPONLY": True,
     "SESSION_COOKIE_SAMESITE": "Lax",
-    # Browsers keep no cookie longer. It recognizes the browser; a session ends with its row (sessions.py).
+    # The longest time that browsers keep a cookie. This one also recognizes the browser, so it outlives the session.
     "PERMANENT_SESSION_LIFETIME": timedelta(days=400),
     "SESSION_REFRESH_EACH_REQUEST": False,
     "MAX_CONTENT_LENGTH": 128 * 1024,
@@ -177,12 +177,11 @@ def configure(config: Config, instance_path: str, environ: Mapping[str, str] = o
     config.from_mapping(FIXED)
     for name, setting in SETTINGS.items():
         config[name] = _read(name, setting, environ)
-    # Flask sets this variable in a process that runs a `flask` command. Such a process doesn't serve.
+    # Flask sets this variable for `flask` commands. They don't serve the site (this project doesn't use `flask run`).
     config["IS_COMMAND"] = bool(environ.get("FLASK_RUN_FROM_CLI"))
     _derive(config)
-    if not config["LOCAL"]:
-        for danger in _dangers(config):
-            raise ConfigurationError(f"{config['SITE_URL']} {danger}.")
+    if not config["LOCAL"] and (danger := next(_dangers(config), None)):
+        raise ConfigurationError(f"{config['SITE_URL']} {danger}.")
     _prepare_folder(config, Path(instance_path))
     # itsdangerous signs with the last key.
     config["SECRET_KEYS"] = (*config["SECRET_KEY_FALLBACKS"], config["SECRET_KEY"])
@@ -213,11 +212,11 @@ def _derive(config: Config) -> None:
 
 def _engine_options(uri: str, is_command: bool) -> dict[str, Any]:
     """Return the arguments for SQLAlchemy's `create_engine`."""
-    # Parameters hold what visitors typed. Keep them out of error messages, and so out of logs.
+    # Parameters hold visitors' input. Keep it out of error messages, and so out of logs.
     options: dict[str, Any] = {"hide_parameters": True}
     if uri.startswith("sqlite:"):
         return options
-    # No visitor waits longer for a lock, or for a server that is gone, than on SQLite. Commands may run for hours.
+    # Wait up to 5 seconds for a lock or a dead server, as on SQLite for a lock. Commands may run for hours.
     timeouts = f"-c lock_timeout=5s -c statement_timeout={0 if is_command else '5s'}"
     # The URI's own options come last, so that they win.
     server_options = f"-c datestyle=ISO {timeouts} {make_url(uri).query.get('options', '')}"
@@ -239,7 +238,7 @@ def _dangers(config: Config) -> Iterator[str]:
         yield "would show its code to visitors: unset FLASK_DEBUG"
     new_key = f"at least {SHORTEST_SECRET_KEY} random characters"
     if not is_random(config["SECRET_KEY"]):
-        yield f"needs a secret key of {new_key}: set FLASK_SECRET_KEY to what `{KEY_GENERATOR}` prints"
+        yield f"needs a secret key of {new_key}: set FLASK_SECRET_KEY to the output of `{KEY_GENERATOR}`"
     if not all(map(is_random, config["SECRET_KEY_FALLBACKS"])):
         yield f"has an earlier secret key that isn't {new_key}: unset FLASK_SECRET_KEY_FALLBACKS"
     if not config["MAIL_SERVER"].strip():
@@ -255,7 +254,7 @@ def _dangers(config: Config) -> Iterator[str]:
 
 
 def is_random(key: str) -> bool:
-    """Return whether a secret key could come from a random generator.
+    """Return True if a secret key could come from a random generator.
 
     It must be long, have many different characters and no repetition. It must not be an example, nor contain a word
     that examples contain.
@@ -264,6 +263,7 @@ def is_random(key: str) -> bool:
     sequences = ("123456789", "abcdefgh")
     # The documentation of Flask, Flask-Security and FastAPI prints these, and many sites have copied them.
     published = ("192b9bdd22ab9ed4", "pf9wkove4ikeaxvy", "09d25e094faa6ca2")
+    # A key that repeats a shorter text occurs in `key + key` before the second half.
     is_varied = len(set(key)) >= 10 and (key + key).find(key, 1) == len(key)
     is_known = any(part in key.lower() for part in (*words, *sequences, *published))
     return len(key) >= SHORTEST_SECRET_KEY and is_varied and not is_known

@@ -1,4 +1,4 @@
-"""The database: the extension, the settings of SQLite, and statements that each database says in its own way."""
+"""The database: the extension, the settings of SQLite, and statements that differ between SQLite and PostgreSQL."""
 
 import secrets
 import sqlite3
@@ -21,7 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute
 
-# One insert in so many also deletes expired rows, at most so many at a time. So no request is slow because of it.
+# One insert in INSERTS_PER_SWEEP also deletes up to ROWS_PER_SWEEP expired rows. So no request is slow because of it.
 INSERTS_PER_SWEEP = 16
 ROWS_PER_SWEEP = 160
 
@@ -40,8 +40,9 @@ class Base(DeclarativeBase):
     )
 
 
-# This site reads objects, and writes with statements. Objects keep their values after a commit, so that a page can show
-# them without another query. A query that must see what others wrote meanwhile has the option `populate_existing`.
+# The site reads objects, and writes with statements (only `sessions.start` adds an object). Objects keep their values
+# after a commit, so that a page can show them without another query. The option `populate_existing` makes a query
+# replace these values, to see the changes of others.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 
@@ -68,12 +69,12 @@ def rollback() -> None:
 def insert_if_absent(model: type[Base], **values: Any) -> bool:
     """Insert a row unless a unique constraint forbids it. Return True if it was inserted.
 
-    An exception for the violation would not do: the rollback would undo all that the transaction has done so far.
+    Catching IntegrityError would need a savepoint. Without one, the rollback would undo the whole transaction.
     """
     return execute(_insert_if_absent(model, db.engine.dialect.name), **values).rowcount == 1
 
 
-def upsert(model: type[Base], dialect: str) -> Any:
+def insert_for(model: type[Base], dialect: str) -> Any:
     """Return an INSERT for this dialect ("sqlite" or "postgresql") that can have an ON CONFLICT clause."""
     if dialect == "postgresql":
         # Imported late: it takes 28 ms, a twentieth of importing the app.
@@ -86,7 +87,7 @@ def upsert(model: type[Base], dialect: str) -> Any:
 @cache
 def _insert_if_absent(model: type[Base], dialect: str) -> Insert:
     # Building a statement takes longer than executing it.
-    statement: Insert = upsert(model, dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+    statement: Insert = insert_for(model, dialect).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return statement
 
 
@@ -95,7 +96,7 @@ def is_time_to_sweep() -> bool:
     return secrets.randbelow(INSERTS_PER_SWEEP) == 0
 
 
-def sweep_of(key: InstrumentedAttribute[Any], is_expired: ColumnElement[bool]) -> Delete:
+def delete_some(key: InstrumentedAttribute[Any], is_expired: ColumnElement[bool]) -> Delete:
     """Return a DELETE of up to ROWS_PER_SWEEP rows that have expired, where `key` is their primary key."""
     # Two processes that sweep must not wait for each other (PostgreSQL; SQLite has one writer anyway).
     some = select(key).where(is_expired).limit(ROWS_PER_SWEEP).with_for_update(skip_locked=True)

@@ -11,7 +11,7 @@ from app.refusals import Refusal
 def canonical(typed: str) -> str:
     """Return the form in which an address is compared, stored and mailed: ASCII, lower case, IDNA domain.
 
-    The local part must be ASCII. IDNA may change nothing in the domain but capital letters. Raises Refusal
+    The local part must be ASCII. The mapping of IDNA may only change the case of the domain. Raises Refusal
     `invalid_email`.
     """
     # Imported late, because few requests need it.
@@ -39,12 +39,13 @@ def canonical(typed: str) -> str:
 
 
 def _is_as_written(domain: str) -> bool:
-    """Return whether IDNA's mapping (UTS 46) changes nothing in this domain but the case of letters.
+    """Return True if IDNA's mapping (UTS 46) changes only the case of letters in this domain.
 
     UTS 46 turns a Kelvin sign, fullwidth letters and an ideographic full stop into ASCII. Then the mail would go to
     another domain than the one that was typed.
     """
+    # Letter by letter: `domain.lower()` would turn a sigma at the end of a word into another letter than UTS 46 does.
     lower = unicodedata.normalize("NFC", "".join(character.lower() for character in domain))
     # Python's `lower` turns a Kelvin sign into a k, too.
-    has_compatibility_characters = any(unicodedata.normalize("NFKC", character) != character for character in domain)
-    return not has_compatibility_characters and idna.uts46_remap(domain, std3_rules=False) == lower
+    has_no_variants = all(unicodedata.is_normalized("NFKC", character) for character in domain)
+    return has_no_variants and idna.uts46_remap(domain, std3_rules=False) == lower

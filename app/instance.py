@@ -9,11 +9,15 @@ from tempfile import TemporaryFile
 
 
 def make_private(folder: Path) -> None:
-    """Make a folder that only the site's own user can open. Raises OSError if the site can't write to all of it."""
+    """Make a folder that only the site's own user can open.
+
+    Raises OSError if the site can't write to the folder, or to a file directly in it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # If another user owns the folder, that user decides.
+    # Only the owner can change the mode. If that is another user, keep the owner's mode.
     with suppress(PermissionError):
         folder.chmod(0o700)
+    # This raises an error if the site can't write to the folder.
     TemporaryFile(dir=folder).close()
     # If the site was once started as root, it left files that its own user can't write.
     for path in folder.glob("[!.]*"):

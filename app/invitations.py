@@ -14,7 +14,7 @@ def may_sign_in(email: str) -> bool:
     """Return True if this address has an account or an invitation, or the site is open to everybody."""
     if current_app.config["SIGN_UP"] == "open":
         return True
-    # One query for both, so that the time doesn't tell which of them there is.
+    # One query for both, so that the response time doesn't show which of them exists.
     accounts = select(User.email).where(User.email == email)
     return execute(accounts.union_all(select(Invitation.email).where(Invitation.email == email))).first() is not None
 
@@ -25,7 +25,7 @@ def invite(email: str) -> None:
 
 
 def accept(email: str) -> bool:
-    """Return True if this address may have an account now. This uses up its invitation, so it works once."""
+    """Return True if this address may have an account now. This uses up its invitation."""
     return withdraw(email) or current_app.config["SIGN_UP"] == "open"
 
 

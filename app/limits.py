@@ -1,20 +1,21 @@
-"""Limits: how often something may be done. Counters in the database hold across processes, machines and restarts.
+"""Limits: how often something may be done. The counters are in the database. So all processes and machines share them,
+and they survive restarts.
 
-Each limit may also hurt somebody besides the abuser:
+Each limit can also block people other than the abuser:
 
-- `mails` to one address for one client: nobody else. A browser that has signed in to the account has a count of its
-  own. So neither a stranger, nor somebody at the same IP address, can stop the mail to that browser.
-- `mails_to_address`: an owner at a new browser, while somebody floods their inbox. Their passkey still works, and so
-  does each browser that they have used: those browsers share a count of their own.
-- `mails_of_client`: people who share an IP address with a flooder, or with more than sixty people who sign in within
-  the hour at browsers that are new to their accounts.
-- `passkey_answers` of one client, accepted ones too: people who share an IP address with somebody who sends nonsense,
-  or with more than 300 people who sign in within the time. There is no counter per account, because a stranger could
-  lock the account with it, and nobody can guess a signature.
-- `proofs` of one account at one client, and of one session: the people there. Only proofs and changes count. A thief
-  with a copied cookie can block changes in that session with wrong proofs or new names. The owner then signs in again,
-  which helps except at the thief's own IP address.
-- Wrong codes of one mail or second step: the visitor at the page where the code is typed. A new mail has a new code.
+- `mails` (to one address, for one client) can block an owner at a new browser who shares the abuser's IP address. A
+  browser that has signed in to the account has a count of its own, so nobody else can stop the mail to it.
+- `mails_to_address` can block an owner at a new browser, while somebody floods their inbox. Their passkey still works.
+  So do the browsers that they have used, which share a count of their own.
+- `mails_of_client` can block people who share an IP address. One of them may flood inboxes, or more than sixty may sign
+  in within the hour at new browsers.
+- `passkey_answers` (of one client, accepted ones too) can block people who share an IP address. One of them may send
+  nonsense, or more than 300 may sign in within the time. A count per account isn't needed, because nobody can guess a
+  signature. It would also let a stranger lock the account.
+- `proofs` (of one account at one client, and of one session) can block the owner there. Only proofs and changes count.
+  A thief with a copied cookie can use up the session's count with wrong proofs or new names. The owner can then sign in
+  again, except at the thief's own IP address.
+- Wrong codes (of one mail or second step) can block the visitor who types the code. A new mail has a new code.
 """
 
 import hmac
@@ -30,12 +31,12 @@ from flask import current_app
 from sqlalchemy import bindparam, case, or_, update
 
 from app import log
-from app.database import db, execute, is_time_to_sweep, rollback, sweep_of, upsert
+from app.database import db, delete_some, execute, insert_for, is_time_to_sweep, rollback
 from app.models import Counter, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW
 
-# Of one mail or second step. More than WRONG_CODES are answered with 429. The last one ends the mail or second step.
+# Per mail or second step. LAST_WRONG_CODE spends it. After WRONG_CODES, wrong codes of a mail are answered with 429.
 WRONG_CODES = 5
 LAST_WRONG_CODE = 10
 
@@ -56,7 +57,7 @@ class TooMany(Refusal):
         self.retry_after = max(1, math.ceil(retry_after))
 
 
-SWEEP = sweep_of(Counter.key, Counter.ends_at < bindparam("now"))
+SWEEP = delete_some(Counter.key, Counter.ends_at < bindparam("now"))
 GIVE_BACK = (
     update(Counter).where(Counter.key == bindparam("counter"), Counter.count > 0).values(count=Counter.count - 1)
 )
@@ -71,7 +72,7 @@ def take(**whose: tuple[str, ...]) -> None:
     if not current_app.config["LIMITS_ENABLED"]:
         return
     is_new = False
-    # Always in the same order. Otherwise two requests that count the same would wait for each other for ever.
+    # Always in the same order. Otherwise two requests that count the same could deadlock.
     for key, name in sorted((_key(name, who), name) for name, who in whose.items()):
         limit = current_app.config["LIMITS"][name]
         count, ends_at = _count(key, timedelta(minutes=limit.minutes))
@@ -90,8 +91,8 @@ def give_back(**whose: tuple[str, ...]) -> None:
         execute(GIVE_BACK, counter=key)
 
 
-def watch(name: str) -> None:
-    """Count one more of something that everybody does, and log an alarm if there is too much of it. It refuses nobody.
+def count_for_alarm(name: str) -> None:
+    """Count one more for the whole site. When this exceeds the limit, log an alarm. This refuses nobody.
 
     Call it last, after `take`: all other requests wait for this counter until the transaction ends.
     """
@@ -119,8 +120,8 @@ def count(name: str, *whose: str, window: timedelta) -> int:
     return _count(_key(name, whose), window)[0]
 
 
-def client(address: str) -> str:
-    """Return the client of an IP address: the address itself, or with IPv6 its /64, the least that a customer gets."""
+def client_network(address: str) -> str:
+    """Return the name of a client: its IPv4 address, or its IPv6 /64, because a customer gets at least one."""
     # Some proxies add the port.
     if re.fullmatch(r"[\d.]+:\d+|\[.*\]:\d+", address):
         address = address.rpartition(":")[0].strip("[]")
@@ -130,7 +131,7 @@ def client(address: str) -> str:
         return address
     if ip.version == 4:
         return address
-    # A socket for both shows an IPv4 client like this (RFC 4291 2.5.5.2). One /64 has all of them.
+    # A dual-stack socket shows an IPv4 client as ::ffff:192.0.2.1 (RFC 4291 2.5.5.2). All of these are in one /64.
     return str(ip.ipv4_mapped or ip_network((ip, 64), strict=False))
 
 
@@ -139,7 +140,7 @@ def client_id(address: str) -> str:
 
     Without the secret key, nobody can find the IP address by trying all of them. With another key, the digits change.
     """
-    return _key("log", (client(address),))[:12]
+    return _key("log", (client_network(address),))[:12]
 
 
 def inbox(email: str) -> str:
@@ -169,9 +170,9 @@ def _count(key: str, window: timedelta) -> tuple[int, datetime]:
 
 @cache
 def _count_one(dialect: str) -> Any:
-    """Start a counter, start it again if its time is over, or count on. One statement, so that no count gets lost."""
-    new = upsert(Counter, dialect)
-    # A counter that ends later than any that is started now was started by a clock that was ahead.
+    """Return a statement that counts one more, or starts again if the time is over. One statement loses no count."""
+    new = insert_for(Counter, dialect)
+    # A counter that ends later than a new one would was started by a wrong clock.
     is_over = or_(Counter.ends_at <= bindparam("now"), Counter.ends_at > bindparam("latest"))
     values = {
         "count": case((is_over, 1), else_=Counter.count + 1),

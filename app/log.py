@@ -1,4 +1,4 @@
-"""The log, on standard output: one JSON object per line, or on localhost a line for people.
+"""The log: one JSON object per line, or on localhost a line for people.
 
 It has the exact reason of each refusal, and no secret. It names routes by their pattern, because paths hold tokens. It
 names clients by a keyed hash, never by their IP address.
@@ -55,14 +55,14 @@ class PlainFormatter(logging.Formatter):
 
 
 def init_app(app: Flask) -> None:
-    """Write the site's events to standard output, once per process."""
+    """Log to standard output, or in a command to standard error. Do this once per process."""
     if not logger.handlers:
-        # Commands print their tables on standard output.
+        # The standard output of commands is for their tables.
         handler = logging.StreamHandler(sys.stderr if app.config["IS_COMMAND"] else sys.stdout)
         handler.setFormatter(PlainFormatter() if app.config["LOCAL"] else JsonFormatter())
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
-    # The development server logs paths.
+    # The development server would log paths, which hold tokens.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
 
 

@@ -24,28 +24,25 @@ SECONDS_PER_ANSWER = 4.0
 # The port where TLS begins with the first byte (RFC 8314 3.3); elsewhere, STARTTLS asks for it.
 IMPLICIT_TLS = 465
 
-# Of the eight threads of a process, so many may talk to the mail server. If it is slow, the others serve pages.
+# At most this many threads of a process talk to the mail server. If it is slow, the others serve pages.
 MOST_CONNECTIONS = 4
 _connections = threading.BoundedSemaphore(MOST_CONNECTIONS)
 
 # A visitor waits this long for other threads to finish.
 SECONDS_FOR_A_SLOT = 0.5
 
-# The server refused this recipient or this message permanently.
-PERMANENT = ("recipient_refused", "message_refused")
-
 
 class Unsent(Refusal):
-    """The mail server did not accept the message."""
+    """The mail was not sent."""
 
     @property
     def is_permanent(self) -> bool:
         """True if the server refused the recipient or the message, and not all mail."""
-        return self.reason in PERMANENT
+        return self.reason in ("recipient_refused", "message_refused")
 
 
 class _Server(smtplib.SMTP):
-    """If the server gives no answer after the whole message, count it as accepted: most likely it is."""
+    """An SMTP client. If no answer follows the whole message, it counts as accepted, because it most likely is."""
 
     has_message = False
 
@@ -102,6 +99,7 @@ def tls_context() -> ssl.SSLContext:
 
 def init_app(app: Flask) -> None:
     """Bind Flask-Mail to the site. Without a mail server, make the outbox."""
+    # Otherwise Flask-Mail sends nothing if TESTING is on.
     app.config["MAIL_SUPPRESS_SEND"] = False
     Mail(app)
     if not app.config["MAIL_SERVER"]:
@@ -140,8 +138,8 @@ def compose(template: str, to: str, message_id: str = "", **values: Any) -> Mess
 
 @contextmanager
 def connection_slot(seconds: float | None = None) -> Iterator[None]:
-    """Be one of the MOST_CONNECTIONS threads that may talk to the mail server. Wait for up to so many seconds, or for
-    as long as it takes.
+    """Let at most MOST_CONNECTIONS threads into the block, which talks to the mail server. Wait up to `seconds`, or
+    without a limit if that is None.
 
     Raises Unsent `mail_server_busy`.
     """

@@ -30,8 +30,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
 
 
-# SQLite then stores the rows in the order of their key, without a second index for row numbers: one page less to write.
-BY_PRIMARY_KEY = ({"sqlite_with_rowid": False},)
+# SQLite then keeps the rows in the primary key's index, instead of in a table beside it: one page less to write.
+WITHOUT_ROWID = ({"sqlite_with_rowid": False},)
 
 
 class User(db.Model):
@@ -54,8 +54,8 @@ class User(db.Model):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     @property
-    def mark(self) -> str:
-        """Each form on an account's page carries this mark. A page that was left open can't change the next account."""
+    def form_mark(self) -> str:
+        """Each form on an account's page carries this mark. So an old page can't change the next visitor's account."""
         return self.user_handle.hex()[:16]
 
 
@@ -63,7 +63,7 @@ class Invitation(db.Model):
     """An address that may sign up on a site by invitation."""
 
     __tablename__ = "invitations"
-    __table_args__ = BY_PRIMARY_KEY
+    __table_args__ = WITHOUT_ROWID
 
     email: Mapped[str] = mapped_column(String(254), primary_key=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
@@ -96,7 +96,7 @@ class RecoveryCode(db.Model):
     """A recovery code that has not been used."""
 
     __tablename__ = "recovery_codes"
-    __table_args__ = BY_PRIMARY_KEY
+    __table_args__ = WITHOUT_ROWID
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
@@ -130,11 +130,11 @@ class Session(UserMixin, db.Model):
     proof_digest: Mapped[bytes] = mapped_column(LargeBinary(32))
     """SHA-256 of the mark that the last proof left in the cookie. Empty if no proof counts."""
     recovering_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    """Set if a recovery code opened the session: until then it may add a passkey."""
+    """Set if a recovery code opened the session: until then it may add a passkey without fresh proof."""
 
     user: Mapped[User] = relationship(lazy="raise")
 
-    # Not a column: `sessions.find` compares the cookie of this request with `proof_digest`.
+    # Not a column: True if this request's cookie has the mark of the last proof. See `sessions.find`.
     has_proof_mark = False
 
     def get_id(self) -> str:
@@ -165,7 +165,7 @@ class Counter(db.Model):
     """How often something was done in a period of time: see limits.py."""
 
     __tablename__ = "counters"
-    __table_args__ = BY_PRIMARY_KEY
+    __table_args__ = WITHOUT_ROWID
 
     key: Mapped[str] = mapped_column(String(32), primary_key=True)
     count: Mapped[int]
@@ -176,7 +176,7 @@ class SpentToken(db.Model):
     """The id of a signed token that has been used. Its primary key decides who is first."""
 
     __tablename__ = "spent_tokens"
-    __table_args__ = BY_PRIMARY_KEY
+    __table_args__ = WITHOUT_ROWID
 
     id: Mapped[str] = mapped_column(String(22), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -32,25 +32,25 @@ LONGEST_PAUSE_MINUTES = 60
 GIVEN_UP_AFTER = timedelta(days=3)
 
 # The account page says that mail is delayed if a notice has waited for this long.
-DELAY = timedelta(minutes=5)
+DELAYED_AFTER = timedelta(minutes=5)
 
 # The thread looks for notices at least this often, to find those of other processes and those to retry.
 SECONDS_BETWEEN_LOOKS = 30
 
-# These go to the present address only. All others are about sign-in methods, or about the account as a whole.
+# These go to the present address only. All others also go to former addresses: see `add`.
 ABOUT_SIGNING_IN = ("new_browser", "counter_went_back")
 
 # A process that stops waits this long for the notice that is being sent.
 SECONDS_TO_FINISH = 20
 
-# A retry that is later than any pause was planned by a clock that was ahead.
+# If the next try is later than the longest pause from now, a wrong clock planned it.
 _is_due = or_(Notice.next_try <= bindparam("now"), Notice.next_try > bindparam("latest"))
 
 
 def _claim_where(*conditions: ColumnElement[bool]) -> ReturningUpdate[Notice]:
     """Return the statement that claims the next due notice. Threads that execute it at once get different notices.
 
-    Accounts take turns: the account after `last` comes first, and `last` again at the end.
+    Accounts take turns in the order of their ids. It is the turn of the next one after `last`.
     """
     next_one = (
         select(Notice.id)
@@ -81,16 +81,15 @@ _is_stopping = threading.Event()
 def add(user_id: int, email: str, kind: str, client: Client, detail: str = "") -> None:
     """Add a notice to the owner. The caller commits, and then calls `wake` or `send_due`.
 
-    It goes to the account's address, `email`. A notice about a sign-in method also goes to the account's former
-    addresses, because a thief may have changed the address. `kind` chooses the sentences in
-    `templates/mail/notices.html`. `client` did it, and `detail` names the thing that it was done to. The rows don't
-    belong to the account: they outlive it.
+    It goes to the account's address, `email`. Unless its kind is in ABOUT_SIGNING_IN, it also goes to former addresses,
+    because a thief may have changed the address. `kind` chooses the sentences in `templates/mail/notices.html`.
+    `client` caused the event, and `detail` names the changed thing, such as a passkey. The rows outlive the account.
     """
     _add(user_id, email, kind, client=client._asdict(), detail=detail)
     if kind not in ABOUT_SIGNING_IN:
         for former in activity.former_addresses(user_id):
             if former != email:
-                # No details, not even in the row: others may read that mail, and the owner may have left because of it.
+                # No details, not even in the row: others may read that mailbox. It may be why the owner left it.
                 _add(user_id, former, kind, is_former=True)
 
 
@@ -136,7 +135,7 @@ def _send_until_stopped(app: Flask) -> None:
         except Exception:  # the database may be down: try again later
             log.failure("notices", sys.exc_info())
         _has_news.wait(SECONDS_BETWEEN_LOOKS)
-        # Before the next look, so that a notice which is added during it causes one more.
+        # Clear this before looking, so that a notice added meanwhile causes another look.
         _has_news.clear()
 
 
@@ -208,10 +207,10 @@ def _log(event: str, notice: Notice, failure: mailer.Unsent) -> None:
 
 
 def are_delayed(user_id: int) -> bool:
-    """Return True if a notice to this user has waited for DELAY."""
-    return execute(FIND_DELAYED, user=user_id, before=now() - DELAY).first() is not None
+    """Return True if a notice to this user has waited for DELAYED_AFTER."""
+    return execute(FIND_DELAYED, user=user_id, before=now() - DELAYED_AFTER).first() is not None
 
 
 def count_delayed() -> int:
-    """Return how many notices have waited for DELAY."""
-    return execute(select(func.count()).where(Notice.created_at <= now() - DELAY)).scalar_one()
+    """Return how many notices have waited for DELAYED_AFTER."""
+    return execute(select(func.count()).where(Notice.created_at <= now() - DELAYED_AFTER)).scalar_one()

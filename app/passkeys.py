@@ -1,7 +1,8 @@
 """Passkeys: created by one ceremony, used by the other, renamed and removed.
 
 `begin_...` returns options whose challenge is a signed token, so nothing is stored before the response arrives.
-`finish_...` spends that challenge and then checks the response, whatever the outcome. The caller commits either way.
+`finish_...` spends that challenge and then checks the response. The caller commits even if the check fails, so that the
+challenge stays spent.
 The checks are in ceremonies/verification.py.
 """
 
@@ -24,12 +25,12 @@ from app.user_agents import authenticator
 
 LONGEST_NAME = 60
 
-# Each passkey of an account makes its pages and its options longer.
-MOST = 50
+# The most passkeys of an account: each makes the account's pages and options longer.
+MOST_PASSKEYS = 50
 
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-# Our own challenges that are no longer valid. A device that answers one has just made a passkey for nothing.
+# Reasons that refuse a challenge of ours. The device has just made a passkey for it, and should forget that passkey.
 STALE_CHALLENGE = ("expired", "already_used", "bound_to_another_session")
 
 FOR_USER = select(Passkey).where(Passkey.user_id == bindparam("user")).order_by(Passkey.id)
@@ -38,13 +39,13 @@ _find = (
     .join(Passkey.user)
     .options(contains_eager(Passkey.user))
     .where(Passkey.credential_id == bindparam("credential"))
-    # The visitor's own user was loaded before, perhaps before waiting for a lock.
+    # Replace values that were loaded before waiting for a lock.
     .execution_options(populate_existing=True)
 )
-# On PostgreSQL, every transaction locks the user's row before the passkey's, so that no two wait for each other.
+# On PostgreSQL, every transaction locks the user's row before the passkey's, so that no two deadlock.
 FIND = _find.with_for_update(read=True, key_share=True, of=User)
-# Signing in also waits for somebody who disables the account. Other ceremonies have locked the visitor's own account,
-# so they don't wait here: two visitors who answer with each other's passkeys would wait for ever.
+# Signing in also waits for somebody who disables the account. Other ceremonies have locked the visitor's own account
+# before. If they waited here, two visitors who answer with each other's passkeys would deadlock.
 FIND_TO_SIGN_IN = _find.with_for_update(read=True, of=User)
 MARK_USED = (
     update(Passkey)
@@ -61,10 +62,10 @@ def for_user(user_id: int) -> Sequence[Passkey]:
 def begin_registration(session: Session, passkeys: Sequence[Passkey]) -> str:
     """Return creation options as JSON text, for one more passkey of this session's user, who has these passkeys.
 
-    Return "" if the session needs fresh proof first, the user has MOST passkeys, or the site has passkeys turned off.
+    Return "" if the session needs fresh proof first, the user has MOST_PASSKEYS, or the site has passkeys turned off.
     Then the device makes no passkey that would be refused.
     """
-    is_possible = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST
+    is_possible = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST_PASSKEYS
     if not (is_possible and proof.could_add_passkey(session, now())):
         return ""
     challenge = single_use.issue(options.REGISTRATION, session=str(session.id))
@@ -72,10 +73,10 @@ def begin_registration(session: Session, passkeys: Sequence[Passkey]) -> str:
 
 
 def finish_registration(session: Session, response: str, name: str, default_name: str) -> tuple[Passkey, Attempt]:
-    """Check the response to creation options (L3 7.1), and add the passkey to the account. Return the new passkey.
+    """Check the response to creation options (WebAuthn L3 7.1), and add the passkey to the account.
 
-    Its name is `name` if that is valid, else the name of its authenticator, else `default_name`. Raises CeremonyError;
-    then only the challenge has been spent.
+    Return the passkey, which has no id yet, and the attempt. The name is `name` if that is valid, else that of the
+    authenticator, else `default_name`. If it raises CeremonyError, only the challenge may have been spent.
     """
     with Attempt(options.REGISTRATION, response) as attempt:
         try:
@@ -85,11 +86,12 @@ def finish_registration(session: Session, response: str, name: str, default_name
                 attempt.unknown_credential_id = _id_unless_stored(attempt)
             raise
         # The device has made the passkey by now. If we refuse it, the device should forget it.
-        attempt.unknown_credential_id, own = _id_unless_stored(attempt), for_user(session.user_id)
+        attempt.unknown_credential_id = _id_unless_stored(attempt)
+        own = for_user(session.user_id)
         attempt.options = options.creation_options(attempt.challenge, session.user, own)
-        if len(own) >= MOST:
+        if len(own) >= MOST_PASSKEYS:
             raise CeremonyError("enough_passkeys")
-        # Another session may have made this one prove again since the options were made.
+        # Proof was needed for the options. Since then, another session may have expired it.
         if not (attempt.began and proof.could_add_passkey(session, attempt.began)):
             raise CeremonyError("not_proven")
         verified = verification.verify_registration(attempt.credential, verification.expectations(attempt))
@@ -116,23 +118,23 @@ def finish_registration(session: Session, response: str, name: str, default_name
     return passkey, attempt
 
 
-def begin_authentication(browser: str) -> str:
+def begin_authentication(browser_id: str) -> str:
     """Return request options as JSON text, for signing in with any passkey in the browser of this id.
 
     Return "" if the site has passkeys turned off.
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    return options.request_options(single_use.issue(options.AUTHENTICATION, browser=browser))
+    return options.request_options(single_use.issue(options.AUTHENTICATION, browser=browser_id))
 
 
-def finish_authentication(browser: str, response: str, email: str = "") -> tuple[Passkey, Attempt]:
+def finish_authentication(browser_id: str, response: str, email: str = "") -> tuple[Passkey, Attempt]:
     """Check the response to request options (L3 7.2), and return the passkey that it proves, with its user.
 
-    If `email` is given, it must be the user's. Raises CeremonyError; then only the challenge has been spent.
+    Return the attempt, too. If `email` is given, it must be the user's. Raises as `finish_registration` does.
     """
     with Attempt(options.AUTHENTICATION, response) as attempt:
-        verification.open_response(attempt, browser=browser)
+        verification.open_response(attempt, browser=browser_id)
         attempt.options = options.request_options(attempt.challenge)
         # L3 7.2 step 6: the user isn't known yet, so the response must have a user handle.
         handle = decode(attempt.credential["response"]["userHandle"])
@@ -155,7 +157,7 @@ def begin_confirmation(session: Session, passkeys: Sequence[Passkey]) -> str:
 def finish_confirmation(session: Session, response: str) -> tuple[Passkey, Attempt]:
     """Check the response to the options of `begin_confirmation`, and return the passkey of this user that it proves.
 
-    Raises CeremonyError; then only the challenge has been spent.
+    Return the attempt, too. Raises as `finish_registration` does.
     """
     with Attempt(options.CONFIRMATION, response) as attempt:
         verification.open_response(attempt, session=str(session.id))
@@ -178,10 +180,10 @@ def rename(user_id: int, passkey_id: int, name: str) -> bool:
 
 
 def remove(session: Session, passkey_id: int) -> Passkey | None:
-    """Remove a passkey of this session's user, whose account is locked. Return it, or None if there is no such passkey.
+    """Remove a passkey of this session's user. Return it, or None if there is no such passkey.
 
-    From the next request on it signs nobody in. Raises Refusal `last_passkey` if the account requires a passkey and has
-    no other.
+    The caller has locked the account. From the next request on, the passkey signs nobody in. Raises Refusal
+    `last_passkey` if the account requires a passkey and has no other.
     """
     own = {passkey.id: passkey for passkey in for_user(session.user_id)}
     if passkey_id not in own:
@@ -197,7 +199,7 @@ def remove(session: Session, passkey_id: int) -> Passkey | None:
 def clean_name(typed: str) -> str:
     """Return a typed name as one line without control characters.
 
-    Raises Refusal `invalid_name` if nothing visible is left, or more than LONGEST_NAME characters, or a web address.
+    Raises Refusal `invalid_name` if the name is invisible, is longer than LONGEST_NAME, or contains a web address.
     """
     # Any other Unicode character is allowed. Pages isolate the name from their own text (<bdi>).
     name = " ".join(CONTROL_CHARACTERS.sub(" ", typed).split())
@@ -216,8 +218,8 @@ def _id_unless_stored(attempt: Attempt) -> bytes:
 
 
 def _credential_of(attempt: Attempt, handle: bytes | None, statement: Select[Passkey] = FIND) -> Passkey:
-    """Return the passkey that the response names. If it has a user handle, that must be the passkey's user's: L3 7.2
-    steps 5 and 6."""
+    """Return the passkey that the response names. A user handle in it must belong to the passkey's user: L3 7.2 steps 5
+    and 6."""
     id = decode(attempt.credential["rawId"])
     passkey = db.session.scalars(statement, {"credential": id}).first()
     if not passkey:

@@ -18,10 +18,11 @@ from app.single_use import CLOCK_SKEW, Purpose
 
 PROOF_LIFETIME = timedelta(minutes=10)
 
-# A recovery code may have been the last one. So the session that it opened may add a passkey for this long.
+# A session that a recovery code opened may add a passkey for this long without fresh proof. That code may have been the
+# last, so the owner may have no other proof.
 RECOVERY_LIFETIME = timedelta(hours=1)
 
-CONFIRMATION_CODE = Purpose("confirmation-code", codes.LIFETIME)
+CONFIRMATION_CODE = Purpose("confirmation-code", codes.CODE_LIFETIME)
 
 END_RECOVERY = (
     update(Session)
@@ -31,7 +32,7 @@ END_RECOVERY = (
 
 
 def is_fresh(session: Session) -> bool:
-    """Return True if the last proof of this session, given in this request's cookie, is fresh."""
+    """Return True if the last proof of this session is fresh, and this request's cookie has its mark."""
     return was_fresh(session, now())
 
 
@@ -56,15 +57,15 @@ def renew(session: Session) -> str:
 
 
 def expire_others(session: Session) -> None:
-    """Make the user's other sessions prove again, because a sign-in method has changed. No session of the user,
-    including this one, may add a passkey because of a recovery code any more."""
+    """Make the user's other sessions prove again, because a sign-in method has changed. From then on, all of them and
+    this one need fresh proof to add a passkey."""
     others = update(Session).where(Session.user_id == session.user_id, Session.id != session.id)
     execute(others, proof_digest=b"")
     end_recovery(session.user_id)
 
 
 def end_recovery(user_id: int) -> None:
-    """Make the user's sessions that recovery codes have opened prove before they add a passkey."""
+    """Make sessions of the user that a recovery code opened give fresh proof before they add a passkey."""
     execute(END_RECOVERY, user=user_id)
 
 
@@ -73,13 +74,13 @@ def issue_code(session: Session) -> codes.Issued:
 
     Raises Refusal `mail_is_not_enough` if the account requires a passkey.
     """
-    _require_mail_to_be_enough(session.user)
+    _refuse_if_passkey_required(session.user)
     return codes.issue(CONFIRMATION_CODE, **_mailbox(session))
 
 
 def redeem_code(session: Session, token: str, typed: str) -> None:
     """Spend a token of `issue_code` with its code. Raises Refusal as `codes.redeem` does, and `mail_is_not_enough`."""
-    _require_mail_to_be_enough(session.user)
+    _refuse_if_passkey_required(session.user)
     codes.redeem(CONFIRMATION_CODE, token, typed, **_mailbox(session))
 
 
@@ -93,7 +94,7 @@ def is_mark_of(session: Session, mark: str) -> bool:
     return hmac.compare_digest(session.proof_digest, digest(mark))
 
 
-def _require_mail_to_be_enough(user: User) -> None:
+def _refuse_if_passkey_required(user: User) -> None:
     if user.requires_passkey:
         raise Refusal("mail_is_not_enough")
 

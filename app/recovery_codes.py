@@ -1,4 +1,4 @@
-"""Recovery codes: each takes the passkey's place once, for an owner who has lost it and whose mailbox is not enough."""
+"""Recovery codes: each works once in place of a passkey, for accounts that require one."""
 
 from hashlib import sha256
 
@@ -32,7 +32,7 @@ def count(user_id: int) -> int:
 
 
 def check(user_id: int, typed: str) -> None:
-    """Accept a code of the user, in any case, with or without dashes. This doesn't use it up.
+    """Check a code of the user. Upper or lower case, and dashes, make no difference. This doesn't use it up.
 
     Raises Refusal `wrong_recovery_code`.
     """

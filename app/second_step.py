@@ -16,7 +16,7 @@ from app.single_use import Token
 
 SECOND_STEP = single_use.Purpose("second-step", timedelta(minutes=10))
 
-# After waiting for a lock, the user is found a second time.
+# Replace values that were loaded before waiting for a lock.
 FIND = select(User).where(User.user_handle == bindparam("handle")).execution_options(populate_existing=True)
 
 
@@ -29,11 +29,11 @@ class SecondStep:
 
 
 def require_passkey(session: Session, recovery_code: str) -> Sequence[str]:
-    """Make a link or code insufficient for signing in to the session's account, which is locked.
+    """Require a passkey for signing in to the session's account, which the caller has locked.
 
-    End all other sessions, because a mailbox may have opened them, and return their browsers. The owner types a
-    recovery code to show that they have kept them; it isn't used up. Raises Refusal `passkeys_disabled`, `no_passkey`
-    and `wrong_recovery_code`.
+    End all other sessions, because a link or code may have opened them, and return their browsers. The owner types a
+    recovery code to show that they have kept the codes; it isn't used up. Raises Refusal `passkeys_disabled`,
+    `no_passkey` and `wrong_recovery_code`.
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         raise Refusal("passkeys_disabled")
@@ -41,7 +41,7 @@ def require_passkey(session: Session, recovery_code: str) -> Sequence[str]:
         raise Refusal("no_passkey")
     recovery_codes.check(session.user_id, recovery_code)
     _set_required(session.user_id, True)
-    return sessions.revoke(session)
+    return sessions.revoke_others(session)
 
 
 def stop_requiring_passkey(user_id: int) -> None:
@@ -50,7 +50,7 @@ def stop_requiring_passkey(user_id: int) -> None:
 
 
 def reset(user_id: int) -> None:
-    """Make the mailbox sufficient again, for an owner who has nothing else left. Delete passkeys and recovery codes.
+    """Stop requiring a passkey, for an owner who has lost passkeys and recovery codes. Delete all of these.
 
     This doesn't end the sessions: see `revoke_for_user`.
     """
@@ -60,18 +60,18 @@ def reset(user_id: int) -> None:
         execute(delete(table).where(table.user_id == user_id))
 
 
-def begin(user: User, browser: str, next: str) -> str:
+def begin(user: User, browser_id: str, next: str) -> str:
     """Return a token for the page of the second step. In the browser of this id, the user has proven the mailbox."""
-    return single_use.issue(SECOND_STEP, user=user.user_handle.hex(), email=user.email, browser=browser, next=next)
+    return single_use.issue(SECOND_STEP, user=user.user_handle.hex(), email=user.email, browser=browser_id, next=next)
 
 
-def open_token(token: str, browser: str) -> SecondStep:
+def open_token(token: str, browser_id: str) -> SecondStep:
     """Return the contents of a token of `begin`. This changes nothing.
 
     Raises Refusal as `single_use.read` does, `already_used`, `account_gone`, `account_disabled`, and `other_email` if
     the account has another address now.
     """
-    opened = single_use.read(SECOND_STEP, token, browser=browser)
+    opened = single_use.read(SECOND_STEP, token, browser=browser_id)
     if single_use.is_spent(opened.id):
         raise Refusal("already_used", SECOND_STEP.name)
     user = _user_of(opened)

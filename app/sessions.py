@@ -21,9 +21,10 @@ from app.single_use import CLOCK_SKEW
 # The time of last use is written at most this often, so that reading pages doesn't cost a write each.
 TOUCH_EVERY = timedelta(minutes=5)
 
-# Nobody reads more of them, and a program that never signs out has thousands.
-LISTED = 20
+# The most sessions that a page lists. A program that never signs out has thousands.
+MOST_LISTED = 20
 
+# A session from the future was made by a wrong clock. It is neither alive nor expired.
 _is_alive = (
     Session.created_at > bindparam("oldest"),
     Session.created_at <= bindparam("newest"),
@@ -35,7 +36,7 @@ FIND = (
     .join(Session.user)
     .options(contains_eager(Session.user))
     .where(Session.token == bindparam("token"), User.is_disabled.is_(False), *_is_alive)
-    # After waiting for a lock, the session is found a second time.
+    # Replace values that were loaded before waiting for a lock.
     .execution_options(populate_existing=True)
 )
 FIND_EXPIRED = select(Session.id).where(Session.token == bindparam("token"), _is_expired)
@@ -43,7 +44,7 @@ FOR_USER = (
     select(Session)
     .where(Session.user_id == bindparam("user"), *_is_alive)
     .order_by(Session.created_at.desc())
-    .limit(LISTED)
+    .limit(MOST_LISTED)
 )
 TOUCH = update(Session).where(Session.id == bindparam("session")).values(seen_at=bindparam("at"))
 END = delete(Session).where(Session.id == bindparam("session"))
@@ -61,7 +62,7 @@ class Method(StrEnum):
 
 
 def start(user: User, method: Method, browser: str, passkey_id: int | None = None) -> tuple[Session, str]:
-    """Open a session for a user who has just proven who they are. `browser` is its name and system.
+    """Open a session for a user who has just proven who they are. `browser` is like "Firefox on Windows".
 
     Return the session, and the proof mark for the cookie. The caller commits.
     """
@@ -111,7 +112,7 @@ def touch(session: Session) -> bool:
 
 
 def for_user(user_id: int) -> Sequence[Session]:
-    """Return the newest sessions of the user that haven't expired, at most LISTED."""
+    """Return the newest sessions of the user that haven't expired, at most MOST_LISTED."""
     return db.session.scalars(FOR_USER, {"user": user_id, **_time_limits()}).all()
 
 
@@ -130,12 +131,9 @@ def end_expired(token: str) -> bool:
     return expired is not None and end(expired.id)
 
 
-def revoke(session: Session, **which: Any) -> Sequence[str]:
-    """End the sessions of this session's user that have these values (`id=...`, `passkey_id=...`), or all of them.
-
-    The given session itself ends only if `id` names it. Return the browsers of the ended sessions.
-    """
-    return revoke_for_user(session.user_id, keep=0 if "id" in which else session.id, **which)
+def revoke_others(session: Session, **which: Any) -> Sequence[str]:
+    """End the user's other sessions that have these values (`passkey_id=...`), or all. Return their browsers."""
+    return revoke_for_user(session.user_id, keep=session.id, **which)
 
 
 def revoke_for_user(user_id: int, keep: int = 0, **which: Any) -> Sequence[str]:

@@ -19,8 +19,8 @@ from app.single_use import CLOCK_SKEW, Token
 LINK_LIFETIME = timedelta(minutes=10)
 LINK = single_use.Purpose("sign-in-link", LINK_LIFETIME)
 
-# "Send it again" repeats the same link and code while they work for at least this long. The mail in flight stays good.
-REPEATABLE_WHILE = timedelta(minutes=5)
+# "Send it again" sends the same link and code if they work for at least this long. So the earlier mail works too.
+REUSE_IF_VALID_FOR = timedelta(minutes=5)
 SEND_AGAIN_AFTER = timedelta(seconds=30)
 
 # A browser keeps an expired request for this long after its last mail, so that it can be sent again.
@@ -44,9 +44,9 @@ class PendingSignIn:
         """Seconds until the mail may be sent again, or 0."""
         if not current_app.config["LIMITS_ENABLED"]:
             return 0
-        waited = int(now().timestamp()) - self.sent_at
         # If a clock was set back, nobody waits longer because of it.
-        return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - max(0, waited))
+        waited = max(0, int(now().timestamp()) - self.sent_at)
+        return max(0, int(SEND_AGAIN_AFTER.total_seconds()) - waited)
 
     @property
     def mailed_at(self) -> datetime:
@@ -83,23 +83,23 @@ def ask(email: str, next: str, earlier: PendingSignIn | None) -> PendingSignIn:
     for long enough, otherwise a new one."""
     at = int(now().timestamp())
     if earlier and earlier.email == email:
-        works_long_enough = earlier.expires_at.timestamp() - at >= REPEATABLE_WHILE.total_seconds()
-        # If the answer to a confirmation got lost, the browser still holds a request that is used up.
+        works_long_enough = earlier.expires_at.timestamp() - at >= REUSE_IF_VALID_FOR.total_seconds()
+        # If the response to its confirmation got lost, the browser still has a request that was used.
         if works_long_enough and not single_use.is_spent(earlier.id):
             return replace(earlier, next=next or earlier.next, sent_at=at)
     return PendingSignIn(single_use.new_id(), email, next, asked_at=at, sent_at=at)
 
 
-def link_token(pending: PendingSignIn, browser: str, asked_with: str) -> str:
-    """Return the token of the mailed link. `browser` is the id of the browser that asked, and `asked_with` is its name
+def link_token(pending: PendingSignIn, browser_id: str, asked_with: str) -> str:
+    """Return the token of the mailed link. `browser_id` is that of the browser that asked, and `asked_with` is its name
     and system, such as "Firefox on Windows"."""
     expires_at = str(int(pending.expires_at.timestamp()))
-    return single_use.issue(LINK, pending.id, browser=_digest(browser), asked_with=asked_with, expires_at=expires_at)
+    return single_use.issue(LINK, pending.id, browser=_digest(browser_id), asked_with=asked_with, expires_at=expires_at)
 
 
-def code_for(request_id: str) -> str:
-    """Return the code of the request with this id."""
-    return codes.code_for(LINK, request_id)
+def code_for(pending_id: str) -> str:
+    """Return the code of the pending sign-in with this id."""
+    return codes.code_for(LINK, pending_id)
 
 
 def open_link(token: str) -> Token:
@@ -113,8 +113,8 @@ def open_link(token: str) -> Token:
     return link
 
 
-def check_browser(link: Token, pending: PendingSignIn | None, browser: str) -> PendingSignIn:
-    """Return the request of an opened link if it is this browser's pending one. `browser` is this browser's id.
+def check_browser(link: Token, pending: PendingSignIn | None, browser_id: str) -> PendingSignIn:
+    """Return the request of an opened link if it is this browser's pending one. `browser_id` is this browser's.
 
     Raises Refusal `newer_mail` if this browser asked for the link, but has asked again or signed in since. Raises
     `other_browser` otherwise: a stranger's link must not sign you in to the stranger's account, and a mail scanner must
@@ -122,15 +122,15 @@ def check_browser(link: Token, pending: PendingSignIn | None, browser: str) -> P
     """
     if pending and pending.id == link.id:
         return pending
-    raise Refusal("newer_mail" if link.claims.get("browser") == _digest(browser) else "other_browser")
+    raise Refusal("newer_mail" if link.claims.get("browser") == _digest(browser_id) else "other_browser")
 
 
-def redeem_link(link: Token, pending: PendingSignIn | None, browser: str) -> ProvenEmail:
+def redeem_link(link: Token, pending: PendingSignIn | None, browser_id: str) -> ProvenEmail:
     """Spend an opened link.
 
     Raises Refusal as `check_browser` does, which spends nothing, or `already_used`, `not_invited`, `account_disabled`.
     """
-    return _redeem(check_browser(link, pending, browser))
+    return _redeem(check_browser(link, pending, browser_id))
 
 
 def redeem_code(typed: str, pending: PendingSignIn | None) -> ProvenEmail:
@@ -160,6 +160,6 @@ def _token_of(pending: PendingSignIn) -> Token:
     return Token(pending.id, {}, datetime.fromtimestamp(pending.asked_at, UTC), pending.expires_at)
 
 
-def _digest(browser: str) -> str:
-    """Return the part of a hash of the browser's id, which is random. It is enough to recognise the browser."""
-    return sha256(browser.encode()).hexdigest()[:16]
+def _digest(browser_id: str) -> str:
+    """Return the beginning of a hash of the browser's id. The id is random, so this is enough to recognize it."""
+    return sha256(browser_id.encode()).hexdigest()[:16]

@@ -16,11 +16,11 @@ from itsdangerous import BadSignature, URLSafeTimedSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 from sqlalchemy import bindparam, select
 
-from app.database import execute, insert_if_absent, is_time_to_sweep, sweep_of
+from app.database import delete_some, execute, insert_if_absent, is_time_to_sweep
 from app.models import SpentToken, now
 from app.refusals import Refusal
 
-# Clocks of different machines differ by seconds. A token from further ahead was not made by us.
+# Clocks of different machines differ by seconds. Accept a time in the future up to this far ahead.
 CLOCK_SKEW = timedelta(seconds=30)
 
 # A spent id is kept for this long after its token expired. So setting a clock back makes no token valid again.
@@ -28,7 +28,7 @@ KEPT_AFTER_EXPIRY = timedelta(days=1)
 
 # Building a statement takes longer than executing it, so each is built once.
 IS_SPENT = select(SpentToken.id).where(SpentToken.id == bindparam("id"))
-SWEEP = sweep_of(SpentToken.id, SpentToken.expires_at < bindparam("before"))
+SWEEP = delete_some(SpentToken.id, SpentToken.expires_at < bindparam("before"))
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def read(purpose: Purpose, text: str, **bound_to: str) -> Token:
 
 
 def spend(token: Token) -> None:
-    """Use up a token. Call this before writing anything else, so that the second of two requests changes nothing.
+    """Use up a token. Call this before the changes that the token allows, so that a second request makes none.
 
     Raises Refusal `already_used`.
     """

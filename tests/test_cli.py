@@ -65,7 +65,7 @@ def test_command_without_a_database_says_how_to_make_one(tmp_path, command):
 @pytest.mark.parametrize("address", ["nonsense", "Ada <ada@example.org>", "a@b\r\nBcc: c@d", ""])
 def test_command_refuses_an_invalid_address(desk, unchanged, command, address):
     with unchanged():
-        assert "Error: That is no email address" in desk("users", command, address, fails=1)
+        assert "Error: That is not a valid email address" in desk("users", command, address, fails=1)
 
 
 @pytest.mark.parametrize("command", WITH_ADDRESS[1:])
@@ -371,8 +371,8 @@ def test_command_asks_before_it_gives_an_account_back(thief, desk, unchanged):
     ("old", "new", "sentence"),
     [
         (ADA, BACK, f"There is no account with the address {ADA}."),
-        ("nonsense", BACK, "That is no email address that mail can be sent to."),
-        (THIEF, "nonsense", "That is no email address that mail can be sent to."),
+        ("nonsense", BACK, "That is not a valid email address."),
+        (THIEF, "nonsense", "That is not a valid email address."),
         (THIEF, "eve@example.org", "That address has an account already."),
         (THIEF, THIEF, "That address has an account already."),
     ],

@@ -141,7 +141,7 @@ def test_invalid_value_of_a_setting_is_refused(configured, name, text):
     ],
 )
 def test_another_database_is_refused(configured, uri):
-    with pytest.raises(ConfigurationError, match=r"it is like sqlite:///a-file\.db or postgresql://") as refused:
+    with pytest.raises(ConfigurationError, match=r"use a URI such as sqlite:///a-file\.db or postgresql://") as refused:
         configured(FLASK_SQLALCHEMY_DATABASE_URI=uri)
     assert "hush" not in str(refused.value)
 
@@ -181,9 +181,7 @@ def test_site_on_the_internet_with_all_its_settings_starts(configured):
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb"])
 def test_site_without_a_name_does_not_start(configured, name):
-    with pytest.raises(
-        ConfigurationError, match=r"FLASK_SITE_NAME=.* is not usable: say in a line what to call the site"
-    ):
+    with pytest.raises(ConfigurationError, match=r"FLASK_SITE_NAME=.* is not usable: use one line of printable text"):
         configured(FLASK_SITE_NAME=name)
 
 

@@ -215,7 +215,7 @@ def test_ipv6_clients_are_counted_by_their_64(app, clock, reasons):
     ],
 )
 def test_ip_address_stands_for_a_client(address, stands_for):
-    assert limits.client(address) == stands_for
+    assert limits.client_network(address) == stands_for
 
 
 def test_forged_header_makes_no_other_client(app, clock):

@@ -60,7 +60,7 @@ def test_account_created_again_does_not_know_the_browsers_of_the_deleted_one(app
 
 
 def test_browser_knows_its_five_latest_accounts(app, visitor):
-    for number in range(known_accounts.MOST):
+    for number in range(known_accounts.MOST_ACCOUNTS):
         visitor.sign_in_by_link(f"user{number}@example.org")
     visitor.sign_in_by_link("user0@example.org")
     assert count(app) == 0

@@ -232,5 +232,5 @@ def test_wrong_setting_is_said_in_one_line(tmp_path):
     uri = f"postgresql://nobody@localhost:{free_port()}/none"
     said = refusal(tmp_path, FLASK_SQLALCHEMY_DATABASE_URI=uri, FLASK_SITE_NAME=" ")
     assert said.strip().splitlines()[1:] == [
-        "Latchkey can't start: FLASK_SITE_NAME=' ' is not usable: say in a line what to call the site, or unset it."
+        "Latchkey can't start: FLASK_SITE_NAME=' ' is not usable: use one line of printable text, or unset it."
     ]

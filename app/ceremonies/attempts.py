@@ -56,8 +56,8 @@ class CeremonyError(Refusal):
 
 @dataclass
 class Attempt:
-    """A response to a ceremony's options. Use it as a context manager around everything that looks at the response:
-    whatever is raised within becomes a CeremonyError, except for errors of the database."""
+    """A response to a ceremony's options. Use it as a context manager around everything that looks at the response. An
+    exception in the block becomes a CeremonyError, except for errors of the database."""
 
     purpose: Purpose
     response: str
@@ -79,7 +79,7 @@ class Attempt:
     """Set if it is proven that this passkey signs nobody in here. Then the authenticator is told to forget it."""
 
     def transcript(self, refused: str = "") -> str:
-        """Return the ceremony as JSON text, or "" if its challenge was not spent: it may be valid elsewhere.
+        """Return the ceremony as JSON text, or "" if its challenge was not spent: it may still be valid somewhere.
 
         A text over LONGEST_TRANSCRIPT bytes is replaced by its length. `refused` is the reason of the refusal.
         """

@@ -1,6 +1,6 @@
 """CBOR (RFC 8949), as strict as CTAP 2.2, 8 "Message Encoding" wants it from authenticators.
 
-py_webauthn uses a general decoder, and encodes a value again to find its end. So we check two things before:
+py_webauthn uses a general decoder, and encodes a value again to find its end. So we check two things first:
 
 - There are no tags. With tags 28 and 29, a hundred bytes become a trillion lists.
 - Each value has its only canonical encoding. Otherwise the library looks for its end in the wrong place.
@@ -20,14 +20,14 @@ DEEPEST = 4
 
 
 def end_of(data: bytes, at: int = 0, *, canonical: bool = True, levels: int = DEEPEST) -> int:
-    """Return where the item that begins at `at` ends.
+    """Return the end of the item that begins at `at`.
 
-    Raises ValueError if it is cut short, nested too deep, or has a tag or an indefinite length. If `canonical`, also if
-    a number or length takes more bytes than it needs, or the keys of a map are not in order.
+    Raises ValueError if it is cut short, nested too deep, or has a tag or an indefinite length. With `canonical`, a
+    number or length must take no more bytes than it needs, and the keys of a map must be in order.
     """
     if at >= len(data):
         raise ValueError("cut short")
-    # The head: three bits of type, and five of a number, or of how many bytes the number takes that follows.
+    # The first byte: three bits of type, and five that are a number (up to 23) or the size of the number that follows.
     major_type, number = data[at] >> 5, data[at] & 31
     if major_type == TAG or number > 27:
         raise ValueError("a tag, or an indefinite length")
@@ -35,7 +35,7 @@ def end_of(data: bytes, at: int = 0, *, canonical: bool = True, levels: int = DE
     at += 1 + size
     if size:
         number = int.from_bytes(data[at - size : at])
-        # Of a SIMPLE item, it is a float, and may have any length.
+        # The number of a SIMPLE item is a float, which may have any size.
         if canonical and major_type != SIMPLE and number < (24 if size == 1 else 1 << (4 * size)):
             raise ValueError("a number in more bytes than it needs")
     if major_type in (BYTES, TEXT):
@@ -49,7 +49,7 @@ def end_of(data: bytes, at: int = 0, *, canonical: bool = True, levels: int = DE
         for _ in range(number):
             if major_type == MAP:
                 end = end_of(data, at, canonical=canonical, levels=levels - 1)
-                # They must be in the order of their bytes. So no key is there twice, either.
+                # Keys are in the order of their bytes. So no key occurs twice.
                 if canonical and data[at:end] <= key:
                     raise ValueError("keys that are not in order")
                 key, at = data[at:end], end
@@ -66,7 +66,7 @@ def check_authenticator_data(data: bytes) -> None:
         raise CeremonyError("malformed_authenticator_data", "less than 37 bytes")
     flags, at, maps = data[32], 37, 0
     if flags & ATTESTED_CREDENTIAL_DATA_INCLUDED:
-        # L3 6.5.1: behind the AAGUID, the length of the credential id, and the id, there is the public key.
+        # L3 6.5.1: AAGUID (16 bytes), length of the credential id (2 bytes), credential id, public key.
         at, maps = 55 + int.from_bytes(data[53:55]), 1
     if flags & EXTENSION_DATA_INCLUDED:
         maps += 1

@@ -1,4 +1,4 @@
-"""The check of a new public key. A key that loads may still be useless, or usable by anybody."""
+"""The check of a new public key. A key that loads may still be unusable, or so weak that anybody can sign with it."""
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 

@@ -41,7 +41,7 @@ def open_response(attempt: Attempt, **bound_to: str) -> None:
     token = single_use.read(attempt.purpose, challenge, **bound_to)
     single_use.spend(token)
     attempt.challenge, attempt.began = challenge, token.made_at
-    # L3 7.1 step 25. The library compares `id` with it.
+    # L3 7.1 step 25. The library checks that `id` equals `rawId`.
     if len(decode(attempt.credential["rawId"])) > LONGEST_CREDENTIAL_ID:
         raise CeremonyError("credential_id_too_long")
 
@@ -64,7 +64,7 @@ def verify_registration(credential: dict[str, Any], expected: dict[str, Any]) ->
     verified = verify_registration_response(credential=credential, supported_pub_key_algs=ALGORITHMS, **expected)
     if verified.credential_id != decode(credential["rawId"]):
         raise CeremonyError("credential_id_mismatch")
-    # Autofill would never offer it. If the browser doesn't say, we trust the options, which required it.
+    # Autofill offers only discoverable passkeys. If the browser doesn't say, we trust the options, which required one.
     if credential.get("clientExtensionResults", {}).get("credProps", {}).get("rk") is False:
         raise CeremonyError("not_discoverable")
     # Load the key once, so that none is stored that could never sign in.
@@ -109,7 +109,7 @@ def known_transports(credential: dict[str, Any]) -> str:
 
 
 def _client_data(credential: dict[str, Any]) -> dict[str, Any]:
-    """Return the browser's account of the ceremony: L3 7.1 steps 5 and 6, 7.2 steps 8 and 9."""
+    """Return the client data, in which the browser describes the ceremony: L3 7.1 steps 5 and 6, 7.2 steps 8 and 9."""
     data = decode(credential["response"]["clientDataJSON"])
     with refusing("not_utf8"):
         # The specification's decoder drops a byte order mark. `json.loads(bytes)` would also take UTF-16 and UTF-32.
@@ -122,7 +122,7 @@ def _client_data(credential: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> None:
-    """Python's decoder accepts NaN and Infinity. JSON doesn't have them."""
+    """Refuse NaN and Infinity. Python's decoder accepts them, but JSON doesn't have them."""
     raise ValueError(f"{name} is not JSON")
 
 
@@ -147,11 +147,9 @@ def _check_attestation(attestation_object: bytes) -> None:
     # The options asked for no statement about the authenticator's maker, and we trust none. So we accept only "none"
     # and self attestation.
     statement = attestation["attStmt"]
-    if attestation["fmt"] == "none":
-        is_accepted = statement == {}
-    else:
-        is_accepted = attestation["fmt"] == "packed" and isinstance(statement, dict) and "x5c" not in statement
-    if not is_accepted:
+    is_none = attestation["fmt"] == "none" and statement == {}
+    is_self = attestation["fmt"] == "packed" and isinstance(statement, dict) and "x5c" not in statement
+    if not (is_none or is_self):
         raise CeremonyError("attestation_not_accepted")
     if not isinstance(statement.get("sig", b""), bytes):
         raise CeremonyError("malformed_attestation", "a signature that is not bytes")

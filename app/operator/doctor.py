@@ -29,10 +29,10 @@ FORWARDING_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Fo
 # After a restart, a site updates its database before it answers.
 SECONDS_TO_START = 5.0
 
-# A proxy answers so if the site behind it doesn't answer (RFC 9110 15.6).
+# A proxy gives these answers if the site behind it doesn't answer (RFC 9110 15.6).
 BAD_GATEWAY, GATEWAY_TIMEOUT = 502, 504
 
-# A mail server answers so if it refuses the user name or the password (RFC 4954 6).
+# A mail server gives these answers if it refuses the user name or the password (RFC 4954 6).
 BAD_LOGIN = (530, 534, 535)
 
 # Why a server can't be used.
@@ -65,7 +65,7 @@ class Finding(NamedTuple):
 @commit_or_explain
 def report(send_to: str | None) -> None:
     """Find mistakes in the site's setup. Exit with 1 if there are any."""
-    findings = [*examine()]
+    findings = list(examine())
     for finding in findings:
         click.echo(f"{'ok ' if finding.is_fine else 'BAD'}  {finding.what}")
         if not finding.is_fine:
@@ -138,7 +138,7 @@ def _open(url: str) -> Message | Exception:
 
 
 def _is_stopped(answer: object) -> bool:
-    """Return whether nothing answers, or only a proxy."""
+    """Return True if nothing answers, or only a proxy."""
     return isinstance(answer, ConnectionRefusedError) or getattr(answer, "code", 0) in (BAD_GATEWAY, GATEWAY_TIMEOUT)
 
 
@@ -215,7 +215,7 @@ def _database() -> Iterator[Finding]:
         return
     yield Finding(f"{database} is up to date ({newest}) and can be written", "Visitors can sign in.")
     if delayed := notices.count_delayed():
-        what = f"Notices that have waited for more than {notices.DELAY.seconds // 60} minutes: {delayed}"
+        what = f"Notices that have waited for more than {notices.DELAYED_AFTER.seconds // 60} minutes: {delayed}"
         change = "If the site is running, look for notice_not_sent in its log."
         yield Finding(what, "Owners don't learn what happened to their accounts.", change)
 
@@ -228,7 +228,7 @@ def _postgresql(database: str) -> Iterator[Finding]:
     encoding = db.session.scalar(text("SHOW server_encoding"))
     if encoding != "UTF8":
         change = "createdb --encoding=UTF8 --template=template0 ..."
-        yield Finding(f"{database} stores text as {encoding}", "It can't store many names.", change)
+        yield Finding(f"{database} stores text as {encoding}", "Names in other languages can't be stored.", change)
 
 
 def _first_line(error: DBAPIError) -> str:
@@ -246,4 +246,4 @@ def _mail() -> Finding:
         what = f"{server} can't be used: {_reason(refusal.__cause__ or refusal)}"
         change = "Check FLASK_MAIL_SERVER, FLASK_MAIL_PORT, FLASK_MAIL_USERNAME and FLASK_MAIL_PASSWORD."
         return Finding(what, "Visitors get no sign-in mail.", change)
-    return Finding(f"{server} accepts mail from this site", "Visitors get their sign-in mail.")
+    return Finding(f"{server} accepts connections from this site", "Visitors should get their sign-in mail.")

@@ -1,4 +1,4 @@
-"""How commands end and what they print: sentences for refusals, tables, times, other commands."""
+"""The output of commands: sentences for refusals, tables, times and other commands. Also their commit."""
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
@@ -15,16 +15,16 @@ from app.refusals import Refusal
 P = ParamSpec("P")
 
 SENTENCES = {
-    "invalid_email": "That is no email address that mail can be sent to.",
+    "invalid_email": "That is not a valid email address.",
     "has_account": "That address has an account already.",
     "address_taken": "That address has an account already.",
     "account_gone": "The account was deleted in the meantime.",
     "mail_server_unreachable": "The mail server can't be reached: no mail was sent.",
     "mail_server_busy": "The mail server is busy: no mail was sent.",
-    "mail_refused": "The mail server didn't take the mail.",
-    "message_refused": "The mail server didn't take the message.",
+    "mail_refused": "The mail server takes no mail at the moment.",
+    "message_refused": "The mail server refused this message.",
     "recipient_refused": "The mail server takes no mail for that address.",
-    "broken_notice": "The notice can't be written: see the log.",
+    "broken_notice": "The notice could not be composed: see the log.",
 }
 
 

@@ -12,14 +12,14 @@ from statistics import median
 import click
 from sqlalchemy import select
 
-from app.activity import Kind
+from app.activity import REFUSED, Kind
 from app.database import db
 from app.models import Activity
 from app.operator.output import commit_or_explain, print_table
 
 ACCEPTED = (Kind.SIGNED_IN, Kind.CONFIRMED, Kind.PASSKEY_ADDED)
 
-# The success rate leaves these methods out: their refusals aren't stored, because they have no known account.
+# The success rate leaves out sign-ins by these methods: their refusals have no known account, so they aren't stored.
 BY_MAIL = ("link", "code")
 
 
@@ -38,11 +38,13 @@ class Figures:
 
     def add(self, kind: str, detail: str, milliseconds: int | None) -> None:
         """Count one activity."""
-        if kind == Kind.SIGNED_IN:
+        is_sign_in = kind == Kind.SIGNED_IN
+        if is_sign_in:
             self.sign_ins[detail] += 1
-        if kind.endswith("_refused"):
+        if kind in REFUSED:
             self.refusals[detail] += 1
-        self.accepted += kind in ACCEPTED and not (kind == Kind.SIGNED_IN and detail in BY_MAIL)
+        if kind in ACCEPTED and not (is_sign_in and detail in BY_MAIL):
+            self.accepted += 1
         if milliseconds is not None:
             self.times["registration" if kind == Kind.PASSKEY_ADDED else detail].append(milliseconds)
 

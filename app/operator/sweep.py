@@ -1,4 +1,4 @@
-"""`flask sweep`: deletes expired rows now. Requests also delete a few each."""
+"""`flask sweep`: deletes expired rows now. Requests also delete some."""
 
 import click
 
@@ -9,7 +9,7 @@ from app.operator.output import commit_or_explain
 
 @commit_or_explain
 def delete_expired() -> None:
-    """Delete expired rows: used tokens, sessions, activity, counters. Requests also delete a few each."""
+    """Delete expired rows: used tokens, sessions, activity, counters. Requests also delete some."""
     sweeps = {
         "spent tokens": single_use.sweep,
         "sessions": sessions.sweep,
@@ -18,7 +18,7 @@ def delete_expired() -> None:
     }
     for name, sweep in sweeps.items():
         total = 0
-        # Each call deletes a limited number of rows, so that no transaction is long.
+        # Most of these delete a limited number of rows per call, so that no transaction is long.
         while count := sweep():
             total += count
             db.session.commit()

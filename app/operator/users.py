@@ -121,8 +121,8 @@ def change_email(old: str, new: str, keep_passkeys: bool, yes: bool) -> None:
     """Give the account at the address OLD back to its owner, at the address NEW.
 
     First make sure that the owner asks for this (docs/deploy.md): after it, anyone who reads NEW's mailbox can sign in.
-    It removes all passkeys, recovery codes and sessions, and stops requiring a passkey. It mails all addresses of the
-    last days.
+    It ends all sessions. Without --keep-passkeys, it also removes passkeys and recovery codes, and stops requiring a
+    passkey. It notifies all addresses of the last seven days.
     """
     user, email = find_user(old), canonical(new)
     if accounts.find(email):
@@ -160,10 +160,10 @@ def find_user(email: str) -> User:
 def end_sessions_and_notify(user: User, *kinds: Kind, detail: str = "") -> None:
     """End the user's sessions, record what the operator did, commit, and notify the owner.
 
-    `kinds` are what the operator did, and `detail` is about the first of them.
+    `kinds` name the operator's actions. `detail` belongs to the first.
     """
     accounts.lock(user.id)
-    ended = [Kind.SESSION_ENDED for _ in sessions.revoke_for_user(user.id)]
+    ended = [Kind.SESSION_ENDED] * len(sessions.revoke_for_user(user.id))
     for kind in ended:
         activity.record(user.id, kind, OPERATOR)
     for kind in kinds:

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
 from app import activity
-from app.activity import PAGE, Kind
+from app.activity import PAGE_SIZE, Kind
 
 blueprint = Blueprint("activity", __name__, url_prefix="/account/activity")
 
@@ -21,5 +21,10 @@ def show() -> ResponseReturnValue:
     before = min(request.args.get("before", 0, int), LARGEST_ID)
     rows = activity.for_user(current_user.user_id, kind, before if before > 0 else None)
     return render_template(
-        "account/activity.html", rows=rows[:PAGE], more=len(rows) > PAGE, kind=kind, kinds=list(Kind), before=before
+        "account/activity.html",
+        rows=rows[:PAGE_SIZE],
+        more=len(rows) > PAGE_SIZE,
+        kind=kind,
+        kinds=list(Kind),
+        before=before,
     )

@@ -84,7 +84,7 @@ def finish() -> ResponseReturnValue:
             session.pop("email_change", None)
         return page(refusal)
     # The former mailbox may have opened other sessions.
-    record_ended_sessions(sessions.revoke(visitor))
+    record_ended_sessions(sessions.revoke_others(visitor))
     session.pop("email_change")
     known_accounts.remember(visitor.user.user_handle, email)
     record_activity(visitor.user_id, Kind.EMAIL_CHANGED, former)

@@ -24,16 +24,16 @@ def show() -> ResponseReturnValue:
     return page()
 
 
-def page(refusal: Refusal | None = None, renamed: int = 0, typed: str = "") -> ResponseReturnValue:
+def page(refusal: Refusal | None = None, refused_rename: int = 0, typed: str = "") -> ResponseReturnValue:
     """Return the account page, with the refusal if there is one.
 
-    If a new name for a passkey was refused, `renamed` is the passkey's id, and `typed` the name.
+    If a new name for a passkey was refused, `refused_rename` is the passkey's id, and `typed` the name.
     """
     own = passkeys.for_user(current_user.user_id)
     return render_page(
         "account/show.html",
         refusal,
-        renamed=renamed,
+        refused_rename=refused_rename,
         typed=typed,
         passkeys=own,
         names=numbered_names(own),

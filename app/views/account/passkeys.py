@@ -59,7 +59,7 @@ def create() -> ResponseReturnValue:
 
 def without_options(next: str) -> ResponseReturnValue:
     """Handle the button of a page without options: the visitor has too many passkeys, or needs fresh proof."""
-    if len(passkeys.for_user(current_user.user_id)) >= passkeys.MOST:
+    if len(passkeys.for_user(current_user.user_id)) >= passkeys.MOST_PASSKEYS:
         return overview.page(Refusal("enough_passkeys"))
     record_missing_proof()
     return redirect(url_for("confirm.show", next=next or url_for("account.show")), 303)
@@ -87,7 +87,7 @@ def rename(passkey_id: int) -> ResponseReturnValue:
         name = passkeys.clean_name(typed)
         count_proof(current_user.user_id)
     except Refusal as refusal:
-        return overview.page(refusal, renamed=passkey_id, typed=typed[: passkeys.LONGEST_NAME])
+        return overview.page(refusal, refused_rename=passkey_id, typed=typed[: passkeys.LONGEST_NAME])
     visitor = lock_account()
     if not passkeys.rename(visitor.user_id, passkey_id, name):
         give_back_proof(visitor.user_id)
@@ -110,7 +110,7 @@ def remove(passkey_id: int) -> ResponseReturnValue:
     if not passkey:
         abort(404)
     if request.form.get("sessions"):
-        record_ended_sessions(sessions.revoke(visitor, passkey_id=passkey_id))
+        record_ended_sessions(sessions.revoke_others(visitor, passkey_id=passkey_id))
     record_activity(visitor.user_id, Kind.PASSKEY_REMOVED, passkey.name)
     notify_owner(visitor.user, "passkey_removed", detail=passkey_name(passkey.name, passkey.aaguid))
     flash_done("passkey_removed", signal=signals.unknown_credential(passkey.credential_id))

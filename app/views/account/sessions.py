@@ -20,7 +20,7 @@ blueprint = Blueprint("sessions", __name__, url_prefix="/account/sessions")
 @fresh_proof
 def revoke(session_id: int) -> ResponseReturnValue:
     """End one of the visitor's sessions."""
-    ended = sessions.revoke(lock_account(), id=session_id)
+    ended = sessions.revoke_for_user(lock_account().user_id, id=session_id)
     if not ended:
         abort(404)
     record_ended_sessions(ended)
@@ -34,6 +34,6 @@ def revoke(session_id: int) -> ResponseReturnValue:
 @fresh_proof
 def revoke_all() -> ResponseReturnValue:
     """End all of the visitor's sessions except this one."""
-    record_ended_sessions(sessions.revoke(lock_account()))
+    record_ended_sessions(sessions.revoke_others(lock_account()))
     flash_done("sessions_ended")
     return redirect(url_for("account.show"), 303)

@@ -10,7 +10,7 @@ from app import limits, mailer
 from app.database import db
 from app.limits import TooMany
 from app.views.shared import known_accounts
-from app.views.shared.browser import this_browser, this_client
+from app.views.shared.browser import browser_id, this_client
 
 
 @contextmanager
@@ -21,7 +21,7 @@ def mail_allowance(email: str) -> Iterator[None]:
     Raises TooMany. If the block raises Unsent, the mail isn't counted, unless the server refused it permanently.
     """
     counted = _count_mail(email)
-    limits.watch("alarm")
+    limits.count_for_alarm("alarm")
     db.session.commit()
     try:
         yield
@@ -52,7 +52,7 @@ def give_back_proof(user_id: int) -> None:
 
 
 def _this_client() -> str:
-    return limits.client(this_client().address)
+    return limits.client_network(this_client().address)
 
 
 def _count_mail(email: str) -> dict[str, tuple[str, ...]]:
@@ -63,7 +63,7 @@ def _count_mail(email: str) -> dict[str, tuple[str, ...]]:
     if known_accounts.has_address(email):
         # Count for the exact address, because the browser has proven only that one, not the whole inbox.
         own: dict[str, tuple[str, ...]] = {
-            "mails": (email, this_browser()),
+            "mails": (email, browser_id()),
             "mails_to_address": (email, "known browsers"),
         }
         with suppress(TooMany):

@@ -11,7 +11,7 @@ from app.sign_in_links import PendingSignIn
 from app.user_agents import describe
 
 
-def this_browser() -> str:
+def browser_id() -> str:
     """Return the random id of this browser. It survives signing in and out, so one tab doesn't end the ceremony that
     another has begun."""
     if "browser" not in session:

@@ -8,14 +8,14 @@ from hashlib import sha256
 
 from flask import session
 
-MOST = 5
+MOST_ACCOUNTS = 5
 
 
 def remember(user_handle: bytes, email: str) -> None:
     """Add the account to the list, or update its entry."""
     account = account_id(user_handle)
     others = [entry for entry in _entries() if entry[0] != account]
-    session["known"] = [*others[1 - MOST :], [account, _digest(email.encode())]]
+    session["known"] = [*others[1 - MOST_ACCOUNTS :], [account, _digest(email.encode())]]
 
 
 def has_account(user_handle: bytes) -> bool:

@@ -12,7 +12,7 @@ from app.models import User
 from app.sessions import Method
 from app.sign_in_links import ProvenEmail
 from app.views.shared import known_accounts, timing, tour
-from app.views.shared.browser import this_browser, this_client
+from app.views.shared.browser import browser_id, this_client
 from app.views.shared.history import notify_of_new_browser, record_activity
 
 
@@ -25,7 +25,7 @@ def sign_in_by_mail(proven: ProvenEmail, method: Method) -> Response:
         return sign_in(user, method, pending.next, proven.is_new, began=pending.mailed_at)
     session.pop("pending", None)
     record_activity(user.id, Kind.SECOND_STEP, method, began=pending.mailed_at)
-    return redirect(url_for("second_step.show", token=second_step.begin(user, this_browser(), pending.next)), 303)
+    return redirect(url_for("second_step.show", token=second_step.begin(user, browser_id(), pending.next)), 303)
 
 
 def sign_in(

@@ -9,7 +9,7 @@ from app.refusals import Refusal
 from app.sessions import Method
 from app.single_use import Token
 from app.views.shared.answers import render_page
-from app.views.shared.browser import pending_sign_in, this_browser
+from app.views.shared.browser import browser_id, pending_sign_in
 from app.views.shared.signing_in import sign_in_by_mail
 from app.views.shared.transaction import one_transaction
 
@@ -31,7 +31,7 @@ def show(token: str) -> ResponseReturnValue:
     except Refusal as refusal:
         return dead_link(refusal)
     try:
-        pending = sign_in_links.check_browser(link, pending_sign_in(), this_browser())
+        pending = sign_in_links.check_browser(link, pending_sign_in(), browser_id())
     except Refusal as refusal:
         return other_browser(link) if refusal.reason == "other_browser" else dead_link(refusal)
     return render_template("sign_in/confirm.html", pending=pending, action=url_for(".use", token=token))
@@ -46,7 +46,7 @@ def use(token: str) -> ResponseReturnValue:
     except Refusal as refusal:
         return dead_link(refusal)
     try:
-        proven = sign_in_links.redeem_link(link, pending_sign_in(), this_browser())
+        proven = sign_in_links.redeem_link(link, pending_sign_in(), browser_id())
     except Refusal as refusal:
         return other_browser(link, refusal) if refusal.reason == "other_browser" else dead_link(refusal)
     return sign_in_by_mail(proven, Method.LINK)

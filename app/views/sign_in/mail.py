@@ -16,7 +16,7 @@ from app.sign_in_links import PendingSignIn
 from app.views.shared import tour
 from app.views.shared.allowances import mail_allowance
 from app.views.shared.answers import render_page
-from app.views.shared.browser import pending_sign_in, remember_pending, this_browser, this_client
+from app.views.shared.browser import browser_id, pending_sign_in, remember_pending, this_client
 from app.views.shared.next_page import next_page
 from app.views.shared.signing_in import sign_in_by_mail
 from app.views.shared.transaction import one_transaction
@@ -38,7 +38,7 @@ def show() -> ResponseReturnValue:
 
 def page(refusal: Refusal | None = None, email: str = "", next: str = "") -> ResponseReturnValue:
     """Return the sign-in page with fresh options for this browser, with the refusal if there is one."""
-    options = passkeys.begin_authentication(this_browser())
+    options = passkeys.begin_authentication(browser_id())
     return render_page("sign_in/show.html", refusal, email=email, next=next, options=options)
 
 
@@ -73,7 +73,7 @@ def ask() -> ResponseReturnValue:
 def mail_values(pending: PendingSignIn) -> dict[str, Any]:
     """Return the values for the templates of either mail."""
     client = this_client()
-    token = sign_in_links.link_token(pending, this_browser(), client.browser)
+    token = sign_in_links.link_token(pending, browser_id(), client.browser)
     return {
         # Use SITE_URL, because a proxy may send another Host header.
         "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),

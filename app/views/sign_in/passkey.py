@@ -13,7 +13,7 @@ from app.sessions import Method
 from app.views.shared import timing, tour
 from app.views.shared.allowances import count_passkey_answer
 from app.views.shared.answers import flash_done
-from app.views.shared.browser import this_browser
+from app.views.shared.browser import browser_id
 from app.views.shared.history import record_counter_went_back, record_refusal
 from app.views.shared.next_page import next_page
 from app.views.shared.signing_in import sign_in
@@ -31,7 +31,7 @@ def use() -> ResponseReturnValue:
     is_second_step = "token" in request.form
     try:
         count_passkey_answer()
-        passkey, attempt = passkeys.finish_authentication(this_browser(), request.form.get("credential", ""), email)
+        passkey, attempt = passkeys.finish_authentication(browser_id(), request.form.get("credential", ""), email)
     except Refusal as refusal:
         record_refusal(refusal, Kind.SIGN_IN_REFUSED)
         return second_step.page(refusal) if is_second_step else mail.page(refusal, email=email[:254], next=next)
@@ -54,7 +54,7 @@ def use() -> ResponseReturnValue:
 @blueprint.post("/options")
 def options() -> ResponseReturnValue:
     """Return fresh request options, for a page that has been open for some time."""
-    return Response(passkeys.begin_authentication(this_browser()), mimetype="application/json")
+    return Response(passkeys.begin_authentication(browser_id()), mimetype="application/json")
 
 
 def typed_email() -> str:

@@ -13,7 +13,7 @@ from app.second_step import SecondStep
 from app.sessions import Method
 from app.views.shared.allowances import count_proof
 from app.views.shared.answers import render_page
-from app.views.shared.browser import this_browser
+from app.views.shared.browser import browser_id
 from app.views.shared.history import record_recovery_code_used, record_refusal
 from app.views.shared.signing_in import sign_in
 from app.views.shared.transaction import one_transaction
@@ -67,13 +67,13 @@ def page_for(step: SecondStep, refusal: Refusal | None = None) -> ResponseReturn
         email=step.user.email,
         next=step.token.claims["next"],
         token=request.values["token"],
-        options=passkeys.begin_authentication(this_browser()),
+        options=passkeys.begin_authentication(browser_id()),
     )
 
 
 def open_step() -> SecondStep:
     """Return the second step of this request's token. Raises Refusal as `second_step.open_token` does."""
-    return second_step.open_token(request.values.get("token", ""), this_browser())
+    return second_step.open_token(request.values.get("token", ""), browser_id())
 
 
 def close() -> None:

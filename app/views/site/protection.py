@@ -115,7 +115,7 @@ def _touch_session() -> None:
 def _refuse_another_accounts_page() -> None:
     """Refuse a form if its page shows one account, and this browser has signed in to another since."""
     mark = request.method == "POST" and request.form.get("account")
-    if mark and current_user.is_authenticated and mark != current_user.user.mark:
+    if mark and current_user.is_authenticated and mark != current_user.user.form_mark:
         abort(409, "another_account")
 
 
