@@ -40,9 +40,9 @@ class Base(DeclarativeBase):
     )
 
 
-# The site reads objects, and writes with statements (only `sessions.start` adds an object). Objects keep their values
-# after a commit, so that a page can show them without another query. The option `populate_existing` makes a query
-# replace these values, to see the changes of others.
+# The site reads objects, and writes with statements. Objects keep their values after a commit, so that a page can show
+# them without another query. The option `populate_existing` makes a query replace these values, to see the changes of
+# others. A failed flush would expire all objects, and an error page could not show them: so nothing is ever flushed.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
 
 

@@ -61,7 +61,7 @@ def _claim_where(*conditions: ColumnElement[bool]) -> ReturningUpdate[Notice]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    claim = update(Notice).where(Notice.id == next_one, _is_due)
+    claim = update(Notice).where(Notice.id == next_one, _is_due).execution_options(populate_existing=True)
     return claim.values(next_try=bindparam("until"), tries=Notice.tries + 1).returning(Notice)
 
 

@@ -90,10 +90,11 @@ def finish(step: SecondStep, recovery_code: str) -> int:
     Raises Refusal `already_used`, `account_changed`, and `wrong_recovery_code`, which spends nothing. The tenth wrong
     code raises `too_many_wrong_recovery_codes` and spends the token.
     """
+    # Copy the values, because finding the user again replaces them.
+    opened_for = step.user.email, step.user.is_disabled, step.user.requires_passkey
     accounts.lock(step.user.id)
-    # Look again: somebody may have changed the account while we waited.
     user = _user_of(step.token)
-    if not user or user.email != step.token.claims["email"] or user.is_disabled or not user.requires_passkey:
+    if not user or (user.email, user.is_disabled, user.requires_passkey) != opened_for:
         raise Refusal("account_changed")
     # Count per token, so that changing the IP address doesn't evade the limit.
     count = limits.count_code(step.token.id)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import contains_eager
 
 from app import proof, single_use
@@ -46,6 +46,7 @@ FOR_USER = (
     .order_by(Session.created_at.desc())
     .limit(MOST_LISTED)
 )
+START = insert(Session).returning(Session.id)
 TOUCH = update(Session).where(Session.id == bindparam("session")).values(seen_at=bindparam("at"))
 END = delete(Session).where(Session.id == bindparam("session"))
 SWEEP = delete(Session).where(_is_expired)
@@ -69,22 +70,20 @@ def start(user: User, method: Method, browser: str, passkey_id: int | None = Non
     at, mark = now(), single_use.new_id()
     if is_time_to_sweep():
         execute(SWEEP_FOR_USER, user=user.id, **_time_limits())
-    session = Session(
-        token=single_use.new_id(),
-        user_id=user.id,
-        user=user,
-        method=method.value,
-        passkey_id=passkey_id,
-        browser=browser,
-        created_at=at,
-        seen_at=at,
-        proved_at=at,
-        proof_digest=proof.digest(mark),
-        recovering_until=at + proof.RECOVERY_LIFETIME if method is Method.RECOVERY_CODE else None,
-    )
+    values = {
+        "token": single_use.new_id(),
+        "user_id": user.id,
+        "method": method.value,
+        "passkey_id": passkey_id,
+        "browser": browser,
+        "created_at": at,
+        "seen_at": at,
+        "proved_at": at,
+        "proof_digest": proof.digest(mark),
+        "recovering_until": at + proof.RECOVERY_LIFETIME if method is Method.RECOVERY_CODE else None,
+    }
+    session = Session(id=execute(START, **values).scalar_one(), user=user, **values)
     session.has_proof_mark = True
-    db.session.add(session)
-    db.session.flush()
     return session, mark
 
 

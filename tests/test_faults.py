@@ -160,6 +160,41 @@ def test_full_disk_changes_nothing(visitor, app, snapshot):
     expect(visitor.register(response), 303)
 
 
+@contextmanager
+def no_room_for_sessions(app) -> Iterator[None]:
+    """Have the database fail, in this block, whenever a session is stored."""
+    if databases.SERVER:
+        make = """
+            CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN RAISE EXCEPTION 'disk full' USING ERRCODE = '53100'; END $$;
+            CREATE TRIGGER fail BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION fail()
+            """
+        remove = "DROP TRIGGER fail ON sessions; DROP FUNCTION fail"
+    else:
+        make = "CREATE TRIGGER fail BEFORE INSERT ON sessions BEGIN SELECT 1 FROM missing; END"
+        remove = "DROP TRIGGER fail"
+    engine = create_engine(database_uri(app))
+    for statement in (make, remove):
+        with engine.begin() as connection:
+            connection.execute(text(statement))
+        if statement == make:
+            yield
+    engine.dispose()
+
+
+def test_signed_in_visitor_gets_the_page_of_a_busy_database_if_the_next_session_is_not_stored(
+    ada, phone, app, snapshot
+):
+    """The page names the account that is still signed in. It does so without another query."""
+    credential, before = phone.get(ada.post("/sign-in/passkey/options").json), snapshot()
+    with no_room_for_sessions(app):
+        page = expect(ada.authenticate(credential), 503).text
+    assert ADA in page
+    assert snapshot() == before
+    expect(ada.get("/account"), 200)
+    expect(ada.authenticate(credential), 303)
+
+
 def test_expired_session_is_refused_where_the_database_takes_no_writes(visitor, app):
     """A read-only PostgreSQL can't delete the session yet. That must not become a 503."""
     visitor.sign_in_by_link(ADA)

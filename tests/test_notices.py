@@ -472,3 +472,16 @@ def test_thread_runs_where_the_site_is_served_and_not_in_commands(app, environ, 
     command = "import threading, wsgi; print(*[thread.name for thread in threading.enumerate()])"
     printed = subprocess.run([sys.executable, "-c", command], cwd=ROOT, env=environ, check=True, capture_output=True)
     assert printed.stdout.split().count(b"notices") == count
+
+
+def test_notice_that_is_claimed_again_has_the_values_of_its_row(app, clock):
+    """An object of the first claim may still be in use. Another process may have tried meanwhile."""
+    add(app, 1, ADA)
+    with app.app_context():
+        first = notices._claim(0, None)
+        assert first.tries == 1
+        with db.engine.begin() as other_process:
+            other_process.execute(update(Notice).values(tries=5))
+        clock.shift(notices.CLAIM_LIFETIME)
+        assert notices._claim(0, None).tries == 6
+        assert first.tries == 6

@@ -268,7 +268,7 @@ def test_second_step_during_a_change_of_address_leaves_no_session(app):
         expect(owner.post("/account/email", {"email": new}), 303)
         change = {"code": owner.read_code(new)}
 
-        changed, _ = at_once(
+        changed, stepped = at_once(
             lambda who, path, form: who.post(path, form),
             [owner, tab],
             ["/account/email", "/sign-in/second-step"],
@@ -278,6 +278,8 @@ def test_second_step_during_a_change_of_address_leaves_no_session(app):
         expect(changed, 303)
         assert owner.is_signed_in()
         assert not tab.is_signed_in()
+        # The former mailbox doesn't learn the new address.
+        assert new not in stepped.text
 
 
 def test_recovery_codes_made_at_once_leave_ten(ada, snapshot):

@@ -492,3 +492,12 @@ def test_each_row_of_the_table_is_true(ada, phone, proof_expired, line, who):
 
 def test_table_has_every_row():
     assert len({holders for holders, _, _ in LINES}) == 2 ** len(THINGS)
+
+
+def test_recovery_code_signs_in_where_the_passkey_stopped_being_required_meanwhile(ada, app):
+    codes = ada.require_passkey()
+    tab = Visitor(app)
+    token = tab.open_second_step(ADA)
+    expect(ada.post("/account/require-passkey", {"require": "no"}), 303)
+    expect(tab.post("/sign-in/second-step", {"token": token, "code": codes[1]}), 303)
+    assert tab.is_signed_in()

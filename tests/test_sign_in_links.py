@@ -349,7 +349,7 @@ def test_browser_forgets_its_request_after_an_hour(visitor, mail, clock):
 )
 def test_request_that_is_old_or_has_other_fields_is_forgotten(visitor, mail, kept):
     with visitor.client.session_transaction(base_url=visitor.site_url) as session:
-        session["pending"] = kept
+        session["request"] = kept
     expect(visitor.get(mail.link), 410)
     assert "request" not in cookie(visitor)
     visitor.sign_in_by_link("grace@example.org")

@@ -1,6 +1,7 @@
 """The layout: imports run one way, and some libraries have one place each."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,12 @@ def test_domain_imports_nothing_of_http():
             for name in imports(file):
                 if name.partition(".")[0] in ("flask", "flask_login", "werkzeug"):
                     assert name in FROM_FLASK | MORE_FROM_FLASK.get(file.name, set()), f"{file.name} imports {name}"
+
+
+def test_no_module_flushes_objects():
+    """A flush that fails makes all loaded objects expire, and then an error page can't show the visitor."""
+    for file in FILES:
+        assert not re.search(r"session\.(add|add_all|delete|merge|flush)\(", file.read_text()), file.name
 
 
 def test_only_the_database_module_rolls_back():

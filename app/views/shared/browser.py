@@ -28,13 +28,13 @@ def this_client() -> Client:
 def pending_sign_in() -> PendingSignIn | None:
     """Return this browser's last request for a sign-in mail, unless it is abandoned. Signing in removes it."""
     with suppress(KeyError, TypeError):  # there is none, or its fields are those of another release
-        pending = PendingSignIn(**session["pending"])
+        pending = PendingSignIn(**session["request"])
         if not pending.is_abandoned:
             return pending
-    session.pop("pending", None)
+    session.pop("request", None)
     return None
 
 
 def remember_pending(pending: PendingSignIn) -> None:
     """Keep the request in this browser's cookie. It is stored nowhere else."""
-    session["pending"] = asdict(pending)
+    session["request"] = asdict(pending)

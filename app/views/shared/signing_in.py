@@ -23,7 +23,7 @@ def sign_in_by_mail(proven: ProvenEmail, method: Method) -> Response:
     timing.remember_mail(user, pending)
     if not user.requires_passkey:
         return sign_in(user, method, pending.next, proven.is_new, began=pending.mailed_at)
-    session.pop("pending", None)
+    session.pop("request", None)
     record_activity(user.id, Kind.SECOND_STEP, method, began=pending.mailed_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, browser_id(), pending.next)), 303)
 
@@ -51,7 +51,7 @@ def sign_in(
         notify_of_new_browser(user)
     visitor, session["proof"] = sessions.start(user, method, this_client().browser, passkey_id)
     login_user(visitor)
-    session.pop("pending", None)
+    session.pop("request", None)
     known_accounts.remember(user.user_handle, user.email)
     record_activity(user.id, Kind.SIGNED_IN, method, transcript, began)
     if is_new:

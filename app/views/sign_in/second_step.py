@@ -64,7 +64,8 @@ def page_for(step: SecondStep, refusal: Refusal | None = None) -> ResponseReturn
     return render_page(
         "sign_in/second_step.html",
         refusal,
-        email=step.user.email,
+        # The proven address. The user may have another one by now, and that is not for everybody.
+        email=step.token.claims["email"],
         next=step.token.claims["next"],
         token=request.values["token"],
         options=passkeys.begin_authentication(browser_id()),
