@@ -182,9 +182,7 @@ def no_room_for_sessions(app) -> Iterator[None]:
     engine.dispose()
 
 
-def test_signed_in_visitor_gets_the_page_of_a_busy_database_if_the_next_session_is_not_stored(
-    ada, phone, app, snapshot
-):
+def test_signed_in_visitor_gets_a_503_if_a_new_session_fails(ada, phone, app, snapshot):
     """The page names the account that is still signed in. It does so without another query."""
     credential, before = phone.get(ada.post("/sign-in/passkey/options").json), snapshot()
     with no_room_for_sessions(app):
