@@ -1,5 +1,8 @@
-"""The second step: for accounts that require a passkey, a link or code is not enough. A passkey or a recovery code
-completes the sign-in."""
+"""The second step: for accounts that require a passkey, a link or code is not enough.
+
+`sign_in_by_mail` in views/shared/signing_in.py leads here. A recovery code completes the sign-in by `finish`. A passkey
+completes it as any sign-in by passkey does (views/sign_in/passkey.py), because it is enough by itself.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

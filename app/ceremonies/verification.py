@@ -47,10 +47,12 @@ def open_response(attempt: Attempt, **bound_to: str) -> None:
 
 
 def expectations(attempt: Attempt) -> dict[str, Any]:
-    """Return the arguments by which the library knows this site and the spent challenge."""
+    """Return the arguments for the library: the spent challenge, and this site's RP ID and origin, which it compares."""
     return {
         "expected_challenge": attempt.challenge.encode(),
+        # L3 7.1 step 14, 7.2 step 15.
         "expected_rp_id": current_app.config["RP_ID"],
+        # L3 7.1 step 9, 7.2 step 12: the exact origin.
         "expected_origin": current_app.config["SITE_URL"],
         # The options only ask for it. The library checks it only if we say so.
         "require_user_verification": True,
