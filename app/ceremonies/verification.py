@@ -47,7 +47,7 @@ def open_response(attempt: Attempt, **bound_to: str) -> None:
 
 
 def expectations(attempt: Attempt) -> dict[str, Any]:
-    """Return the arguments for the library: the spent challenge, and this site's RP ID and origin, which it compares."""
+    """Return the values that the library compares with: the spent challenge, and this site's RP ID and origin."""
     return {
         "expected_challenge": attempt.challenge.encode(),
         # L3 7.1 step 14, 7.2 step 15.
