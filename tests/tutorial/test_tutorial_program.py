@@ -168,3 +168,40 @@ def test_every_file_that_the_way_to_the_real_thing_names_is_there():
     named = set(re.findall(r"`((?:app|static|docs|tests|migrations)/[\w/.]*)`", (ROOT / "docs/adopt.md").read_text()))
     assert len(named) > 20
     assert not [name for name in named if not (ROOT / name).exists()]
+
+
+# The site needs no such name, because of this.
+NOT_IN_THE_SITE = {
+    ("app/sessions.py", "LIFETIME"): "it is a setting there: FLASK_SESSION_DAYS",
+    ("app/views/__init__.py", "PAGES"): "its pages depend on the settings",
+    ("app/mailer.py", "mail"): "`init_app` binds Flask-Mail there",
+}
+
+# The site has a module or package of its own for these.
+ELSEWHERE = {"REGISTRATION", "AUTHENTICATION", "CHALLENGE_LIFETIME", "now"}
+
+
+def public_names(source: str) -> set[str]:
+    """Return the names of the functions, classes and constants at the top of a module, without private ones."""
+    names = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign):
+            names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_public_name_of_the_finished_program_is_one_of_the_site_too():
+    """It is in the module of the same name, if the site has that module. So a reader finds it there."""
+    site = {str(path.relative_to(ROOT)): public_names(path.read_text()) for path in (ROOT / "app").rglob("*.py")}
+    everywhere = set().union(*site.values())
+    missing = []
+    for file, source in build(last_chapter()).items():
+        if file.startswith("app/") and file.endswith(".py"):
+            names = {name for name in public_names(source) if (file, name) not in NOT_IN_THE_SITE}
+            there = site.get(file, everywhere) if file != "app/views/__init__.py" else everywhere
+            missing += [f"{file} {name}" for name in names - there if not (name in ELSEWHERE and name in everywhere)]
+    assert not missing
