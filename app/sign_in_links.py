@@ -97,11 +97,6 @@ def link_token(pending: PendingSignIn, browser_id: str, asked_with: str) -> str:
     return single_use.issue(LINK, pending.id, browser=_digest(browser_id), asked_with=asked_with, expires_at=expires_at)
 
 
-def code_for(pending_id: str) -> str:
-    """Return the code of the pending sign-in with this id."""
-    return codes.code_for(LINK, pending_id)
-
-
 def open_link(token: str) -> Token:
     """Return the contents of a mailed link. This changes nothing.
 

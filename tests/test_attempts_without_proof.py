@@ -51,7 +51,7 @@ def test_attempt_without_proof_is_in_the_activity(ada, clock, path, form, senten
 
 def test_every_form_that_needs_proof_has_a_description(ada, clock, app):
     with app.test_request_context():
-        words = app.jinja_env.get_template("mail/notices.html").module.deeds
+        words = app.jinja_env.get_template("mail/notices.html").module.actions
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/account") and "POST" in rule.methods:
             _, path = rule.build(dict.fromkeys(rule.arguments, 1))

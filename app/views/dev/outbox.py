@@ -8,8 +8,9 @@ from flask import Blueprint, Response, abort, current_app, redirect, render_temp
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import mailer, sign_in_links
+from app import codes, mailer
 from app.operator.doctor import FORWARDING_HEADERS
+from app.sign_in_links import LINK
 from app.views.account.email import pending_email
 from app.views.shared.browser import pending_sign_in
 from app.views.site.errors import problem
@@ -58,7 +59,7 @@ def show(id: str) -> ResponseReturnValue:
     message = _read(_path(id))
     text = _part(message, "plain")
     pending = pending_sign_in()
-    code = sign_in_links.code_for(pending.id) if pending else ""
+    code = codes.code_for(LINK, pending.id) if pending else ""
     values = {
         "text": text,
         "code": code if code in text else "",

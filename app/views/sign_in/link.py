@@ -4,9 +4,10 @@ from flask import Blueprint, Response, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import sign_in_links
+from app import codes, sign_in_links
 from app.refusals import Refusal
 from app.sessions import Method
+from app.sign_in_links import LINK
 from app.single_use import Token
 from app.views.shared.answers import render_page
 from app.views.shared.browser import browser_id, pending_sign_in
@@ -54,7 +55,7 @@ def use(token: str) -> ResponseReturnValue:
 
 def other_browser(link: Token, refusal: Refusal | None = None) -> ResponseReturnValue:
     """Return the page with the code for the browser that asked, and with the refusal if there is one."""
-    code = sign_in_links.code_for(link.id)
+    code = codes.code_for(LINK, link.id)
     return render_page("sign_in/other_browser.html", refusal, 403, link=link, code=code)
 
 

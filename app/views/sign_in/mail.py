@@ -6,13 +6,13 @@ from flask import Blueprint, current_app, make_response, redirect, request, url_
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import invitations, mailer, passkeys, sign_in_links
+from app import codes, invitations, mailer, passkeys, sign_in_links
 from app.email_addresses import canonical
 from app.limits import TooMany
 from app.models import now
 from app.refusals import Refusal
 from app.sessions import Method
-from app.sign_in_links import PendingSignIn
+from app.sign_in_links import LINK, PendingSignIn
 from app.views.shared import tour
 from app.views.shared.allowances import mail_allowance
 from app.views.shared.answers import render_page
@@ -77,7 +77,7 @@ def mail_values(pending: PendingSignIn) -> dict[str, Any]:
     return {
         # Use SITE_URL, because a proxy may send another Host header.
         "link": current_app.config["SITE_URL"] + url_for("sign_in_link.show", token=token),
-        "code": sign_in_links.code_for(pending.id),
+        "code": codes.code_for(LINK, pending.id),
         "pending": pending,
         "kind": "by_invitation",
         "client": client,
