@@ -1,6 +1,5 @@
 // A WebAuthn ceremony around an ordinary form. The page has the options. This script puts the authenticator's response
-// into the form's field `credential` and posts the form. The server does the rest, and writes all text; scripts only
-// show it.
+// into the form's field `credential` and posts the form. Scripts write no text: they only show the page's.
 
 // Don't use the browser's parse...FromJSON and toJSON: older browsers lack them, and some password managers break them.
 const decode = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
@@ -76,7 +75,7 @@ export class Ceremony extends HTMLElement {
       event.preventDefault();
       this.run();
     });
-    // Timers stop while the laptop sleeps. So check the time again when the visitor returns to the page.
+    // Timers stop while the laptop sleeps. So check again when the visitor returns.
     document.addEventListener("visibilitychange", () => document.hidden || this.renew());
     addEventListener("pagehide", abortPending);
     addEventListener("pageshow", (event) => event.persisted && this.restored());
@@ -96,7 +95,7 @@ export class Ceremony extends HTMLElement {
   /** Run the ceremony after a click on the button. */
   async run(mediation = this.modal) {
     if (this.busy || this.submitted) return;
-    // Without options, post the empty form: the server then asks for fresh proof, or says why there are none.
+    // Without options, post the empty form: the server says why there are none.
     if (!this.options) return this.form.submit();
     this.busy = true;
     this.button.disabled = true;
@@ -148,7 +147,7 @@ export class Ceremony extends HTMLElement {
     try {
       const response = await fetch(url, { method: "POST" });
       if (response.ok && !this.submitted) this.setOptions(await response.json());
-      // The server gives options only after fresh proof, and this page's proof is too old by now.
+      // By now, the proof is too old for options.
       if (response.status === 403) this.options = null;
     } catch {
       return;

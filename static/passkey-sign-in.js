@@ -15,7 +15,7 @@ class PasskeySignIn extends Ceremony {
 
   connectedCallback() {
     this.field = document.querySelector("input[autocomplete~=webauthn]");
-    // The visitor's last click or key in the field opens the list of passkeys. Measure the time from there.
+    // The last click or key in the field opens the list of passkeys. Measure from there.
     for (const event of ["pointerdown", "keydown"]) {
       this.field?.addEventListener(event, () => (this.startedAt = performance.now()));
     }
@@ -58,7 +58,7 @@ class PasskeySignIn extends Ceremony {
     } catch (error) {
       // The code that aborted autofill starts it again.
       if (error.name === "AbortError") return;
-      // In all other cases, the browser has shown an error. Start again when the visitor returns to the field.
+      // Otherwise the browser has shown an error. Start again when the visitor returns to the field.
       for (const event of ["focus", "click"]) {
         this.field.addEventListener(event, () => this.startAutofill(), { once: true });
       }

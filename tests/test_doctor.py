@@ -215,7 +215,7 @@ def test_doctor_sends_a_mail_to_the_given_address(served):
     app = served()
     assert "A mail to ada@example.org was sent" in make_desk(app)("doctor", "--send-to", "ada@example.org")
     assert mails.notices(app) == [("ada@example.org", "A test of Latchkey")]
-    assert "no email address" in make_desk(app)("doctor", "--send-to", "nonsense", fails=1)
+    assert "not a valid email address" in make_desk(app)("doctor", "--send-to", "nonsense", fails=1)
 
 
 # How a visitor's request arrives.

@@ -183,7 +183,7 @@ def test_challenge_of_another_user_is_refused(ada, bob, phone, refuses):
 
 
 def test_passkey_beyond_the_limit_is_refused(ada, refuses, monkeypatch):
-    monkeypatch.setattr(passkeys, "MOST", 3)
+    monkeypatch.setattr(passkeys, "MOST_PASSKEYS", 3)
     for _ in range(2):
         ada.make_passkey(Authenticator())
     begun = ada.creation_options()
