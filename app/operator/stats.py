@@ -16,11 +16,12 @@ from app.activity import REFUSED, Kind
 from app.database import db
 from app.models import Activity
 from app.operator.output import commit_or_explain, print_table
+from app.sessions import Method
 
 ACCEPTED = (Kind.SIGNED_IN, Kind.CONFIRMED, Kind.PASSKEY_ADDED)
 
 # The success rate leaves out sign-ins by these methods: their refusals have no known account, so they aren't stored.
-BY_MAIL = ("link", "code")
+BY_MAIL = (Method.LINK, Method.CODE)
 
 
 @dataclass
