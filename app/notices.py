@@ -61,8 +61,11 @@ def _claim_where(*conditions: ColumnElement[bool]) -> ReturningUpdate[Notice]:
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
-    claim = update(Notice).where(Notice.id == next_one, _is_due).execution_options(populate_existing=True)
-    return claim.values(next_try=bindparam("until"), tries=Notice.tries + 1).returning(Notice)
+    claim = update(Notice).where(Notice.id == next_one, _is_due)
+    claim = claim.values(next_try=bindparam("until"), tries=Notice.tries + 1).returning(Notice)
+    # The returned row brings a loaded notice up to date. Without `synchronize_session=False`, SQLAlchemy would also
+    # evaluate the statement in Python for each loaded notice: 0.4 ms instead of 0.2 ms.
+    return claim.execution_options(populate_existing=True, synchronize_session=False)
 
 
 CLAIM = _claim_where()
