@@ -26,7 +26,7 @@ BY_MAIL = (Method.LINK, Method.CODE)
 
 @dataclass
 class Figures:
-    """What happened on one day, or on all."""
+    """The figures of one day, or of all days."""
 
     sign_ins: Counter[str] = field(default_factory=Counter)
     """By method."""
