@@ -23,9 +23,9 @@ test: .venv/dev ## run every test, in real Chromium and Firefox too
 		&& echo "Testing on SQLite, in $$CHROME_BIN and $$FIREFOX_BIN ..." \
 		&& $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
-test-fast: .venv/dev ## run the fast tests without browsers, in less than a minute
+test-fast: .venv/dev ## run the fast tests without browsers, in a minute or two
 	@echo "Testing on SQLite, without browsers and without the slow tests ..."
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore tests/browser --ignore tests/firefox $(TESTS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow" --ignore tests/browser --ignore tests/firefox --ignore tests/tutorial $(TESTS)
 
 test-firefox: .venv/dev ## run the flow in Firefox only
 	@$(BIN)/python -m pytest tests/firefox
