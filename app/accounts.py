@@ -26,7 +26,7 @@ EMAIL_CHANGE = single_use.Purpose("email-change", codes.CODE_LIFETIME)
 
 
 def find(email: str) -> User | None:
-    """Return the user of this address."""
+    """Return the user of this address, or None."""
     return db.session.scalars(FIND, {"email": email}).first()
 
 

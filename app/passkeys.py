@@ -2,8 +2,7 @@
 
 `begin_...` returns options whose challenge is a signed token, so nothing is stored before the response arrives.
 `finish_...` spends that challenge and then checks the response. The caller commits even if the check fails, so that the
-challenge stays spent.
-The checks are in ceremonies/verification.py.
+challenge stays spent. The checks are in ceremonies/verification.py.
 """
 
 import re

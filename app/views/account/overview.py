@@ -56,7 +56,7 @@ def welcome() -> ResponseReturnValue:
 
 
 def welcome_page(next: str, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the offer with fresh creation options, with the refusal if there is one."""
+    """Return the offer with fresh creation options, and with the refusal if there is one."""
     options = passkeys.begin_registration(current_user, passkeys.for_user(current_user.user_id))
     return render_page("account/welcome.html", refusal, options=options, next=next)
 

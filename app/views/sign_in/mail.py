@@ -37,7 +37,7 @@ def show() -> ResponseReturnValue:
 
 
 def page(refusal: Refusal | None = None, email: str = "", next: str = "") -> ResponseReturnValue:
-    """Return the sign-in page with fresh options for this browser, with the refusal if there is one."""
+    """Return the sign-in page with fresh options for this browser, and with the refusal if there is one."""
     options = passkeys.begin_authentication(browser_id())
     return render_page("sign_in/show.html", refusal, email=email, next=next, options=options)
 
@@ -95,7 +95,7 @@ def check_email() -> ResponseReturnValue:
 
 
 def check_email_page(pending: PendingSignIn, refusal: Refusal | None = None) -> ResponseReturnValue:
-    """Return the page with the code field, with the refusal if there is one."""
+    """Return the page with the code field, and with the refusal if there is one."""
     return render_page("sign_in/check_email.html", refusal, pending=pending)
 
 
