@@ -13,9 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from authenticator import Authenticator
 from bench import server, visitor
 from bench.server import Server
-from tests.authenticator import Authenticator
 from tests.smtp import Mailbox, free_port
 
 ROUNDS = 7

@@ -19,11 +19,11 @@ from typing import Any
 from sqlalchemy.dialects import sqlite
 
 from app import accounts, activity, limits, notices, passkeys, sessions, single_use
+from authenticator import Authenticator
 from bench import server, visitor
 from bench.__main__ import free_port
 from bench.server import Server
 from tests import databases
-from tests.authenticator import Authenticator
 
 CONCURRENCY = (1, 8, 32)
 WORKERS = (1, 2, 4)

@@ -9,8 +9,8 @@ from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
+from authenticator import Authenticator
 from bench.server import Server
-from tests.authenticator import Authenticator
 
 EMAIL = "visitor@example.org"
 

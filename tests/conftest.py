@@ -31,8 +31,8 @@ from app import create_app, log
 from app.database import db
 from app.models import Activity, Session, SpentToken, now
 from app.proof import PROOF_LIFETIME
+from authenticator import Authenticator
 from tests import databases, mails
-from tests.authenticator import Authenticator
 from tests.live import Server, serving
 from tests.mails import Mail
 

@@ -12,8 +12,7 @@ from sqlalchemy import select
 
 from app.database import db
 from app.models import Passkey, Session, now
-from tests import mails
-from tests.authenticator import (
+from authenticator import (
     BE,
     BS,
     EDDSA,
@@ -28,6 +27,7 @@ from tests.authenticator import (
     encode,
     respelled,
 )
+from tests import mails
 from tests.conftest import rows
 
 REMOVED = (

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.models import Passkey, now
-from tests.authenticator import BE, BS, ED, MISSING, UP, UV, Authenticator, changed, decode, encode, respelled
+from authenticator import BE, BS, ED, MISSING, UP, UV, Authenticator, changed, decode, encode, respelled
 from tests.conftest import ADA, Visitor, count, expect
 from tests.malformed import (
     CHALLENGES_NOT_BASE64URL,

@@ -11,8 +11,8 @@ from sqlalchemy import insert
 from app import create_app, mailer
 from app.database import db
 from app.models import Activity, Invitation, Notice, Passkey, RecoveryCode, Session, SpentToken, User, now
+from authenticator import Authenticator
 from tests import mails
-from tests.authenticator import Authenticator
 from tests.conftest import ADA, Visitor, at_once, count, expect, kinds, rows
 
 CROWD = 16

@@ -22,11 +22,11 @@ from app import create_app, database, single_use
 from app.database import db
 from app.models import Activity, Session, SpentToken, User, now
 from app.operator import doctor
+from authenticator import Authenticator
 from bench import server as servers
 from bench.__main__ import free_port
 from bench.visitor import Browser, ask
 from tests import databases
-from tests.authenticator import Authenticator
 from tests.conftest import ADA, Visitor, database_uri, expect
 
 pytestmark = pytest.mark.slow

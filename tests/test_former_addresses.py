@@ -9,8 +9,8 @@ import time_machine
 from app import activity
 from app.database import db
 from app.models import now
+from authenticator import Authenticator
 from tests import mails
-from tests.authenticator import Authenticator
 from tests.conftest import ADA, Visitor, expect
 
 THIEF = "thief@evil.example"

@@ -11,7 +11,7 @@ from webauthn.helpers import decode_credential_public_key, decoded_public_key_to
 from app.database import db
 from app.models import Passkey
 from app.views.account import confirm
-from tests.authenticator import Authenticator, changed, decode, encode
+from authenticator import Authenticator, changed, decode, encode
 from tests.conftest import ADA, Visitor, as_text
 from tests.test_protection import DEMANDING, paths
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.authenticator import Authenticator
+from authenticator import Authenticator
 from tests.conftest import ADA, Visitor, database_uri, expect
 
 

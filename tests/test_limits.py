@@ -14,8 +14,8 @@ from app.database import db
 from app.limits import Limit, TooMany
 from app.models import Counter, now
 from app.proof import PROOF_LIFETIME
+from authenticator import Authenticator
 from tests import mails
-from tests.authenticator import Authenticator
 from tests.conftest import ADA, Visitor, as_text, database_uri, expect, parse, proof_in
 
 

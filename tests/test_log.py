@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app import log, user_agents
 from app.database import db
-from tests.authenticator import Authenticator, decode
+from authenticator import Authenticator, decode
 from tests.conftest import ADA, Visitor, expect, proof_in
 
 

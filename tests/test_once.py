@@ -14,7 +14,7 @@ import time_machine
 
 from app import proof
 from app.models import now
-from tests.authenticator import Authenticator
+from authenticator import Authenticator
 from tests.conftest import ADA, Visitor, at_once, expect
 from tests.test_cli import make_desk
 

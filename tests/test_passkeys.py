@@ -3,7 +3,7 @@
 import pytest
 
 from app.models import Activity, Passkey
-from tests.authenticator import Authenticator
+from authenticator import Authenticator
 from tests.conftest import ADA, GRACE, Visitor, expect, parse, rows, text_of
 
 # Names.

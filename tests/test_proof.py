@@ -10,8 +10,8 @@ import time_machine
 
 from app import proof
 from app.models import Activity, now
+from authenticator import Authenticator, encode
 from tests import mails
-from tests.authenticator import Authenticator, encode
 from tests.conftest import (
     ADA,
     GRACE,

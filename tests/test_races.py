@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from app.models import Passkey, RecoveryCode, Session, User
-from tests.authenticator import Authenticator
+from authenticator import Authenticator
 from tests.conftest import Visitor, as_text, at_once, expect, rows
 from tests.test_cli import make_desk
 

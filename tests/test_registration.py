@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from app import passkeys
 from app.models import Passkey
-from tests.authenticator import (
+from authenticator import (
     BE,
     EDDSA,
     ES256,

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from app.database import db
 from app.models import Activity, RecoveryCode, now
+from authenticator import Authenticator
 from tests import mails
-from tests.authenticator import Authenticator
 from tests.conftest import ADA, ROOT, UNTIL_PROOF_EXPIRES, Visitor, count, expect, kinds, options_of, parse, proof_in
 
 GUARDED = [

@@ -10,8 +10,8 @@ from sqlalchemy import select
 
 from app.database import db
 from app.models import Session, now
+from authenticator import decode
 from tests import mails
-from tests.authenticator import decode
 from tests.conftest import (
     ADA,
     UNTIL_PROOF_EXPIRES,

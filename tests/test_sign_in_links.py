@@ -11,8 +11,8 @@ from sqlalchemy import select, text
 from app.database import db
 from app.models import User
 from app.sign_in_links import LINK_LIFETIME, SEND_AGAIN_AFTER
+from authenticator import decode
 from tests import mails
-from tests.authenticator import decode
 from tests.conftest import ADA, Mail, Visitor, expect, parse, text_of
 
 FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0"

@@ -3,7 +3,7 @@
 import time_machine
 
 from app.models import now
-from tests.authenticator import Authenticator, encode
+from authenticator import Authenticator, encode
 from tests.conftest import UNTIL_PROOF_EXPIRES, expect, signals
 
 

@@ -10,7 +10,7 @@ from app.database import db, is_time_to_sweep
 from app.models import SpentToken, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW, KEPT_AFTER_EXPIRY, Purpose, Token
-from tests.authenticator import respelled
+from authenticator import respelled
 from tests.conftest import rows
 
 TEA = Purpose("tea", timedelta(minutes=5))

@@ -16,7 +16,7 @@ from webauthn.helpers import parse_attestation_object
 from app.ceremonies import verification
 from app.ceremonies.attempts import Attempt, CeremonyError
 from app.ceremonies.options import REGISTRATION
-from tests.authenticator import encode
+from authenticator import encode
 from tests.conftest import PUBLIC
 
 VECTORS = {

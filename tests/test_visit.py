@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from authenticator import Authenticator
 from tests import mails
-from tests.authenticator import Authenticator
 from tests.conftest import ADA, Visitor, expect, parse, text_of
 
 

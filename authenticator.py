@@ -21,10 +21,10 @@ import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -50,7 +50,12 @@ MISSING = _Missing()
 
 # Changes to the bytes of one part: its name, and a function from the right bytes to the wrong ones. Parts that contain
 # it, and signatures over it, are made from the wrong ones.
-Mangle = dict[str, Callable]
+Mangle = dict[str, Callable[[bytes], bytes]]
+
+Json = dict[str, Any]
+
+PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
+PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 
 
 class NotAllowedError(Exception):
@@ -70,7 +75,7 @@ class Credential:
     """A discoverable credential as the device stores it. The private key never leaves the device."""
 
     id: bytes
-    private_key: PrivateKeyTypes
+    private_key: PrivateKey
     rp_id: str
     user_handle: bytes
     user_name: str
@@ -105,19 +110,19 @@ class Authenticator:
 
     def create(
         self,
-        options: dict,
+        options: Json,
         *,
-        client_data: dict | None = None,
+        client_data: Json | None = None,
         rp_id: str | None = None,
         flags: int | None = None,
         sign_count: int = 0,
         aaguid: bytes | None = None,
         credential_id: bytes | None = None,
-        public_key: dict | None = None,
+        public_key: dict[int, object] | None = None,
         extensions: bytes = b"",
         attestation: str | tuple[str, object] = "none",
         mangle: Mangle | None = None,
-    ) -> dict:
+    ) -> Json:
         """Answer creation options with a RegistrationResponseJSON (5.1).
 
         `public_key` is a COSE key to claim instead of the real one. `extensions` is CBOR that follows it; the flag ED
@@ -163,13 +168,11 @@ class Authenticator:
         )
 
         # Attestation object, 6.5.4: a CBOR map of the format, its statement, and the authenticator data.
-        if attestation == "none":
-            attestation = ("none", {})
-        elif attestation == "packed":
+        format, statement = attestation if isinstance(attestation, tuple) else (attestation, {})
+        if attestation == "packed":
             # Self-attestation, 8.2: the new key signs for itself. That proves only that the device has it.
             signature = sign(credential.private_key, authenticator_data + hashlib.sha256(client_data_json).digest())
-            attestation = ("packed", {"alg": self.algorithm, "sig": mangled("signature", signature, mangle)})
-        format, statement = attestation
+            statement = {"alg": self.algorithm, "sig": mangled("signature", signature, mangle)}
         attestation_object = cbor2.dumps({"fmt": format, "attStmt": statement, "authData": authenticator_data})
 
         # A device has one discoverable credential per account: the new one replaces the old one.
@@ -192,16 +195,16 @@ class Authenticator:
 
     def get(
         self,
-        options: dict,
+        options: Json,
         *,
-        client_data: dict | None = None,
+        client_data: Json | None = None,
         rp_id: str | None = None,
         flags: int | None = None,
         sign_count: int | None = None,
         user_handle: bytes | None = None,
         extensions: bytes = b"",
         mangle: Mangle | None = None,
-    ) -> dict:
+    ) -> Json:
         """Answer request options with an AuthenticationResponseJSON (5.1), by the newest credential that fits."""
         mangle = mangle or {}
         credential = self._find(options)
@@ -229,14 +232,14 @@ class Authenticator:
             **({} if is_left_out else {"userHandle": encode(user_handle)}),
         )
 
-    def _find(self, options: dict) -> Credential:
+    def _find(self, options: Json) -> Credential:
         allowed = [decode(descriptor["id"]) for descriptor in options.get("allowCredentials", [])]
         for credential in reversed(self.credentials):
             if credential.rp_id == options.get("rpId", self.rp_id) and (not allowed or credential.id in allowed):
                 return credential
         raise NotAllowedError("there is no passkey for this site on this device")
 
-    def _client_data(self, type: str, options: dict, changes: dict | None, mangle: Mangle) -> bytes:
+    def _client_data(self, type: str, options: Json, changes: Json | None, mangle: Mangle) -> bytes:
         """Return the client data, 5.8.1: JSON that the browser makes. None among the changes leaves a member out.
 
         The challenge is the same base64url text as in the options.
@@ -262,7 +265,7 @@ class Authenticator:
         data = hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + sign_count.to_bytes(4, "big")
         return mangled("authenticatorData", data + attested + extensions, mangle)
 
-    def _to_json(self, credential: Credential, outputs: dict, **response: object) -> dict:
+    def _to_json(self, credential: Credential, outputs: Json, **response: object) -> Json:
         return {
             "id": encode(credential.id),
             "rawId": encode(credential.id),
@@ -273,14 +276,14 @@ class Authenticator:
         }
 
 
-def changed(response: dict, name: str, value: object) -> dict:
+def changed(response: Json, name: str, value: object) -> Json:
     """Return the response with one member changed, at any depth, or left out (MISSING)."""
     if name not in response:
         return response | {"response": changed(response["response"], name, value)}
     return {key: value if key == name else kept for key, kept in response.items() if (key, value) != (name, MISSING)}
 
 
-def generate_key(algorithm: int) -> PrivateKeyTypes:
+def generate_key(algorithm: int) -> PrivateKey:
     """Return a new private key for a COSE algorithm."""
     if algorithm == EDDSA:
         return ed25519.Ed25519PrivateKey.generate()
@@ -290,7 +293,7 @@ def generate_key(algorithm: int) -> PrivateKeyTypes:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def cose_key(key, algorithm: int) -> dict:
+def cose_key(key: PublicKey, algorithm: int) -> dict[int, int | bytes]:
     """Return a public key as a COSE_Key map (RFC 9052 7).
 
     1 is the key type, and 3 the algorithm. Negative numbers depend on the key type (RFC 9053 7, RFC 8230 4).
@@ -298,17 +301,18 @@ def cose_key(key, algorithm: int) -> dict:
     if isinstance(key, ed25519.Ed25519PublicKey):
         # 1: OKP; -1: the curve Ed25519; -2: x.
         return {1: 1, 3: algorithm, -1: 6, -2: key.public_bytes(Encoding.Raw, PublicFormat.Raw)}
-    numbers = key.public_numbers()
     if isinstance(key, ec.EllipticCurvePublicKey):
         # 1: EC2; -1: the curve; -2 and -3: x and y, as long as the curve's field.
+        point = key.public_numbers()
         curve, size = {"secp256r1": 1, "secp384r1": 2}[key.curve.name], (key.key_size + 7) // 8
-        return {1: 2, 3: algorithm, -1: curve, -2: numbers.x.to_bytes(size, "big"), -3: numbers.y.to_bytes(size, "big")}
+        return {1: 2, 3: algorithm, -1: curve, -2: point.x.to_bytes(size, "big"), -3: point.y.to_bytes(size, "big")}
     # 1: RSA; -1: n; -2: e, without leading zeros.
+    numbers = key.public_numbers()
     modulus = numbers.n.to_bytes((key.key_size + 7) // 8, "big")
     return {1: 3, 3: algorithm, -1: modulus, -2: numbers.e.to_bytes(3, "big")}
 
 
-def sign(key, data: bytes) -> bytes:
+def sign(key: PrivateKey, data: bytes) -> bytes:
     """Sign as WebAuthn requires (6.5.5): Ed25519 and PKCS #1 v1.5 as they are, ECDSA in ASN.1 DER."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return key.sign(data)
@@ -317,7 +321,7 @@ def sign(key, data: bytes) -> bytes:
     return key.sign(data, padding.PKCS1v15(), SHA256())
 
 
-def mangled(name: str, value, mangle: Mangle):
+def mangled(name: str, value: bytes, mangle: Mangle) -> bytes:
     """Return the part with the change that the test asked for."""
     return mangle[name](value) if name in mangle else value
 
