@@ -239,8 +239,7 @@ def _find_passkey(
     if not is_foreign:
         attempt.user_id = passkey.user_id
         facts.passkey, facts.account = _record(passkey), _account(passkey.user)
-    if handle is not None and handle != passkey.user.user_handle:
-        raise CeremonyError("wrong_user_handle")
+    verification.check_user_handle(handle, passkey.user.user_handle)
     if is_foreign:
         raise CeremonyError("other_account")
     return passkey
