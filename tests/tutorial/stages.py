@@ -182,7 +182,7 @@ def what_a_site_keeps(reader: Reader) -> None:
     reader.create_passkey()
     reader.sees("Your passkey is ready.")
     reader.press("Create a passkey")
-    reader.sees("This device has a passkey for this account already.")
+    reader.sees("This device already has a passkey for this account.")
     reader.page.goto("/account")
 
 
