@@ -1,7 +1,6 @@
 """The site's own browser tests of the flow, as they are, against the finished program; and races against it."""
 
 import re
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes, policy
 from http.cookiejar import CookieJar
@@ -73,6 +72,8 @@ def new_visitor(new_context, folder, base_url):
 @pytest.fixture(autouse=True)
 def no_account(folder):
     """Forget the accounts of the test before."""
+    import sqlite3  # the program's database, whatever the site's is
+
     with sqlite3.connect(folder / "instance/site.db") as database:
         for table in ("passkey", "session", "user"):
             database.execute(f"DELETE FROM {table}")
