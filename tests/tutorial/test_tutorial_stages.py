@@ -88,22 +88,18 @@ def test_attack_of_chapter_6_works_before_it(browser, base_url, tmp_path):
 
 
 def test_attacks_of_chapter_7_work_before_it(browser, base_url, tmp_path):
-    folder, evil = tmp_path / "my-site", "evil/index.html"
-    page = build(7)[evil].replace("http://localhost:8000", base_url)
-    readers_folder.write(build(6) | {evil: page}, folder)
-    evil_server = ("python", "-m", "http.server", "9000", "--directory", "evil")
-    with (
-        readers_folder.serving(folder, base_url, *COMMAND),
-        readers_folder.serving(folder, stages.EVIL, *evil_server),
-    ):
+    folder, evil_page = tmp_path / "my-site", "evil/index.html"
+    readers_folder.write(build(6) | {evil_page: build(7)[evil_page]}, folder)
+    assert f"\n{stages.EVIL_SERVER}\n" in chapter_file(7).read_text()
+    with readers_folder.serving(folder, base_url, *COMMAND), stages.evil_site(folder, base_url) as evil:
         reader = Reader(browser, base_url, folder)
         reader.sign_in("you@example.com")
-        reader.page.goto(stages.EVIL)
+        reader.page.goto(evil)
         reader.press("Show me the prize")
         reader.is_at("/")
         reader.page.goto("/account")
         reader.is_at("/sign-in?next=/account")
-        reader.page.goto(f"/sign-in?next={stages.EVIL}")
+        reader.page.goto(f"/sign-in?next={evil}")
         reader.ask_here("you@example.com")
         reader.open_link()
         reader.sees("You have won!")
