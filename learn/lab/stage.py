@@ -188,8 +188,8 @@ class Person:
             if site == "cross-site":
                 client = self.stage.app.test_client()  # without the cookies
         before = len(self.stage.reasons)
-        target = {"base_url": SITE, "buffered": True} | options
-        response: TestResponse = client.open(path, method=method, data=form, headers=headers, **target)
+        options.setdefault("base_url", SITE)
+        response = client.open(path, method=method, data=form, headers=headers, buffered=True, **options)
         emit(
             step="request",
             who=self.name,
