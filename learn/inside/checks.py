@@ -67,7 +67,7 @@ class Check:
     tests: tuple[str, ...]
     reasons: tuple[str, ...]
     """The refusals that it can lead to. The first is for a value that can't be read at all, if there can be one."""
-    judge: "Callable[[Response], Texts]" = field(repr=False, compare=False)
+    judge: Callable[[Any], Texts] = field(repr=False, compare=False)
     """Return the texts for the page, or raise `No`. Any other exception is a failure for the first of the reasons."""
     last_step: int = 0
     """The last step, if the check covers several."""
