@@ -8,18 +8,20 @@ challenge stays spent. The checks are in ceremonies/verification.py.
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from flask import current_app
 from sqlalchemy import Select, bindparam, delete, select, update
 from sqlalchemy.orm import contains_eager
 
-from app import proof, single_use
+from app import proof
 from app.ceremonies import options, verification
-from app.ceremonies.attempts import Attempt, CeremonyError
-from app.ceremonies.base64url import decode
+from app.ceremonies.attempts import Attempt, CeremonyError, milliseconds
+from app.ceremonies.base64url import decode, encode
 from app.database import db, execute, insert_if_absent
 from app.models import Passkey, Session, User, now
 from app.refusals import Refusal
+from app.single_use import Token
 from app.user_agents import authenticator
 
 LONGEST_NAME = 60
@@ -67,8 +69,9 @@ def begin_registration(session: Session, passkeys: Sequence[Passkey]) -> str:
     is_possible = current_app.config["PASSKEYS_ENABLED"] and len(passkeys) < MOST_PASSKEYS
     if not (is_possible and proof.could_add_passkey(session, now())):
         return ""
-    challenge = single_use.issue(options.REGISTRATION, session=str(session.id))
-    return options.creation_options(challenge, session.user, passkeys)
+    return options.issue(
+        options.REGISTRATION, options.creation_options(session.user, passkeys), session=str(session.id)
+    )
 
 
 def finish_registration(session: Session, response: str, name: str, default_name: str) -> tuple[Passkey, Attempt]:
@@ -79,7 +82,7 @@ def finish_registration(session: Session, response: str, name: str, default_name
     """
     with Attempt(options.REGISTRATION, response) as attempt:
         try:
-            verification.open_response(attempt, session=str(session.id))
+            token = verification.open_response(attempt, session=str(session.id))
         except Refusal as refusal:
             if refusal.reason in STALE_CHALLENGE:
                 attempt.unknown_credential_id = _id_unless_stored(attempt)
@@ -87,7 +90,9 @@ def finish_registration(session: Session, response: str, name: str, default_name
         # The device has made the passkey by now. If we refuse it, the device should forget it.
         attempt.unknown_credential_id = _id_unless_stored(attempt)
         own = for_user(session.user_id)
-        attempt.options = options.creation_options(attempt.challenge, session.user, own)
+        _keep_options(attempt, token, options.creation_options(session.user, own))
+        attempt.facts.account, attempt.facts.passkeys = _account(session.user), len(own)
+        attempt.facts.proof = _proof(session)
         if len(own) >= MOST_PASSKEYS:
             raise CeremonyError("enough_passkeys")
         # Proof was needed for the options. Since then, another session may have expired it.
@@ -108,9 +113,11 @@ def finish_registration(session: Session, response: str, name: str, default_name
             "name": valid_name,
         }
         passkey = Passkey(**values)
-        attempt.record = _record(passkey)
+        attempt.facts.passkey = _record(passkey)
         # L3 7.1 step 26: a credential belongs to one account, once.
-        if not insert_if_absent(Passkey, user_id=session.user_id, created_at=now(), **values):
+        is_new = insert_if_absent(Passkey, user_id=session.user_id, created_at=now(), **values)
+        attempt.facts.is_duplicate = not is_new
+        if not is_new:
             attempt.unknown_credential_id = b""
             raise CeremonyError("duplicate_credential")
         proof.expire_others(session)
@@ -124,7 +131,7 @@ def begin_authentication(browser_id: str) -> str:
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    return options.request_options(single_use.issue(options.AUTHENTICATION, browser=browser_id))
+    return options.issue(options.AUTHENTICATION, options.request_options(), browser=browser_id)
 
 
 def finish_authentication(browser_id: str, response: str, email: str = "") -> tuple[Passkey, Attempt]:
@@ -133,11 +140,12 @@ def finish_authentication(browser_id: str, response: str, email: str = "") -> tu
     Return the attempt, too. If `email` is given, it must be the user's. Raises as `finish_registration` does.
     """
     with Attempt(options.AUTHENTICATION, response) as attempt:
-        verification.open_response(attempt, browser=browser_id)
-        attempt.options = options.request_options(attempt.challenge)
+        attempt.facts.email = email
+        token = verification.open_response(attempt, browser=browser_id)
+        _keep_options(attempt, token, options.request_options())
         # L3 7.2 step 6: the user isn't known yet, so the response must have a user handle.
         handle = decode(attempt.credential["response"]["userHandle"])
-        passkey = _credential_of(attempt, handle, FIND_TO_SIGN_IN)
+        passkey = _find_passkey(attempt, handle, FIND_TO_SIGN_IN)
         _check_against_record(attempt, passkey, email)
     return passkey, attempt
 
@@ -149,8 +157,7 @@ def begin_confirmation(session: Session, passkeys: Sequence[Passkey]) -> str:
     """
     if not passkeys or not current_app.config["PASSKEYS_ENABLED"]:
         return ""
-    challenge = single_use.issue(options.CONFIRMATION, session=str(session.id))
-    return options.request_options(challenge, passkeys)
+    return options.issue(options.CONFIRMATION, options.request_options(passkeys), session=str(session.id))
 
 
 def finish_confirmation(session: Session, response: str) -> tuple[Passkey, Attempt]:
@@ -159,15 +166,12 @@ def finish_confirmation(session: Session, response: str) -> tuple[Passkey, Attem
     Return the attempt, too. Raises as `finish_registration` does.
     """
     with Attempt(options.CONFIRMATION, response) as attempt:
-        verification.open_response(attempt, session=str(session.id))
-        attempt.options = options.request_options(attempt.challenge, for_user(session.user_id))
+        token = verification.open_response(attempt, session=str(session.id))
+        _keep_options(attempt, token, options.request_options(for_user(session.user_id)))
+        attempt.facts.account = _account(session.user)
         # L3 7.2 step 6: the user is known, so the authenticator may leave the user handle out.
         handle = attempt.credential["response"].get("userHandle")
-        passkey = _credential_of(attempt, None if handle in (None, "") else decode(handle))
-        if passkey.user_id != session.user_id:
-            # This user's activity must show nothing about somebody else's passkey.
-            attempt.record = {}
-            raise CeremonyError("other_account")
+        passkey = _find_passkey(attempt, None if handle in (None, "") else decode(handle), owner=session.user_id)
         _check_against_record(attempt, passkey)
     return passkey, attempt
 
@@ -216,19 +220,28 @@ def _id_unless_stored(attempt: Attempt) -> bytes:
     return b"" if db.session.scalars(FIND, {"credential": id}).first() else id
 
 
-def _credential_of(attempt: Attempt, handle: bytes | None, statement: Select[Passkey] = FIND) -> Passkey:
-    """Return the passkey that the response names. A user handle in it must belong to the passkey's user: L3 7.2 steps 5
-    and 6."""
-    id = decode(attempt.credential["rawId"])
+def _find_passkey(
+    attempt: Attempt, handle: bytes | None, statement: Select[Passkey] = FIND, owner: int | None = None
+) -> Passkey:
+    """Return the passkey that the response names: L3 7.2 steps 5 and 6. A user handle in the response must belong to
+    the passkey's user. That user must be `owner`, if it is given."""
+    id, facts = decode(attempt.credential["rawId"]), attempt.facts
     passkey = db.session.scalars(statement, {"credential": id}).first()
     if not passkey:
         # Only an authenticator with a passkey for this account knows the handle. So the passkey was removed here.
         attempt.user_id = execute(select(User.id).where(User.user_handle == handle)).scalar()
         attempt.unknown_credential_id = id if attempt.user_id else b""
-        raise CeremonyError("removed_passkey" if attempt.user_id else "unknown_passkey")
-    if handle is not None and handle != passkey.user.user_handle:
-        raise CeremonyError("wrong_user_handle")
-    attempt.user_id, attempt.record = passkey.user_id, _record(passkey)
+        facts.lookup = "removed" if attempt.user_id else "unknown"
+        raise CeremonyError(f"{facts.lookup}_passkey")
+    is_foreign = owner not in (None, passkey.user_id)
+    facts.lookup = "other_account" if is_foreign else "found"
+    # The activity of an account must show nothing about somebody else's passkey.
+    if not is_foreign:
+        attempt.user_id = passkey.user_id
+        facts.passkey, facts.account = _record(passkey), _account(passkey.user)
+    verification.check_user_handle(handle, passkey.user.user_handle)
+    if is_foreign:
+        raise CeremonyError("other_account")
     return passkey
 
 
@@ -258,7 +271,29 @@ def _check_against_record(attempt: Attempt, passkey: Passkey, email: str = "") -
     proof.end_recovery(passkey.user_id)
 
 
+def _keep_options(attempt: Attempt, token: Token, made_again: dict[str, Any]) -> None:
+    """Add the options to the facts. They were not stored, but their digest is in the challenge."""
+    attempt.facts.options = options.with_challenge(made_again, attempt.challenge)
+    attempt.facts.are_options_as_sent = options.digest(made_again) == token.claims["options"]
+
+
 def _record(passkey: Passkey) -> dict[str, object]:
     """Return the parts of a credential record that a transcript keeps."""
     names = ("sign_count", "backup_eligible", "backup_state", "aaguid", "name")
-    return {name: getattr(passkey, name) for name in names} | {"public_key": passkey.public_key.hex()}
+    ids = {"id": encode(passkey.credential_id), "public_key": encode(passkey.public_key)}
+    return {name: getattr(passkey, name) for name in names} | ids
+
+
+def _account(user: User) -> dict[str, object]:
+    """Return the parts of an account that a transcript keeps."""
+    return {"user_handle": encode(user.user_handle), "email": user.email, "is_disabled": user.is_disabled}
+
+
+def _proof(session: Session) -> dict[str, object]:
+    """Return the parts of a session that a transcript keeps: they decide if it may add a passkey."""
+    until = session.recovering_until
+    return {
+        "has_mark": session.has_proof_mark,
+        "proved_at": milliseconds(session.proved_at),
+        "recovering_until": milliseconds(until) if until else None,
+    }

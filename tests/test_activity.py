@@ -9,9 +9,11 @@ import time_machine
 from app import activity
 from app.activity import Kind
 from app.ceremonies import attempts
+from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.database import db
 from app.models import Activity, Passkey, now
-from tests.conftest import Visitor, expect, kinds, parse, rows, text_of
+from authenticator import Authenticator, decode
+from tests.conftest import ADA, EVE, Visitor, expect, kinds, parse, rows, text_of
 
 
 def test_every_kind_has_a_sentence_a_name_and_an_icon(app):
@@ -103,10 +105,68 @@ def test_transcript_shows_a_ceremony_and_its_refusal(ada, phone, app):
     response = phone.get(options, flags=1)
     ada.authenticate(response)
     transcript = json.loads(rows(app, Activity)[-1].transcript)
-    assert json.loads(transcript["options"]) == options
+    assert (transcript["ceremony"], transcript["refused"]) == ("authentication", "user_not_verified")
+    assert (transcript["options"], transcript["are_options_as_sent"]) == (options, True)
     assert json.loads(transcript["response"]) == response
-    assert transcript["found"]["name"] == rows(app, Passkey)[0].name
-    assert transcript["refused"] == "user_not_verified"
+    assert transcript["passkey"]["name"] == rows(app, Passkey)[0].name
+
+
+def test_transcript_keeps_what_the_checks_depended_on(ada, phone, app, eve):
+    ada.sign_out()
+    before = round(now().timestamp() * 1000)
+    expect(ada.authenticate(phone.get(ada.request_options()), email=EVE), 400)
+    transcript = json.loads(rows(app, Activity)[-1].transcript)
+    assert transcript["refused"] == "other_account"
+    assert (transcript["email"], transcript["account"]["email"]) == (EVE, ADA)
+    assert (transcript["origin"], transcript["rp_id"], transcript["bound_to"]) == (ada.site_url, "localhost", "browser")
+    assert before <= transcript["issued_at"] <= transcript["arrived_at"] <= before + 60_000
+    assert transcript["passkey"]["sign_count"] == 0
+    assert transcript["account"]["user_handle"] == phone.get(ada.request_options())["response"]["userHandle"]
+
+
+def test_transcript_says_if_the_options_have_changed_since(ada, app):
+    first, second = ada.creation_options(), ada.creation_options()
+    expect(ada.register(Authenticator().create(first)), 303)
+    expect(ada.register(Authenticator().create(second)), 303)
+    transcripts = [json.loads(row.transcript) for row in rows(app, Activity)[-2:]]
+    assert [transcript["are_options_as_sent"] for transcript in transcripts] == [True, False]
+    assert transcripts[0]["options"] == first
+    assert transcripts[1]["options"] != second
+
+
+def test_wrong_user_handle_is_in_the_activity_of_the_passkeys_owner(ada, phone, app, eve):
+    ada.sign_out()
+    handle = decode(eve.key.get(ada.request_options())["response"]["userHandle"])
+    expect(ada.authenticate(phone.get(ada.request_options(), user_handle=handle)), 400)
+    row = rows(app, Activity)[-1]
+    assert (row.user_id, row.detail) == (1, "wrong_user_handle")
+    assert json.loads(row.transcript)["account"]["email"] == ADA
+
+
+@pytest.mark.parametrize("by", ["link", "code"])
+def test_transcript_of_a_mailed_sign_in_has_neither_link_nor_code(visitor, app, by):
+    visitor.ask(ADA)
+    mail = visitor.read_mail()
+    expect(visitor.post(mail.link) if by == "link" else visitor.type_code(mail.code), 303)
+    row = rows(app, Activity)[-1]
+    transcript = json.loads(row.transcript)
+    assert (transcript["ceremony"], transcript["email"], transcript["is_new"]) == ("mail", ADA, True)
+    assert transcript["asked_at"] <= transcript["used_at"] < transcript["expires_at"]
+    assert bool(transcript["claims"]) == (by == "link")
+    assert mail.code not in row.transcript
+    assert mail.link.rpartition("/")[2] not in row.transcript
+
+
+def test_answer_that_comes_too_late_or_twice_is_kept(ada, app):
+    """Its challenge is worth nothing any more."""
+    used, late = (Authenticator().create(ada.creation_options()) for _ in range(2))
+    expect(ada.register(used), 303)
+    expect(ada.register(used), 400)
+    with time_machine.travel(now() + CHALLENGE_LIFETIME + timedelta(seconds=1)):
+        expect(ada.register(late), 400)
+    transcripts = [json.loads(row.transcript) for row in rows(app, Activity)[-2:]]
+    assert [transcript["refused"] for transcript in transcripts] == ["already_used", "expired"]
+    assert [json.loads(transcript["response"]) for transcript in transcripts] == [used, late]
 
 
 def test_unspent_challenge_is_in_no_transcript(ada, phone, app):
@@ -120,7 +180,7 @@ def test_transcript_that_is_too_long_is_cut(ada, phone, app):
     ada.sign_out()
     response = phone.get(ada.request_options()) | {"more": "x" * attempts.LONGEST_TRANSCRIPT}
     expect(ada.authenticate(response), 303)
-    assert len(rows(app, Activity)[-1].transcript) < 100
+    assert len(rows(app, Activity)[-1].transcript) < 200
 
 
 def test_account_keeps_twenty_refused_transcripts_an_hour(ada, phone, app):
@@ -137,6 +197,6 @@ def test_account_keeps_twenty_long_transcripts_an_hour(ada, phone, app):
     for more in 22 * [{}] + 22 * [{"more": "x" * 5000}]:
         ada.sign_out()
         expect(ada.authenticate(phone.get(ada.request_options()) | more), 303)
-    transcripts = [len(row.transcript) for row in rows(app, Activity) if row.kind == "signed_in"]
+    transcripts = [len(row.transcript) for row in rows(app, Activity) if row.detail == "passkey"]
     assert sum(length > 5000 for length in transcripts) == 20
     assert sum(0 < length < 5000 for length in transcripts) == 22

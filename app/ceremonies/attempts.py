@@ -7,7 +7,7 @@ library, CBOR and cryptography raise many kinds of exceptions. The attempt turns
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -55,6 +55,42 @@ class CeremonyError(Refusal):
 
 
 @dataclass
+class Facts:
+    """Everything that the checks depend on, besides the response. Transcripts keep it as JSON.
+
+    Times are in milliseconds since 1970, and bytes are base64url. A fact is None or "" if the ceremony ended before it
+    was known, or if this kind of ceremony doesn't have it.
+    """
+
+    origin: str = ""
+    """The site's own."""
+    rp_id: str = ""
+    """The site's own."""
+    bound_to: str = ""
+    """"session" or "browser": the challenge was for this one only."""
+    issued_at: int | None = None
+    arrived_at: int | None = None
+    options: dict[str, Any] | None = None
+    """The options with their challenge."""
+    are_options_as_sent: bool | None = None
+    """False if something has changed since the browser got them, such as the list of passkeys."""
+    passkeys: int | None = None
+    """How many passkeys the account had (registration)."""
+    proof: dict[str, Any] | None = None
+    """The last proof of the session (registration): whether the cookie has its mark, and times."""
+    lookup: str = ""
+    """The result of looking for the passkey: "found", "unknown", "removed" (its user is known), or "other_account"."""
+    passkey: dict[str, Any] | None = None
+    """The credential record (L3 4) that the response is checked against, or that it creates."""
+    account: dict[str, Any] | None = None
+    """The account of that passkey, or of the session: user handle, address, whether it is disabled."""
+    email: str = ""
+    """The address that the visitor typed (sign-in)."""
+    is_duplicate: bool | None = None
+    """True if the credential id is registered already (registration)."""
+
+
+@dataclass
 class Attempt:
     """A response to a ceremony's options. Use it as a context manager around everything that looks at the response. An
     exception in the block becomes a CeremonyError, except for errors of the database."""
@@ -65,29 +101,26 @@ class Attempt:
     credential: dict[str, Any] = field(default_factory=dict)
     """The parsed response: a PublicKeyCredential (L3 5.1)."""
     challenge: str = ""
-    """Known once it has been spent."""
+    """Known once it can't be used any more: it has been spent, or it has expired."""
     began: datetime | None = None
-    """The time when the challenge was issued."""
-    options: str = ""
-    """JSON text of the options that the browser got."""
+    """The time when the challenge was issued, if it was valid."""
     user_id: int | None = None
     """The account that the response is about, if it says so."""
-    record: dict[str, Any] = field(default_factory=dict)
-    """Parts of the credential record (L3 4) that the response is checked against, or that it creates."""
+    facts: Facts = field(default_factory=Facts)
     counter_went_back: bool = False
     unknown_credential_id: bytes = b""
     """Set if it is proven that this passkey signs nobody in here. Then the authenticator is told to forget it."""
 
     def transcript(self, refused: str = "") -> str:
-        """Return the ceremony as JSON text, or "" if its challenge was not spent: it may still be valid somewhere.
+        """Return the ceremony as JSON text, or "" while its challenge may still be valid somewhere.
 
         A text over LONGEST_TRANSCRIPT bytes is replaced by its length. `refused` is the reason of the refusal.
         """
-        if not self.options:
+        if not self.challenge:
             return ""
-        parts = {"options": self.options, "response": self.response, "found": self.record, "refused": refused}
-        text = json.dumps(parts)
-        return text if len(text) <= LONGEST_TRANSCRIPT else json.dumps({"too_long": len(text), "refused": refused})
+        parts = {"ceremony": self.purpose.name, "refused": refused}
+        text = json.dumps(parts | {"response": self.response} | asdict(self.facts))
+        return text if len(text) <= LONGEST_TRANSCRIPT else json.dumps(parts | {"too_long": len(text)})
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +133,11 @@ class Attempt:
             refused = CeremonyError(reason, detail)
             refused.attempt = self
             raise refused from error
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return a time in milliseconds since 1970."""
+    return round(moment.timestamp() * 1000)
 
 
 @contextmanager

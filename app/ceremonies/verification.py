@@ -4,6 +4,7 @@ Each check of ours names its step in L3 7.1 (registration) or 7.2 (authenticatio
 """
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import current_app
@@ -14,9 +15,12 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from app import single_use
 from app.ceremonies import ctap2_cbor, public_keys
-from app.ceremonies.attempts import Attempt, CeremonyError, refusing
+from app.ceremonies.attempts import Attempt, CeremonyError, milliseconds, refusing
 from app.ceremonies.base64url import decode
 from app.ceremonies.options import ALGORITHMS
+from app.models import now
+from app.refusals import Refusal
+from app.single_use import Token
 
 # L3 4, "credential ID".
 LONGEST_CREDENTIAL_ID = 1023
@@ -25,8 +29,9 @@ LONGEST_CREDENTIAL_ID = 1023
 TRANSPORTS = ("ble", "hybrid", "internal", "nfc", "smart-card", "usb")
 
 
-def open_response(attempt: Attempt, **bound_to: str) -> None:
-    """Parse the response and spend its challenge. Fill in the attempt's `credential`, `challenge` and `began`.
+def open_response(attempt: Attempt, **bound_to: str) -> Token:
+    """Parse the response and spend its challenge. Return the challenge's token, and fill in the attempt's `credential`,
+    `challenge`, `began` and `facts`.
 
     There is no expected challenge to compare with: the challenge is a token of ours, signed, for this ceremony, and
     bound to this session or browser. A token has one text, and that text has one form in base64url (L3 7.1 step 8, 7.2
@@ -34,26 +39,41 @@ def open_response(attempt: Attempt, **bound_to: str) -> None:
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         raise CeremonyError("passkeys_disabled")
-    with refusing("not_json"):
-        attempt.credential = json.loads(attempt.response)
-    # Bytes that are not ASCII are no token of ours.
-    challenge = decode(_client_data(attempt.credential)["challenge"]).decode("ascii", "replace")
-    token = single_use.read(attempt.purpose, challenge, **bound_to)
-    single_use.spend(token)
-    attempt.challenge, attempt.began = challenge, token.made_at
+    challenge, facts = parse(attempt), attempt.facts
+    facts.origin, facts.rp_id = current_app.config["SITE_URL"], current_app.config["RP_ID"]
+    facts.arrived_at, facts.bound_to = milliseconds(now()), " or ".join(bound_to)
+    try:
+        token = single_use.read(attempt.purpose, challenge, **bound_to)
+        single_use.spend(token)
+    except Refusal as refusal:
+        if refusal.reason in ("expired", "already_used"):
+            attempt.challenge = challenge
+        raise
+    attempt.challenge, facts.issued_at = challenge, int(token.claims["at"])
+    attempt.began = datetime.fromtimestamp(facts.issued_at / 1000, UTC)
     # L3 7.1 step 25. The library checks that `id` equals `rawId`.
     if len(decode(attempt.credential["rawId"])) > LONGEST_CREDENTIAL_ID:
         raise CeremonyError("credential_id_too_long")
+    return token
+
+
+def parse(attempt: Attempt) -> str:
+    """Parse the response into the attempt's `credential`, and return its challenge, which should be a token of ours."""
+    with refusing("not_json"):
+        attempt.credential = json.loads(attempt.response)
+    # Bytes that are not ASCII are no token of ours.
+    return decode(_client_data(attempt.credential)["challenge"]).decode("ascii", "replace")
 
 
 def expectations(attempt: Attempt) -> dict[str, Any]:
-    """Return the values that the library compares with: the spent challenge, and this site's RP ID and origin."""
+    """Return the values that the library compares with: the spent challenge, and this site's RP ID and origin, which
+    `open_response` has added to the facts."""
     return {
         "expected_challenge": attempt.challenge.encode(),
         # L3 7.1 step 14, 7.2 step 15.
-        "expected_rp_id": current_app.config["RP_ID"],
+        "expected_rp_id": attempt.facts.rp_id,
         # L3 7.1 step 9, 7.2 step 12: the exact origin.
-        "expected_origin": current_app.config["SITE_URL"],
+        "expected_origin": attempt.facts.origin,
         # The options only ask for it. The library checks it only if we say so.
         "require_user_verification": True,
     }
@@ -97,6 +117,12 @@ def verify_authentication(
     if is_backup_eligible(verified) != backup_eligible:
         raise CeremonyError("backup_eligibility_changed")
     return verified
+
+
+def check_user_handle(handle: bytes | None, expected: bytes) -> None:
+    """L3 7.2 step 6: a user handle in the response must be that of the passkey's user."""
+    if handle is not None and handle != expected:
+        raise CeremonyError("wrong_user_handle")
 
 
 def is_backup_eligible(verified: VerifiedRegistration | VerifiedAuthentication) -> bool:

@@ -1,0 +1,1 @@
+"""Look inside: a ceremony opened, message by message and check by check."""
