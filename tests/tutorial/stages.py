@@ -182,8 +182,11 @@ def what_a_device_makes(reader: Reader) -> None:
     reader.is_at("/account/welcome")
     reader.create_passkey()
     reader.is_at("/account/passkeys")
-    credential = json.loads(reader.page.locator("body").inner_text())
-    assert {"clientDataJSON", "attestationObject"} <= set(credential["response"])
+    shown = json.loads(reader.page.locator("body").inner_text())
+    assert shown["browser"]["origin"] == reader.url
+    assert shown["browser"]["type"] == "webauthn.create"
+    assert [shown["device"][flag] for flag in ("up", "uv", "at")] == [True] * 3
+    assert {"clientDataJSON", "attestationObject"} <= set(shown["whole answer"]["response"])
     reader.device.forget()
     reader.page.goto("/account/welcome")
 
