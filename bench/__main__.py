@@ -1,4 +1,4 @@
-"""`make bench` measures the site: CPU time against the bare reference, page weight, start-up time and memory.
+"""`make bench` measures the site: CPU time against the bare program, page weight, start-up time and memory.
 
 CPU time is counted by the operating system for the server's processes, without the visitor's work. Each round measures
 both servers in turns, because a machine that is slower for a while is slower for both. The figure is the median of the
@@ -47,9 +47,9 @@ def main() -> None:
     print("Measuring takes a minute or two ...", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         # Both servers send their mail to SMTP servers in this process.
-        reference = server.reference(Path(folder, "reference"), free_port(), Mailbox())
-        site = server.site(Path(folder, "site"), free_port(), mailbox=Mailbox())
-        figures = [*sizes(site), *ratios(reference, site)]
+        program = server.public_program(Path(folder, "program"), free_port(), Mailbox())
+        site = server.public_site(Path(folder, "site"), free_port(), Mailbox())
+        figures = [*sizes(server.site(Path(folder, "local"), free_port())), *ratios(program, site)]
     print(f"{'':42}{'site':>8}{'target':>15}")
     print(*figures, sep="\n")
 
@@ -78,14 +78,14 @@ def sizes(site: Server) -> list[Figure]:
     ]
 
 
-def ratios(reference: Server, site: Server) -> list[Figure]:
-    """Measure the flows on both servers. The reference has no notices, so it always signs in without one."""
+def ratios(program: Server, site: Server) -> list[Figure]:
+    """Measure the flows on both servers. The program has no notices, so it always signs in without one."""
     by_passkey, by_mail, with_notice = visitor.passkey_sign_in, visitor.mailed_sign_in, visitor.notified_sign_in
-    with reference.running(), site.running():
-        devices = {each: visitor.register(each) for each in (reference, site)}
+    with program.running(), site.running():
+        devices = {each: visitor.register(each) for each in (program, site)}
         return [
-            compare("CPU of a passkey sign-in, site / reference", by_passkey, by_passkey, devices, 2.0),
-            compare("CPU of a mailed sign-in, site / reference", by_mail, by_mail, devices, 1.5),
+            compare("CPU of a passkey sign-in, site / tutorial", by_passkey, by_passkey, devices, 2.0),
+            compare("CPU of a mailed sign-in, site / tutorial", by_mail, by_mail, devices, 1.5),
             compare("CPU of a passkey sign-in with a notice", by_passkey, with_notice, devices, inf),
         ]
 
