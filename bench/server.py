@@ -47,9 +47,9 @@ class Server:
         smtp_options: dict[str, Any] | None = None,
         sessions: str = "sessions",
     ):
-        """Serve the program in the folder. `arguments` are gunicorn's. `environ` are more settings. `sessions` is the
-        table of sessions. With a mailbox, the program mails to an SMTP server in this process, which has these options;
-        else it writes mail to files."""
+        """Serve the program in this folder. `arguments` are gunicorn's. `environ` are more settings. With a mailbox,
+        the program mails to an SMTP server in this process, with these options; else it writes mail to files.
+        `sessions` is the name of its table of sessions."""
         self.port = port
         self.url = environ.get("FLASK_SITE_URL", f"http://localhost:{port}")
         self.log = folder / "log"
@@ -158,21 +158,27 @@ def site(folder: Path, port: int, workers: int = 1, mailbox: Mailbox | None = No
 
 
 def public_site(folder: Path, port: int, mailbox: Mailbox) -> Server:
-    """Return the site with the settings of a public one. It mails with STARTTLS."""
+    """Return the site as a public one. It mails with STARTTLS, as on port 587."""
     _link_site(folder)
-    environ = {"FLASK_BIND": f"127.0.0.1:{port}", "FLASK_MAIL_USE_TLS": "true", **_public(folder)}
-    return Server(folder, port, ("--workers=1", "wsgi:app"), environ, mailbox, _smtp_options(folder))
+    bind = {"FLASK_BIND": f"127.0.0.1:{port}", "FLASK_MAIL_USE_TLS": "true"}
+    return Server(folder, port, ("--workers=1", "wsgi:app"), bind | _public(folder), mailbox, _smtp_options(folder))
 
 
 def public_program(folder: Path, port: int, mailbox: Mailbox) -> Server:
-    """Return the tutorial's finished program with the same settings. It mails with TLS from the first byte."""
+    """Return the tutorial's finished program as a public site. It mails with TLS from the first byte, as on port 465.
+
+    gunicorn and the database have the site's settings. Only the code differs.
+    """
     for name, text in build(last_chapter()).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
+    # The tutorial leaves SQLite's journal as it is. This one makes a commit cheaper, and belongs to the file.
+    with closing(sqlite3.connect(folder / "site.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
     gunicorn = f"--bind=127.0.0.1:{port} --workers=1 --worker-class=gthread --threads=8 --no-control-socket"
     arguments = (*gunicorn.split(), "--log-level=error", "wsgi:app")
-    options = _smtp_options(folder) | {"starts_in_the_clear": False}
-    return Server(folder, port, arguments, _public(folder), mailbox, options, "session")
+    smtp_options = _smtp_options(folder) | {"starts_in_the_clear": False}
+    return Server(folder, port, arguments, _public(folder), mailbox, smtp_options, sessions="session")
 
 
 def _link_site(folder: Path) -> None:
@@ -182,6 +188,7 @@ def _link_site(folder: Path) -> None:
 
 
 def _public(folder: Path) -> dict[str, str]:
+    """Return the settings of a public site that trusts the mail server of `_smtp_options`."""
     return {
         "FLASK_SITE_URL": "https://example.org",
         "FLASK_SECRET_KEY": secrets.token_hex(32),
@@ -193,12 +200,12 @@ def _public(folder: Path) -> dict[str, str]:
 
 
 def _smtp_options(folder: Path) -> dict[str, Any]:
-    """Return options for a mail server with TLS, which accepts any login. The folder gets its authority's certificate."""
+    """Return options for a mail server with TLS that accepts any login. Put its authority into the folder."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "authority.pem"))
     return {
         "certificate": authority.issue_cert("127.0.0.1"),
-        "authenticator": lambda *_: AuthResult(success=True),
-        # aiosmtpd doesn't count TLS from the first byte as TLS.
+        "authenticator": lambda *arguments: AuthResult(success=True, auth_data=arguments[-1]),
+        # aiosmtpd offers a login after STARTTLS only, not with TLS from the first byte.
         "auth_require_tls": False,
     }
