@@ -86,7 +86,8 @@ def _number(text: str, least: int = 1) -> int:
     return int(text)
 
 
-def _boolean(text: str) -> bool:
+def boolean(text: str) -> bool:
+    """Return the value of `true`, `1`, `yes`, `on`, or of their opposites. Raises ValueError for any other text."""
     values = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
     if text.lower() not in values:
         raise ValueError("say true or false")
@@ -122,7 +123,7 @@ SETTINGS = {
     "SITE_URL": Setting("http://localhost:8000", canonical_site_url),
     "SITE_NAME": Setting("Latchkey", _site_name),
     # Shows tracebacks to visitors.
-    "DEBUG": Setting("false", _boolean),
+    "DEBUG": Setting("false", boolean),
     # Signs cookies, links and challenges. On localhost, the first start makes one.
     "SECRET_KEY": Setting("", is_secret=True),
     # Earlier keys, separated by commas. Signatures made with them stay valid.
@@ -131,7 +132,7 @@ SETTINGS = {
     # Without a mail server, the site writes mails to files.
     "MAIL_SERVER": Setting(""),
     "MAIL_PORT": Setting("587", _number),
-    "MAIL_USE_TLS": Setting("true", _boolean),
+    "MAIL_USE_TLS": Setting("true", boolean),
     "MAIL_USERNAME": Setting(""),
     "MAIL_PASSWORD": Setting("", is_secret=True),
     "MAIL_DEFAULT_SENDER": Setting(""),
@@ -147,10 +148,10 @@ SETTINGS = {
     "LIMIT_PASSKEY_ANSWERS": Setting("300 per 15 minutes", _limit),
     "LIMIT_PROOFS": Setting("60 per 15 minutes", _limit),
     "LIMIT_ALARM": Setting("1000 per 60 minutes", _limit),
-    "LIMITS_ENABLED": Setting("true", _boolean),
+    "LIMITS_ENABLED": Setting("true", boolean),
     # New accounts: for everybody (open), or for invited addresses only (invite).
     "SIGN_UP": Setting("open", _sign_up),
-    "PASSKEYS_ENABLED": Setting("true", _boolean),
+    "PASSKEYS_ENABLED": Setting("true", boolean),
     # The number of proxies in front of the site, whose X-Forwarded-For is trusted.
     "PROXIES": Setting("0", partial(_number, least=0)),
 }

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Flask
 
-from app.config import ConfigurationError
+from app.config import ConfigurationError, boolean
 from app.views.site.templating import add_header_link
-
-YES, NO = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
@@ -18,9 +16,11 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     neither true nor false.
     """
     setting = environ.get("FLASK_LEARN")
-    if setting is not None and setting.lower() not in YES + NO:
-        raise ConfigurationError(f"FLASK_LEARN={setting!r} is not usable: say true or false.")
-    if not (app.config["LOCAL"] if setting is None else setting.lower() in YES):
+    try:
+        is_on = app.config["LOCAL"] if setting is None else boolean(setting)
+    except ValueError as error:
+        raise ConfigurationError(f"FLASK_LEARN={setting!r} is not usable: {error}.") from None
+    if not is_on:
         return
     from learn.tutorial import commands, views
 
