@@ -44,12 +44,13 @@ def open_response(attempt: Attempt, **bound_to: str) -> Token:
     facts.arrived_at, facts.bound_to = milliseconds(now()), " or ".join(bound_to)
     try:
         token = single_use.read(attempt.purpose, challenge, **bound_to)
+        facts.issued_at = int(token.claims["at"])
         single_use.spend(token)
     except Refusal as refusal:
         if refusal.reason in ("expired", "already_used"):
             attempt.challenge = challenge
         raise
-    attempt.challenge, facts.issued_at = challenge, int(token.claims["at"])
+    attempt.challenge = challenge
     attempt.began = datetime.fromtimestamp(facts.issued_at / 1000, UTC)
     # L3 7.1 step 25. The library checks that `id` equals `rawId`.
     if len(decode(attempt.credential["rawId"])) > LONGEST_CREDENTIAL_ID:
