@@ -37,8 +37,8 @@ OPTIONS_FIRST = ("challenge", "rp.id", "rpId", "rp.name", "user.id", "user.name"
 # COSE's names (RFC 9053, RFC 8812).
 ALGORITHMS = {-8: "EdDSA", -7: "ES256", -257: "RS256"}
 
-# The message that each group of checks is about, and the ids of its panels.
-MESSAGE_OF = {"challenge": 1, "who": 5, "browser": 2, "authenticator": 4, "signature": 4, "site": 6}
+# The message that each group of checks is about.
+MESSAGE_OF = {"challenge": 5, "who": 5, "browser": 2, "authenticator": 4, "signature": 4, "site": 6}
 
 # The part of the response that a refusal is about: a member of the client data, a range of bytes, or a member of the
 # credential. The page marks it.
@@ -61,6 +61,7 @@ MARKED = {
     "unusable_key": "public_key",
     "weak_key": "public_key",
 }
+MESSAGE_OF_PART = {"flags": 4, "public_key": 4, "id": 5}
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,11 @@ class Story:
         return sum(result.verdict == "passed" for group in self.groups for result in group.results)
 
     @property
+    def failed_number(self) -> int:
+        """The number of the check that failed."""
+        return self.passed + 1
+
+    @property
     def count(self) -> int:
         """How many checks there are."""
         return sum(len(group.results) for group in self.groups)
@@ -172,13 +178,15 @@ def tell(ceremony: Ceremony, results: Sequence[Result]) -> Story:
     public_key = Part(key, ranges.cose_key(key)) if key else Part()
     algorithm = _algorithm(public_key)
     failed = next((result for result in results if result.verdict == "failed"), None)
+    marked = MARKED.get(ceremony.refused, "")
+    opened = MESSAGE_OF.get(failed.check.group, 5) if failed else 5 if ceremony.refused else 4
     origin = client_data.get("origin")
     return Story(
         is_registration=is_registration,
         groups=_groups(results),
         failed=failed,
-        opened=MESSAGE_OF.get(failed.check.group, 5) if failed else (5 if ceremony.refused else 4),
-        marked=MARKED.get(ceremony.refused, ""),
+        opened=MESSAGE_OF_PART.get(marked, opened),
+        marked=marked,
         options=_sorted(_members(_object(facts.options))),
         options_json=_json(facts.options) if facts.options else "",
         credential=[member for member in _members(credential) if not member.name.startswith("response")],
@@ -190,7 +198,7 @@ def tell(ceremony: Ceremony, results: Sequence[Result]) -> Story:
         origin_host=_host(origin),
         hashed=_hashed(authenticator_data["rp_id_hash"], (facts.rp_id, _host(origin))),
         authenticator_data=authenticator_data,
-        attestation=[Member(name, _text(attestation[name])) for name in ("fmt", "attStmt") if name in attestation],
+        attestation=[Member(name, _value(name, attestation[name])) for name in ("fmt", "attStmt") if name in attestation],
         public_key=public_key,
         pem=_pem(key),
         algorithm=algorithm,

@@ -6,6 +6,8 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
+from app.activity import TRANSCRIPTS_PER_HOUR
+from app.ceremonies.attempts import LONGEST_TRANSCRIPT
 from learn.inside import checks, examples, kept, sources, story
 from learn.inside.ceremonies import Ceremony
 from learn.inside.kept import LARGEST_ID, Event
@@ -22,7 +24,11 @@ def index() -> ResponseReturnValue:
     before = min(request.args.get("before", 0, int), LARGEST_ID)
     events = kept.newest(current_user.user_id, before) if current_user.is_authenticated else []
     return render_template(
-        "inside/index.html", events=events[: kept.PAGE_SIZE], more=len(events) > kept.PAGE_SIZE, before=before
+        "inside/index.html",
+        events=events[: kept.PAGE_SIZE],
+        more=len(events) > kept.PAGE_SIZE,
+        before=before,
+        most_refused=TRANSCRIPTS_PER_HOUR,
     )
 
 
@@ -51,13 +57,13 @@ def example(which: str = "accepted") -> ResponseReturnValue:
     return page(*examples.read_example(which), example=which)
 
 
-@blueprint.get("/code/<key>")
-def code(key: str) -> ResponseReturnValue:
-    """Show the function that makes a check. There are pages for checks only, never for any other file."""
-    found = checks.find(key)
-    if not found:
+@blueprint.get("/code/<kind>/<key>")
+def code(kind: str, key: str) -> ResponseReturnValue:
+    """Show the function that makes a check. Only checks have such a page: no part of the path is the name of a file."""
+    check = next((each for each in checks.CHECKS.get(kind, ()) if each.key == key), None)
+    if not check:
         abort(404)
-    return render_template("inside/code.html", check=found, source=sources.function_of(found))
+    return render_template("inside/code.html", kind=kind, check=check, source=sources.function_of(check))
 
 
 def page(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue:
@@ -69,6 +75,6 @@ def page(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue
         ceremony=ceremony,
         facts=ceremony.facts,
         story=story.tell(ceremony, results),
-        results=results,
+        longest_transcript=LONGEST_TRANSCRIPT,
         **values,
     )
