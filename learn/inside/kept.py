@@ -40,7 +40,9 @@ def newest(user_id: int, before: int = 0) -> Sequence[Event]:
 
     `before` selects those that are older than the one with this id.
     """
-    found = db.session.execute(NEWEST, {"user": user_id, "since": _since(), "before": before if before > 0 else LARGEST_ID})
+    found = db.session.execute(
+        NEWEST, {"user": user_id, "since": _since(), "before": before if before > 0 else LARGEST_ID}
+    )
     return [Event(*row) for row in found]
 
 

@@ -7,12 +7,12 @@ It decides nothing: the verdicts are from checks.py.
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from app.ceremonies.attempts import CeremonyError
 from app.user_agents import authenticator
 from learn.inside import ranges
 from learn.inside.ceremonies import Ceremony
-from learn.inside.checks import Check, Result
+from learn.inside.checks import Result
 from learn.inside.ranges import Range
 
 # Cut longer values on the page. The raw forms are complete.
@@ -198,7 +198,9 @@ def tell(ceremony: Ceremony, results: Sequence[Result]) -> Story:
         origin_host=_host(origin),
         hashed=_hashed(authenticator_data["rp_id_hash"], (facts.rp_id, _host(origin))),
         authenticator_data=authenticator_data,
-        attestation=[Member(name, _value(name, attestation[name])) for name in ("fmt", "attStmt") if name in attestation],
+        attestation=[
+            Member(name, _value(name, attestation[name])) for name in ("fmt", "attStmt") if name in attestation
+        ],
         public_key=public_key,
         pem=_pem(key),
         algorithm=algorithm,
@@ -236,11 +238,17 @@ def plain(value: object) -> str:
 
 
 def differing(one: str, other: str) -> list[tuple[str, str, str]]:
-    """Return both texts in three pieces each: the beginning that they share, their own middle, the end they share."""
-    shortest = min(len(one), len(other))
-    start = next((place for place in range(shortest) if one[place] != other[place]), shortest)
-    end = next((place for place in range(shortest - start) if one[-1 - place] != other[-1 - place]), shortest - start)
-    return [(text[:start], text[start : len(text) - end], text[len(text) - end :]) for text in (one, other)]
+    """Return both texts in three pieces each: the words that both begin with, those that differ, and the same end."""
+    words = [re.findall(r"\w+|\W", text) for text in (one, other)]
+    start = _count_equal(*words)
+    end = _count_equal(*(each[start:][::-1] for each in words))
+    pieces = [(each[:start], each[start : len(each) - end], each[len(each) - end :]) for each in words]
+    return [("".join(first), "".join(middle), "".join(last)) for first, middle, last in pieces]
+
+
+def _count_equal(one: Sequence[str], other: Sequence[str]) -> int:
+    """Return how many words of the beginning are equal."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _groups(results: Iterable[Result]) -> list[Group]:
@@ -294,7 +302,7 @@ def _sorted(members: list[Member]) -> list[Member]:
 
 def _value(name: str, value: Any) -> str:
     if name == "pubKeyCredParams" and isinstance(value, list):
-        numbers = [_object(each).get("alg") for each in value]
+        numbers = [_object(each).get("alg", 0) for each in value]
         return ", ".join(f"{ALGORITHMS.get(number, '?')} ({number})" for number in numbers)
     return value if isinstance(value, str) else _text(value)
 
@@ -302,7 +310,9 @@ def _value(name: str, value: Any) -> str:
 def _text(value: Any) -> str:
     """Return a value as JSON, with bytes in hexadecimal."""
     with suppress(ValueError, TypeError, RecursionError):
-        return json.dumps(value, ensure_ascii=False, default=lambda each: each.hex() if isinstance(each, bytes) else "?")
+        return json.dumps(
+            value, ensure_ascii=False, default=lambda each: each.hex() if isinstance(each, bytes) else "?"
+        )
     return "…"
 
 
