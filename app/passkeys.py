@@ -235,14 +235,12 @@ def _find_passkey(
         attempt.unknown_credential_id = id if attempt.user_id else b""
         facts.lookup = "removed" if attempt.user_id else "unknown"
         raise CeremonyError("removed_passkey" if attempt.user_id else "unknown_passkey")
-    is_foreign = owner not in (None, passkey.user_id)
-    facts.lookup = "other_account" if is_foreign else "found"
-    # The activity of an account must show nothing about somebody else's passkey.
-    if not is_foreign:
-        attempt.user_id = passkey.user_id
-        facts.passkey, facts.account = _record(passkey), _account(passkey.user)
-    if is_foreign:
+    if owner not in (None, passkey.user_id):
+        # The activity of an account must show nothing about somebody else's passkey.
+        facts.lookup = "other_account"
         raise CeremonyError("other_account")
+    attempt.user_id, facts.lookup = passkey.user_id, "found"
+    facts.passkey, facts.account = _record(passkey), _account(passkey.user)
     verification.check_user_handle(handle, passkey.user.user_handle)
     return passkey
 

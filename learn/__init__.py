@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from flask import Blueprint, Flask
 
 from app.config import ConfigurationError, boolean
-from app.views.site.templating import add_header_link
+from app.views.site.templating import add_ceremony_pages, add_header_link
 
 
 def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
@@ -22,10 +22,15 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
         raise ConfigurationError(f"FLASK_LEARN={setting!r} is not usable: {error}.") from None
     if not is_on:
         return
-    from learn.tutorial import commands, views
+    from learn.inside import views as inside
+    from learn.tutorial import commands
+    from learn.tutorial import views as tutorial
 
     parts = Blueprint("learn", __name__, template_folder="templates", static_folder="static", static_url_path="/learn")
     app.register_blueprint(parts)
-    app.register_blueprint(views.blueprint)
+    app.register_blueprint(inside.blueprint)
+    app.register_blueprint(tutorial.blueprint)
     app.cli.add_command(commands.tutorial)
+    add_header_link(app, "inside.index", "Look inside")
+    add_ceremony_pages(app, "inside")
     add_header_link(app, "tutorial.index", "Build it")

@@ -20,4 +20,5 @@ if (navigator.clipboard) {
     if (lines.length) offer(block.querySelector("figcaption"), lines.join(""));
   }
   for (const block of document.querySelectorAll(".command")) offer(block, block.textContent);
+  for (const text of document.querySelectorAll(".raw pre")) offer(text.parentElement, text.textContent);
 }

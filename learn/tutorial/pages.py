@@ -98,6 +98,17 @@ def chapter(number: int) -> Chapter:
 
 
 @cache
+def glossary() -> str:
+    """Return the glossary as HTML. Each word has an id, so that other pages can link to it: "RP ID" has `rp-id`."""
+
+    def with_ids(words: re.Match[str]) -> str:
+        marked = (f'<span id="{word.lower().replace(" ", "-")}">{word}</span>' for word in words[1].split(", "))
+        return f"<li><strong>{', '.join(marked)}</strong>"
+
+    return re.sub("<li><strong>(.+?)</strong>", with_ids, page("glossary"))
+
+
+@cache
 def page(name: str) -> str:
     """Return a page without blocks, such as `glossary`, as HTML."""
     return "".join(group for group in _groups((CHAPTERS / f"{name}.md").read_text()) if isinstance(group, str))

@@ -26,7 +26,7 @@ def chapter(number: int) -> ResponseReturnValue:
 @blueprint.get("/glossary")
 def glossary() -> ResponseReturnValue:
     """Show the words that the chapters explain."""
-    return render_template("tutorial/glossary.html", html=pages.page("glossary"), titles=pages.titles())
+    return render_template("tutorial/glossary.html", html=pages.glossary(), titles=pages.titles())
 
 
 @blueprint.get("/pictures/<name>")

@@ -38,6 +38,8 @@ def init_app(app: Flask) -> None:
         site_url=app.config["SITE_URL"],
         # Filled by `add_header_link`.
         header_links=[],
+        # Set by `add_ceremony_pages`.
+        ceremony_pages="",
     )
 
 
@@ -45,6 +47,12 @@ def add_header_link(app: Flask, endpoint: str, name: str) -> None:
     """Add a link to the header of the front page and similar pages. Sign-in pages and account pages don't show it."""
     links: list[tuple[str, str]] = app.jinja_env.globals["header_links"]  # type: ignore[assignment]
     links.append((endpoint, name))
+
+
+def add_ceremony_pages(app: Flask, blueprint: str) -> None:
+    """Link to pages that explain ceremonies: `<blueprint>.show` for a row of the activity, `<blueprint>.newest` from
+    the notices after a ceremony."""
+    app.jinja_env.globals.update(ceremony_pages=blueprint)
 
 
 def in_words(moment: datetime) -> str:
