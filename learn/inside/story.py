@@ -183,7 +183,7 @@ def tell(ceremony: Ceremony, results: Sequence[Result]) -> Story:
     origin = client_data.get("origin")
     return Story(
         is_registration=is_registration,
-        groups=_groups(results),
+        groups=grouped(results),
         failed=failed,
         opened=MESSAGE_OF_PART.get(marked, opened),
         marked=marked,
@@ -251,7 +251,8 @@ def _count_equal(one: Sequence[str], other: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def _groups(results: Iterable[Result]) -> list[Group]:
+def grouped(results: Iterable[Result]) -> list[Group]:
+    """Return the results in their groups, numbered from 1."""
     groups, first = [], 1
     for name, found in groupby(results, key=lambda result: result.check.group):
         groups.append(Group(name, first, list(found)))

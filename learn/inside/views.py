@@ -1,16 +1,30 @@
 """The pages of opened ceremonies: the visitor's own, and an example for everybody."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
+from app import passkeys, sign_in_links, single_use
 from app.activity import TRANSCRIPTS_PER_HOUR
-from app.ceremonies.attempts import LONGEST_TRANSCRIPT
-from learn.inside import checks, examples, kept, sources, story
+from app.ceremonies.attempts import LONGEST_TRANSCRIPT, CeremonyError
+from app.database import rollback
+from app.models import now
+from app.refusals import Refusal
+from app.views.dev.outbox import local_only, text_of
+from app.views.shared.allowances import count_passkey_answer
+from app.views.shared.answers import render_page
+from app.views.shared.browser import browser_id
+from app.views.shared.transaction import one_transaction
+from learn.inside import checks, examples, kept, mails, paste, sources, story, what_if
 from learn.inside.ceremonies import Ceremony
 from learn.inside.kept import LARGEST_ID, Event
+from learn.inside.mails import Mailed
+
+LINK_IN_MAIL = re.compile(r"/sign-in/link/(\S+)")
 
 blueprint = Blueprint("inside", __name__, url_prefix="/inside")
 for words in (story.printable, story.in_hex, story.plain, story.differing):
@@ -44,10 +58,19 @@ def newest() -> ResponseReturnValue:
 @login_required
 def show(activity_id: int) -> ResponseReturnValue:
     """Open one of the visitor's ceremonies. There are no others: somebody else's is a plain 404."""
-    found = kept.find(current_user.user_id, activity_id)
-    if not found:
+    event, found = kept.find(current_user.user_id, activity_id) or abort(404)
+    return mail_page(event, found) if isinstance(found, Mailed) else page(event, found)
+
+
+@blueprint.post(f"/<int(max={LARGEST_ID}):activity_id>")
+@login_required
+@one_transaction
+def try_again(activity_id: int) -> ResponseReturnValue:
+    """Send the response of this ceremony to the site once more, as it was or with one thing changed."""
+    event, found = kept.find(current_user.user_id, activity_id) or abort(404)
+    if isinstance(found, Mailed) or found.too_long:
         abort(404)
-    return page(*found)
+    return trial(event, found)
 
 
 @blueprint.get("/example")
@@ -57,10 +80,46 @@ def example(which: str = "accepted") -> ResponseReturnValue:
     return page(*examples.read_example(which), example=which)
 
 
+@blueprint.post("/example")
+@blueprint.post("/example/<any(refused):which>")
+@one_transaction
+def try_example(which: str = "accepted") -> ResponseReturnValue:
+    """Send the response of an example once more, with one thing changed."""
+    return trial(*examples.read_example(which), example=which)
+
+
+@blueprint.get("/paste")
+@blueprint.post("/paste")
+def pasted() -> ResponseReturnValue:
+    """Decode the options and the response of any site, and make the checks that need no database. Keep nothing."""
+    local_only()
+    form = {name: request.form.get(name, "").strip() for name in ("options", "response", "origin", "public_key")}
+    if request.method == "GET":
+        return render_template("inside/paste.html", form=form)
+    try:
+        ceremony = paste.ceremony(**form)
+    except Refusal as refusal:
+        return render_page("inside/paste.html", refusal, form=form)
+    return page(Event(0, "", now(), "", ""), ceremony, is_pasted=True)
+
+
+@blueprint.get("/mail/<id>")
+def mail(id: str) -> ResponseReturnValue:
+    """Open the token of the link in a mail of the outbox. The link stays unused."""
+    local_only()
+    link = LINK_IN_MAIL.search(text_of(id)) or abort(404)
+    try:
+        token = single_use.read(sign_in_links.LINK, link[1])
+    except Refusal as refusal:
+        return render_page("inside/link.html", refusal, 410)
+    return render_template("inside/link.html", token=token, is_used=single_use.is_spent(token.id))
+
+
 @blueprint.get("/code/<kind>/<key>")
 def code(kind: str, key: str) -> ResponseReturnValue:
     """Show the function that makes a check. Only checks have such a page: no part of the path is the name of a file."""
-    check = next((each for each in checks.CHECKS.get(kind, ()) if each.key == key), None)
+    all_checks = checks.CHECKS | mails.CHECKS
+    check = next((each for each in all_checks.get(kind, ()) if each.key == key), None)
     if not check:
         abort(404)
     return render_template("inside/code.html", kind=kind, check=check, source=sources.function_of(check))
@@ -76,5 +135,47 @@ def page(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue
         facts=ceremony.facts,
         story=story.tell(ceremony, results),
         longest_transcript=LONGEST_TRANSCRIPT,
+        changes=what_if.changes_for(ceremony),
         **values,
     )
+
+
+def mail_page(event: Event, mailed: Mailed) -> ResponseReturnValue:
+    """Return the page of a sign-in by mail."""
+    results = mails.judge(mailed)
+    return render_template(
+        "inside/mail.html", event=event, mailed=mailed, groups=story.grouped(results), count=len(results)
+    )
+
+
+def trial(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue:
+    """Return the page of a ceremony that was sent again, as it was (without `change`) or with one thing changed."""
+    try:
+        count_passkey_answer()
+    except Refusal as refusal:
+        abort(429, refusal.reason)
+    name = request.form.get("change")
+    change = what_if.find(name) or abort(404) if name else None
+    tried = what_if.try_change(ceremony, change) if change else send_again(ceremony)
+    return page(event, tried or abort(404), change=change, is_trial=True, **values)
+
+
+def send_again(ceremony: Ceremony) -> Ceremony | None:
+    """Answer the site with the same response once more, as its own views do. Return the ceremony with the new verdict.
+
+    An example has no session to answer in. A challenge works once, so the site refuses all others.
+    """
+    try:
+        if ceremony.kind == "authentication":
+            passkeys.finish_authentication(browser_id(), ceremony.response)
+        elif not current_user.is_authenticated:
+            return None
+        elif ceremony.kind == "registration":
+            passkeys.finish_registration(current_user, ceremony.response, "", "")
+        else:
+            passkeys.finish_confirmation(current_user, ceremony.response)
+    except CeremonyError as refusal:
+        facts = refusal.attempt.facts if refusal.attempt else ceremony.facts
+        return replace(ceremony, facts=facts, refused=refusal.reason)
+    rollback()
+    return replace(ceremony, refused="")

@@ -107,13 +107,17 @@ def changes_for(ceremony: Ceremony) -> list[Change]:
     return [change for change in CHANGES if _changed(ceremony, change)]
 
 
-def try_change(ceremony: Ceremony, name: str) -> Ceremony | None:
+def find(name: str) -> Change | None:
+    """Return the change of this name, or None."""
+    return next((change for change in CHANGES if change.name == name), None)
+
+
+def try_change(ceremony: Ceremony, change: Change) -> Ceremony | None:
     """Return the ceremony with its response changed and judged again, or None if that change can't be made.
 
     Everything except for the change is taken as it was. So its challenge may be used once more.
     """
-    change = next((change for change in CHANGES if change.name == name), None)
-    response = _changed(ceremony, change) if change else ""
+    response = _changed(ceremony, change)
     return replace(ceremony, response=response, refused=refusal(ceremony, response)) if response else None
 
 

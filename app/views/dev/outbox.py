@@ -56,8 +56,7 @@ def newest() -> ResponseReturnValue:
 @blueprint.get("/<id>")
 def show(id: str) -> ResponseReturnValue:
     """Show a message as HTML, text and headers. Link back to the page where its code is typed."""
-    message = _read(_path(id))
-    text = _part(message, "plain")
+    message, text = _read(_path(id)), text_of(id)
     pending = pending_sign_in()
     code = codes.code_for(LINK, pending.id) if pending else ""
     values = {
@@ -74,6 +73,11 @@ def html(id: str) -> ResponseReturnValue:
     # Its links lead out of the frame: our pages refuse to be framed.
     page = _part(_read(_path(id)), "html").replace("<head>", '<head><base target="_top">', 1)
     return Response(page, headers={"Content-Security-Policy": FRAME_POLICY})
+
+
+def text_of(id: str) -> str:
+    """Return the text of a message, or abort with 404."""
+    return _part(_read(_path(id)), "plain")
 
 
 def _paths() -> set[Path]:
