@@ -243,8 +243,7 @@ def _find_passkey(
         facts.passkey, facts.account = _record(passkey), _account(passkey.user)
     if is_foreign:
         raise CeremonyError("other_account")
-    if handle is not None and handle != passkey.user.user_handle:
-        raise CeremonyError("wrong_user_handle")
+    verification.check_user_handle(handle, passkey.user.user_handle)
     return passkey
 
 

@@ -30,7 +30,7 @@ def watch() -> Iterator[list[str]]:
             reason = refused.reason
             raise
         finally:
-            # Another exception is an error of the database, and no verdict. test_vectors.py makes attempts without text.
+            # Errors of the database are no verdict. test_vectors.py makes attempts without a text.
             has_verdict = (reason or error is None) and (attempt.response or reason == "not_json")
             if has_verdict and reason not in UNREAD:
                 disagreements.extend(disagreement(attempt, reason))
