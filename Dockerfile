@@ -6,7 +6,7 @@ WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir --require-hashes -r requirements.txt
 
-COPY wsgi.py gunicorn.conf.py ./
+COPY authenticator.py wsgi.py gunicorn.conf.py ./
 COPY app app
 COPY learn learn
 COPY migrations migrations

@@ -41,7 +41,7 @@ test-postgres: .venv/dev ## run the tests that depend on the database, on a priv
 	@echo "Testing on PostgreSQL, only what depends on the database (tests/databases.py lists the other tests) ..."
 	@$(BIN)/python -m tests.postgres $(BIN)/python -m pytest $(PARALLEL) $(or $(TESTS),$$($(BIN)/python -m tests.databases))
 
-bench: .venv/dev ## measure the site against the bare reference
+bench: .venv/dev ## measure the site against the tutorial's finished program
 	@$(BIN)/python -m bench
 
 load: .venv/dev ## measure many sign-ins at once, on SQLite and (if it is installed) PostgreSQL

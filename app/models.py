@@ -158,7 +158,7 @@ class Activity(db.Model):
     milliseconds: Mapped[int | None]
     """From begin to finish, if it was measured."""
     transcript: Mapped[str]
-    """JSON text of a ceremony (see ceremonies/attempts.py), or ""."""
+    """JSON text of a ceremony (see ceremonies/attempts.py) or of a sign-in by mail (see sign_in_links.py), or ""."""
 
 
 class Counter(db.Model):

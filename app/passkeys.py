@@ -84,8 +84,10 @@ def finish_registration(session: Session, response: str, name: str, default_name
         try:
             token = verification.open_response(attempt, session=str(session.id))
         except Refusal as refusal:
-            if refusal.reason in STALE_CHALLENGE:
-                attempt.unknown_credential_id = _id_unless_stored(attempt)
+            # Without a readable id there is nothing to forget. The challenge stays the reason.
+            with suppress(Refusal, KeyError):
+                if refusal.reason in STALE_CHALLENGE:
+                    attempt.unknown_credential_id = _id_unless_stored(attempt)
             raise
         # The device has made the passkey by now. If we refuse it, the device should forget it.
         attempt.unknown_credential_id = _id_unless_stored(attempt)
@@ -232,17 +234,16 @@ def _find_passkey(
         attempt.user_id = execute(select(User.id).where(User.user_handle == handle)).scalar()
         attempt.unknown_credential_id = id if attempt.user_id else b""
         facts.lookup = "removed" if attempt.user_id else "unknown"
-        raise CeremonyError(f"{facts.lookup}_passkey")
+        raise CeremonyError("removed_passkey" if attempt.user_id else "unknown_passkey")
     is_foreign = owner not in (None, passkey.user_id)
     facts.lookup = "other_account" if is_foreign else "found"
     # The activity of an account must show nothing about somebody else's passkey.
     if not is_foreign:
         attempt.user_id = passkey.user_id
         facts.passkey, facts.account = _record(passkey), _account(passkey.user)
-    if handle is not None and handle != passkey.user.user_handle:
-        raise CeremonyError("wrong_user_handle")
     if is_foreign:
         raise CeremonyError("other_account")
+    verification.check_user_handle(handle, passkey.user.user_handle)
     return passkey
 
 

@@ -5,6 +5,7 @@ id. It never carries the address, because links stay in histories. The code is d
 secret key. Using either of them spends the id, and so ends both. Both expire together, however often they are sent.
 """
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -76,6 +77,25 @@ class ProvenEmail:
     user: User
     pending: PendingSignIn
     is_new: bool
+    link: Token | None
+    """The link, or None if the code was typed."""
+
+    @property
+    def transcript(self) -> str:
+        """The sign-in as JSON text, without its link and code. Times are in milliseconds since 1970."""
+        pending = self.pending
+        parts = {
+            "ceremony": "mail",
+            "id": pending.id,
+            "email": pending.email,
+            "asked_at": pending.asked_at * 1000,
+            "sent_at": pending.sent_at * 1000,
+            "expires_at": round(pending.expires_at.timestamp() * 1000),
+            "used_at": round(now().timestamp() * 1000),
+            "claims": self.link.claims if self.link else None,
+            "is_new": self.is_new,
+        }
+        return json.dumps(parts)
 
 
 def ask(email: str, next: str, earlier: PendingSignIn | None) -> PendingSignIn:
@@ -125,7 +145,7 @@ def redeem_link(link: Token, pending: PendingSignIn | None, browser_id: str) -> 
 
     Raises Refusal as `check_browser` does, which spends nothing, or `already_used`, `not_invited`, `account_disabled`.
     """
-    return _redeem(check_browser(link, pending, browser_id))
+    return _redeem(check_browser(link, pending, browser_id), link)
 
 
 def redeem_code(typed: str, pending: PendingSignIn | None) -> ProvenEmail:
@@ -141,13 +161,13 @@ def redeem_code(typed: str, pending: PendingSignIn | None) -> ProvenEmail:
     return _redeem(pending)
 
 
-def _redeem(pending: PendingSignIn) -> ProvenEmail:
+def _redeem(pending: PendingSignIn, link: Token | None = None) -> ProvenEmail:
     """Spend the request, which proves its address. Find or create the account of that address."""
     single_use.spend(_token_of(pending))
     user, is_new = accounts.find_or_create(pending.email)
     if user.is_disabled:
         raise Refusal("account_disabled")
-    return ProvenEmail(user, pending, is_new)
+    return ProvenEmail(user, pending, is_new, link)
 
 
 def _token_of(pending: PendingSignIn) -> Token:

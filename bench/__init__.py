@@ -1,1 +1,1 @@
-"""The benchmark compares the site with the same flow on bare Flask. `make bench` runs it."""
+"""The benchmark compares the site with the tutorial's finished program. `make bench` runs it."""

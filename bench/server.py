@@ -1,6 +1,7 @@
 """Starts the two programs that the benchmark compares, and reads their CPU time and memory."""
 
 import os
+import secrets
 import sqlite3
 import subprocess
 import sys
@@ -11,11 +12,15 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import psutil  # type: ignore[import-untyped]
+import trustme
+from aiosmtpd.smtp import AuthResult
 
 from app.config import SETTINGS
+from learn.tutorial.blocks import build, last_chapter
 from tests.smtp import Mailbox, smtp_server
 
 CHECKOUT = Path(__file__).parent.parent
@@ -36,20 +41,21 @@ class Server:
         self,
         folder: Path,
         port: int,
-        files: tuple[str, ...],
         arguments: tuple[str, ...],
         environ: dict[str, str],
         mailbox: Mailbox | None = None,
+        smtp_options: dict[str, Any] | None = None,
+        sessions: str = "sessions",
     ):
-        """Prepare the folder with links to these files of the checkout. `arguments` are gunicorn's. `environ` are more
-        settings. With a mailbox, the program mails to an SMTP server in this process; else it writes mail to files."""
-        folder.mkdir()
-        for name in files:
-            (folder / name).symlink_to(CHECKOUT / name)
+        """Serve the program in this folder. `arguments` are gunicorn's. `environ` are more settings. With a mailbox,
+        the program mails to an SMTP server in this process, with these options; else it writes mail to files.
+        `sessions` is the name of its table of sessions."""
         self.port = port
-        self.url = f"http://localhost:{port}"
+        self.url = environ.get("FLASK_SITE_URL", f"http://localhost:{port}")
         self.log = folder / "log"
         self.mailbox = mailbox
+        self.smtp_options = smtp_options or {}
+        self.sessions = sessions
         self._folder = folder
         self._command = [sys.executable, "-m", "gunicorn", *arguments]
         self._environ = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")} | {
@@ -67,7 +73,7 @@ class Server:
         with ExitStack() as stack:
             environ = dict(self._environ)
             if self.mailbox:
-                port = stack.enter_context(smtp_server(self.mailbox))
+                port = stack.enter_context(smtp_server(self.mailbox, **self.smtp_options))
                 environ |= {"FLASK_MAIL_SERVER": "127.0.0.1", "FLASK_MAIL_PORT": str(port)}
             log = stack.enter_context(self.log.open("ab"))
             begin = time.perf_counter()
@@ -127,18 +133,17 @@ class Server:
 
     def end_sessions(self) -> None:
         """Delete every session in the database, because real account pages list one or two sessions, not a thousand."""
-        self.forget("sessions")
+        self.forget(self.sessions)
 
     def forget(self, table: str) -> None:
         """Delete every row of a table in the database, without a request to the server."""
-        [database] = [*self._folder.glob("site.db"), *self._folder.glob("instance/reference.db")]
-        with closing(sqlite3.connect(database, timeout=10)) as connection, connection:
+        with closing(sqlite3.connect(self._folder / "site.db", timeout=10)) as connection, connection:
             connection.execute(f"DELETE FROM {table}")
 
     def _answers(self) -> bool:
         connection = HTTPConnection("127.0.0.1", self.port, timeout=SECONDS_TO_START)
         try:
-            connection.request("GET", "/", headers={"Host": f"localhost:{self.port}"})
+            connection.request("GET", "/", headers={"Host": urlsplit(self.url).netloc})
             return connection.getresponse().status < 500
         except OSError:
             return False
@@ -146,15 +151,61 @@ class Server:
             connection.close()
 
 
-def reference(folder: Path, port: int, mailbox: Mailbox) -> Server:
-    """Return the bare reference, bench/reference.py."""
-    gunicorn = f"--bind=127.0.0.1:{port} --workers=1 --worker-class=gthread --threads=8 --no-control-socket"
-    return Server(
-        folder, port, ("bench",), (*gunicorn.split(), "--log-level=warning", "bench.reference:app"), {}, mailbox
-    )
-
-
 def site(folder: Path, port: int, workers: int = 1, mailbox: Mailbox | None = None, **environ: str) -> Server:
     """Return the site as `make run` serves it, with its gunicorn.conf.py and its migrations at the first start."""
-    files = ("app", "learn", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py")
-    return Server(folder, port, files, (f"--workers={workers}", "wsgi:app"), environ, mailbox)
+    _link_site(folder)
+    return Server(folder, port, (f"--workers={workers}", "wsgi:app"), environ, mailbox)
+
+
+def public_site(folder: Path, port: int, mailbox: Mailbox) -> Server:
+    """Return the site as a public one. It mails with STARTTLS, as on port 587."""
+    _link_site(folder)
+    bind = {"FLASK_BIND": f"127.0.0.1:{port}", "FLASK_MAIL_USE_TLS": "true"}
+    return Server(folder, port, ("--workers=1", "wsgi:app"), bind | _public(folder), mailbox, _smtp_options(folder))
+
+
+def public_program(folder: Path, port: int, mailbox: Mailbox) -> Server:
+    """Return the tutorial's finished program as a public site. It mails with TLS from the first byte, as on port 465.
+
+    gunicorn and the database have the site's settings. Only the code differs.
+    """
+    for name, text in build(last_chapter()).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    # The tutorial leaves SQLite's journal as it is. This one makes a commit cheaper, and belongs to the file.
+    with closing(sqlite3.connect(folder / "site.db")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    gunicorn = f"--bind=127.0.0.1:{port} --workers=1 --worker-class=gthread --threads=8 --no-control-socket"
+    arguments = (*gunicorn.split(), "--log-level=error", "wsgi:app")
+    smtp_options = _smtp_options(folder) | {"starts_in_the_clear": False}
+    return Server(folder, port, arguments, _public(folder), mailbox, smtp_options, sessions="session")
+
+
+def _link_site(folder: Path) -> None:
+    folder.mkdir()
+    for name in ("app", "learn", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py"):
+        (folder / name).symlink_to(CHECKOUT / name)
+
+
+def _public(folder: Path) -> dict[str, str]:
+    """Return the settings of a public site that trusts the mail server of `_smtp_options`."""
+    return {
+        "FLASK_SITE_URL": "https://example.org",
+        "FLASK_SECRET_KEY": secrets.token_hex(32),
+        "FLASK_MAIL_DEFAULT_SENDER": "site@example.org",
+        "FLASK_MAIL_USERNAME": "site",
+        "FLASK_MAIL_PASSWORD": "password",
+        "SSL_CERT_FILE": str(folder / "authority.pem"),
+    }
+
+
+def _smtp_options(folder: Path) -> dict[str, Any]:
+    """Return options for a mail server with TLS that accepts any login. Put its authority into the folder."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "authority.pem"))
+    return {
+        "certificate": authority.issue_cert("127.0.0.1"),
+        "authenticator": lambda *arguments: AuthResult(success=True, auth_data=arguments[-1]),
+        # aiosmtpd offers a login after STARTTLS only, not with TLS from the first byte.
+        "auth_require_tls": False,
+    }

@@ -53,7 +53,7 @@ class Browser:
     def __init__(self, server: Server):
         self._server = server
         self._connection = HTTPConnection("127.0.0.1", server.port)
-        self._headers = {**HEADERS, "Host": f"localhost:{server.port}", "Origin": server.url}
+        self._headers = {**HEADERS, "Host": urlsplit(server.url).netloc, "Origin": server.url}
         self._cookies: SimpleCookie = SimpleCookie()
 
     def __enter__(self) -> "Browser":

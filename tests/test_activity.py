@@ -143,6 +143,20 @@ def test_wrong_user_handle_is_in_the_activity_of_the_passkeys_owner(ada, phone, 
     assert json.loads(row.transcript)["account"]["email"] == ADA
 
 
+@pytest.mark.parametrize("by", ["link", "code"])
+def test_transcript_of_a_mailed_sign_in_has_neither_link_nor_code(visitor, app, by):
+    visitor.ask(ADA)
+    mail = visitor.read_mail()
+    expect(visitor.post(mail.link) if by == "link" else visitor.type_code(mail.code), 303)
+    row = rows(app, Activity)[-1]
+    transcript = json.loads(row.transcript)
+    assert (transcript["ceremony"], transcript["email"], transcript["is_new"]) == ("mail", ADA, True)
+    assert transcript["asked_at"] <= transcript["used_at"] < transcript["expires_at"]
+    assert bool(transcript["claims"]) == (by == "link")
+    assert mail.code not in row.transcript
+    assert mail.link.rpartition("/")[2] not in row.transcript
+
+
 def test_answer_that_comes_too_late_or_twice_is_kept(ada, app):
     """Its challenge is worth nothing any more."""
     used, late = (Authenticator().create(ada.creation_options()) for _ in range(2))
@@ -183,6 +197,6 @@ def test_account_keeps_twenty_long_transcripts_an_hour(ada, phone, app):
     for more in 22 * [{}] + 22 * [{"more": "x" * 5000}]:
         ada.sign_out()
         expect(ada.authenticate(phone.get(ada.request_options()) | more), 303)
-    transcripts = [len(row.transcript) for row in rows(app, Activity) if row.kind == "signed_in"]
+    transcripts = [len(row.transcript) for row in rows(app, Activity) if row.detail == "passkey"]
     assert sum(length > 5000 for length in transcripts) == 20
     assert sum(0 < length < 5000 for length in transcripts) == 22

@@ -33,6 +33,7 @@ REASONS = {
     "Single-device credential indicated": "inconsistent_backup_flags",
     "id and raw_id were not equivalent": "credential_id_mismatch",
     "clientDataJSON was malformed": "malformed_client_data",
+    "Unexpected token_binding status": "malformed_client_data",
     "attestationObject was malformed": "malformed_cbor",
     "authenticatorData was malformed": "malformed_cbor",
     "Authenticator did not provide": "malformed_authenticator_data",
@@ -42,6 +43,7 @@ REASONS = {
     "OKP credential public key missing": "unusable_key",
     "EC2 credential public key missing": "unusable_key",
     "RSA credential public key missing": "unusable_key",
+    "ML-DSA credential public key missing": "unusable_key",
     "Unsupported credential public key type": "unusable_key",
     # A KeyError: the library looked for this parameter of the key.
     "<COSEKey.": "unusable_key",

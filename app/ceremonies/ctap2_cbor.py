@@ -18,12 +18,16 @@ BYTES, TEXT, ARRAY, MAP, TAG, SIMPLE = 2, 3, 4, 5, 6, 7
 # CTAP 2.2, 8: "MUST NOT use more than 4 levels" of maps and arrays.
 DEEPEST = 4
 
+# A key that says {1: "OKP", 3: -8, -1: "Ed25519"}. Some authenticators get the number of members wrong, and py_webauthn
+# repairs that. But nobody signed the repaired bytes.
+REPAIRED_KEY = bytes.fromhex("a301634f4b500327206745643235353139")
+
 
 def end_of(data: bytes, at: int = 0, *, canonical: bool = True, levels: int = DEEPEST) -> int:
     """Return the end of the item that begins at `at`.
 
-    Raises ValueError if it is cut short, nested too deep, or has a tag or an indefinite length. With `canonical`, a
-    number or length must take no more bytes than it needs, and the keys of a map must be in order.
+    Raises ValueError if it is cut short, nested too deep, has a tag or an indefinite length, or text that is not UTF-8.
+    With `canonical`, a number or length must take no more bytes than it needs, and the keys of a map must be in order.
     """
     if at >= len(data):
         raise ValueError("cut short")
@@ -42,6 +46,10 @@ def end_of(data: bytes, at: int = 0, *, canonical: bool = True, levels: int = DE
         at += number
     if at > len(data):
         raise ValueError("cut short")
+    if major_type == TEXT:
+        data[at - number : at].decode()
+    if major_type == SIMPLE and size == 1 and number < 32:
+        raise ValueError("a simple value in more bytes than it needs")
     if major_type in (ARRAY, MAP):
         if not levels:
             raise ValueError("nested too deep")
@@ -73,6 +81,8 @@ def check_authenticator_data(data: bytes) -> None:
     for _ in range(maps):
         if at >= len(data) or data[at] >> 5 != MAP:
             raise CeremonyError("malformed_authenticator_data", "a map that is announced and missing")
+        if data.startswith(REPAIRED_KEY, at):
+            raise CeremonyError("malformed_cbor", "a key that the library would change")
         with refusing("malformed_cbor"):
             at = end_of(data, at)
     if at != len(data):

@@ -39,21 +39,18 @@ def open_response(attempt: Attempt, **bound_to: str) -> Token:
     """
     if not current_app.config["PASSKEYS_ENABLED"]:
         raise CeremonyError("passkeys_disabled")
-    with refusing("not_json"):
-        attempt.credential = json.loads(attempt.response)
-    # Bytes that are not ASCII are no token of ours.
-    challenge = decode(_client_data(attempt.credential)["challenge"]).decode("ascii", "replace")
-    facts = attempt.facts
+    challenge, facts = parse(attempt), attempt.facts
     facts.origin, facts.rp_id = current_app.config["SITE_URL"], current_app.config["RP_ID"]
     facts.arrived_at, facts.bound_to = milliseconds(now()), " or ".join(bound_to)
     try:
         token = single_use.read(attempt.purpose, challenge, **bound_to)
+        facts.issued_at = int(token.claims["at"])
         single_use.spend(token)
     except Refusal as refusal:
         if refusal.reason in ("expired", "already_used"):
             attempt.challenge = challenge
         raise
-    attempt.challenge, facts.issued_at = challenge, int(token.claims["at"])
+    attempt.challenge = challenge
     attempt.began = datetime.fromtimestamp(facts.issued_at / 1000, UTC)
     # L3 7.1 step 25. The library checks that `id` equals `rawId`.
     if len(decode(attempt.credential["rawId"])) > LONGEST_CREDENTIAL_ID:
@@ -61,14 +58,23 @@ def open_response(attempt: Attempt, **bound_to: str) -> Token:
     return token
 
 
+def parse(attempt: Attempt) -> str:
+    """Parse the response into the attempt's `credential`, and return its challenge, which should be a token of ours."""
+    with refusing("not_json"):
+        attempt.credential = json.loads(attempt.response)
+    # Bytes that are not ASCII are no token of ours.
+    return decode(_client_data(attempt.credential)["challenge"]).decode("ascii", "replace")
+
+
 def expectations(attempt: Attempt) -> dict[str, Any]:
-    """Return the values that the library compares with: the spent challenge, and this site's RP ID and origin."""
+    """Return the values that the library compares with: the spent challenge, and this site's RP ID and origin, which
+    `open_response` has added to the facts."""
     return {
         "expected_challenge": attempt.challenge.encode(),
         # L3 7.1 step 14, 7.2 step 15.
-        "expected_rp_id": current_app.config["RP_ID"],
+        "expected_rp_id": attempt.facts.rp_id,
         # L3 7.1 step 9, 7.2 step 12: the exact origin.
-        "expected_origin": current_app.config["SITE_URL"],
+        "expected_origin": attempt.facts.origin,
         # The options only ask for it. The library checks it only if we say so.
         "require_user_verification": True,
     }
@@ -112,6 +118,12 @@ def verify_authentication(
     if is_backup_eligible(verified) != backup_eligible:
         raise CeremonyError("backup_eligibility_changed")
     return verified
+
+
+def check_user_handle(handle: bytes | None, expected: bytes) -> None:
+    """L3 7.2 step 6: a user handle in the response must be that of the passkey's user."""
+    if handle is not None and handle != expected:
+        raise CeremonyError("wrong_user_handle")
 
 
 def is_backup_eligible(verified: VerifiedRegistration | VerifiedAuthentication) -> bool:

@@ -1,7 +1,7 @@
 """What the browser tests share: Chromium, and visitors with a device that holds passkeys.
 
-Every page is watched: an error in a script, a violation of the Content-Security-Policy, a request to anybody else or
-an answer that should not be fails the test that met it.
+The tests of the flow (`flow/`) also run against the program of the tutorial (`tests/tutorial/test_tutorial_flow.py`),
+where fixtures of the same names stand for that program.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import pytest
 from flask import Flask
-from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError, expect
+from playwright.sync_api import BrowserContext
 
 from app import create_app
 from app.database import db
 from tests import browsers, databases
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import NO_IMMEDIATE, Visitor
+from tests.browser.watcher import Watcher
 
 CHROMIUM_ARGS = [
     # As root, as in most containers, its sandbox can't be had; it only ever visits us.
@@ -27,10 +28,6 @@ CHROMIUM_ARGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-
-# Everything is on this machine: what takes longer won't come.
-PATIENCE_MS = 10_000
-expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -68,38 +65,9 @@ def tolerates(server) -> Callable[[str, str, int], None]:
 @pytest.fixture
 def new_context(new_context, app, server) -> Iterator[Callable[..., BrowserContext]]:
     """Open a browser of its own: `new_context(java_script_enabled=False)`."""
-    problems: list[str] = []
-
-    def failed_script(error: WebError) -> None:
-        problems.append(f"{error.page.url if error.page else 'a page'}: {error.error}")
-
-    def said(message: ConsoleMessage) -> None:
-        # What is answered with a refusal is an error in Chromium's eyes; `answered` knows which are meant.
-        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
-            problems.append(f"{message.page.url if message.page else 'a page'}: {message.text}")
-
-    def asked(request: Request) -> None:
-        if not request.url.startswith((f"{server.url}/", "data:")):
-            problems.append(f"{request.frame.url} asked {request.url}")
-
-    def answered(response: Response) -> None:
-        if (response.request.method, response.url, response.status) in server.tolerated:
-            return
-        # A page may refuse, and say so. Nothing that a page loads may be missing.
-        if response.status >= 500 or (response.status >= 400 and not response.request.is_navigation_request()):
-            problems.append(f"{response.request.method} {response.url} was answered {response.status}")
-
-    def make(**kwargs) -> BrowserContext:
-        context = new_context(**kwargs)
-        context.set_default_timeout(PATIENCE_MS)
-        context.on("weberror", failed_script)
-        context.on("console", said)
-        context.on("request", asked)
-        context.on("response", answered)
-        return context
-
-    yield make
-    assert not problems, "\n".join(problems)
+    watcher = Watcher(server.url, server.tolerated)
+    yield lambda **kwargs: watcher.watch(new_context(**kwargs))
+    watcher.has_seen_no_problem()
 
 
 @pytest.fixture
@@ -157,3 +125,22 @@ def owner(enrolled, app, visitor) -> Visitor:
     databases.copy(enrolled.instance, Path(app.instance_path))
     visitor.device.hold(enrolled.credentials)
     return visitor
+
+
+@pytest.fixture
+def traffic(owner, base_url) -> list[str]:
+    """Every request from here on, such as "POST /sign-in/passkey"."""
+    seen: list[str] = []
+    owner.page.context.on(
+        "request", lambda request: seen.append(f"{request.method} {request.url.removeprefix(base_url)}")
+    )
+    return seen
+
+
+@pytest.fixture(params=["immediate", "dialog"])
+def cancelled(request, visitor) -> str:
+    """What the page says where the button came to nothing, in browsers with immediate mediation and without."""
+    if request.param == "immediate":
+        return "No passkey was used on this device"
+    visitor.page.add_init_script(NO_IMMEDIATE)
+    return "You’re not signed in: the request was cancelled or took too long"

@@ -1,4 +1,4 @@
-"""Signing in with a passkey, and all that can come between."""
+"""Signing in with a passkey: what the site adds to the flow (`flow/`)."""
 
 import json
 import re
@@ -12,19 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.sync_api import expect
 
-from tests.browser.visitor import EMAIL, NO_AUTOFILL
+from tests.browser.visitor import EMAIL, NO_AUTOFILL, NO_IMMEDIATE, NO_WEBAUTHN
 
 BUTTON = "Sign in with a passkey"
 ELSEWHERE = "Use a phone or security key"
 
-CANCELLED = "You’re not signed in"
-
 AN_HOUR = timedelta(hours=1)
 
-# What is done to a page before its own scripts run.
-NO_WEBAUTHN = "delete window.PublicKeyCredential"
-NO_IMMEDIATE = "PublicKeyCredential.getClientCapabilities = undefined"
-# As extensions do that put their own answer in the place of the browser's, and forget to tell when it is called off.
+# For before a page's own scripts: as extensions do that put their own answer in the place of the browser's, and forget
+# to tell when it is called off.
 NEVER_SETTLES = """
     const get = navigator.credentials.get.bind(navigator.credentials);
     navigator.credentials.get = (options) =>
@@ -37,52 +33,6 @@ HAS_FRESH_OPTIONS = """() => {
   const element = document.querySelector("passkey-sign-in");
   return element.options.challenge !== JSON.parse(element.getAttribute("options")).challenge;
 }"""
-
-
-@pytest.fixture(params=["immediate", "dialog"])
-def cancelled(request, visitor):
-    """What the page says where the button came to nothing, in browsers with immediate mediation and without."""
-    if request.param == "immediate":
-        return "No passkey was used on this device"
-    visitor.page.add_init_script(NO_IMMEDIATE)
-    return CANCELLED
-
-
-@pytest.fixture
-def traffic(owner):
-    """Every request from here on, such as "POST /sign-in/passkey"."""
-    seen = []
-    origin = owner.app.config["SITE_URL"]
-    owner.page.context.on(
-        "request", lambda request: seen.append(f"{request.method} {request.url.removeprefix(origin)}")
-    )
-    return seen
-
-
-def let_it_take(visitor, milliseconds):
-    """Let the browser's dialog give up on its own: there is no Cancel to press, and to the page it is the same."""
-    visitor.page.locator("passkey-sign-in").evaluate(
-        "(element, milliseconds) => { element.options.timeout = milliseconds }", milliseconds
-    )
-
-
-def open_without_autofill(visitor):
-    """Open the sign-in page in a browser that offers no passkeys in its autofill. With autofill, the device may answer
-    that first: Chromium asks it at a moment of its own, and asks again after a button that came to nothing."""
-    visitor.page.add_init_script(NO_AUTOFILL)
-    visitor.goto("/sign-in")
-    expect(visitor.button(BUTTON)).to_be_enabled()
-
-
-def lose_the_answer(visitor):
-    """Have the server's answer to a passkey get lost, so that the page that asked can be looked at afterwards."""
-    visitor.page.route("**/sign-in/passkey", lambda route: route.fulfill(status=204))
-
-
-def answer_is_lost(visitor):
-    """Wait for that."""
-    posted = visitor.page.locator("passkey-sign-in input[name=credential]")
-    expect(posted).not_to_have_value("")
 
 
 def test_a_page_of_four_requests_and_none_before_the_visitor_acts(owner, traffic):
@@ -104,22 +54,6 @@ def test_the_page_and_all_that_it_loads_is_below_14_kilobytes(visitor):
     visitor.page.wait_for_load_state("networkidle")
     assert len([size for size in sizes if size]) == 4
     assert sum(sizes) < 14 * 1024
-
-
-def test_autofill_signs_in_with_one_post(owner, traffic):
-    owner.pick_from_autofill()
-    owner.is_at("/account")
-
-    assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
-
-
-def test_the_button_signs_in_with_one_post(owner, traffic):
-    owner.open_sign_in()
-    owner.device.present = True
-    owner.button(BUTTON).click()
-    owner.is_at("/account")
-
-    assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
 
 
 TIMES = re.compile(r"Signed in with your passkey in \d+ seconds?\. Signing in by email took \d+ seconds?\.")
@@ -167,107 +101,9 @@ def test_a_browser_that_offers_none_does_not_promise_it(visitor, missing):
     expect(visitor.field("Email")).to_have_accessible_description("")
 
 
-@pytest.mark.parametrize("by", ["autofill", "button"])
-def test_the_wanted_page_is_kept(owner, by):
-    wanted = "/account?from=a-bookmark"
-    owner.goto(wanted)
-    expect(owner.page).to_have_title("Sign in · Latchkey")
-    path = owner.page.url
-
-    if by == "autofill":
-        owner.pick_from_autofill(path)
-    else:
-        owner.open_sign_in(path)
-        owner.device.present = True
-        owner.button(BUTTON).click()
-
-    owner.is_at(wanted)
-
-
-def test_nothing_is_sent_twice(owner, traffic):
-    owner.open_sign_in()
-    lose_the_answer(owner)
-    owner.device.present = True
-    owner.button(BUTTON).dblclick()
-    answer_is_lost(owner)
-
-    # The owner is still there, and would agree to anything that was asked again.
-    owner.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    owner.autofill_waits()
-    expect(owner.button(BUTTON)).to_be_disabled()
-    assert [line for line in traffic if line.startswith("POST")] == ["POST /sign-in/passkey"]
-
-
-def test_after_a_cancelled_button_the_page_says_so_and_autofill_still_signs_in(owner, traffic, cancelled):
-    owner.open_sign_in()
-    let_it_take(owner, 1000)
-    lose_the_answer(owner)
-    owner.button(BUTTON).click()
-    # The dialog waits by now, and goes on waiting: only what comes after it is agreed to.
-    owner.autofill_waits()
-    owner.device.present = True
-    expect(owner.button(BUTTON)).to_be_disabled()
-    answer_is_lost(owner)
-
-    # So it wasn't the button that got an answer.
-    expect(owner.alert).to_contain_text(cancelled)
-    owner.page.unroute_all()
-    owner.page.locator("passkey-sign-in form").evaluate("form => form.submit()")
-    owner.is_at("/account")
-
-
-def test_a_cancelled_button_can_be_pressed_again(owner, cancelled):
-    open_without_autofill(owner)
-    let_it_take(owner, 300)
-    owner.button(BUTTON).click()
-    expect(owner.alert).to_contain_text(cancelled)
-
-    owner.device.present = True
-    owner.button(BUTTON).click()
-    owner.is_at("/account")
-
-
-def test_a_device_without_a_passkey_is_told_of_and_the_email_form_remains(visitor, cancelled):
-    visitor.open_sign_in()
-    visitor.device.present = True
-    visitor.button(BUTTON).click()
-    expect(visitor.alert).to_contain_text(cancelled)
-    expect(visitor.button(BUTTON)).to_be_enabled()
-
-    visitor.field("Email").fill(EMAIL)
-    visitor.button("Email me a sign-in link").click()
-    visitor.is_at("/sign-in/check-email")
-
-
-def test_the_wrong_finger_on_the_button_signs_nobody_in(owner, cancelled):
-    open_without_autofill(owner)
-    owner.device.verifies, owner.device.present = False, True
-    owner.button(BUTTON).click()
-    expect(owner.alert).to_contain_text(cancelled)
-    owner.is_at("/sign-in")
-
-    owner.device.verifies = True
-    owner.button(BUTTON).click()
-    owner.is_at("/account")
-
-
-@pytest.mark.parametrize("was_there", [False, True], ids=["from_elsewhere", "from_within"])
-def test_after_the_wrong_finger_in_autofill_a_click_into_the_field_offers_it_again(owner, was_there):
-    owner.device.verifies, owner.device.present = False, True
-    owner.goto("/sign-in")
-    if was_there:
-        owner.field("Email").focus()
-    owner.autofill_waits()
-    owner.is_at("/sign-in")
-
-    owner.device.verifies = True
-    owner.field("Email").click()
-    owner.is_at("/account")
-
-
 def test_where_nothing_is_found_here_a_phone_or_security_key_can_be_used(owner):
     """Immediate mediation looks at this device only, and the ordinary dialog at all."""
-    open_without_autofill(owner)
+    owner.open_without_autofill()
     expect(owner.button(ELSEWHERE)).to_be_hidden()
     passkeys = owner.device.credentials
     owner.device.forget()
@@ -308,31 +144,12 @@ def test_a_passkey_of_another_site_on_localhost_is_never_touched(owner):
     """Every site on every port shares the RP ID: what we don't know may be somebody's only way into another."""
     owner.device.forget()
     owner.device.hold([passkey_of_another_site()])
-    open_without_autofill(owner)
+    owner.open_without_autofill()
     owner.device.present = True
     owner.button(BUTTON).click()
     expect(owner.alert).to_contain_text("That didn’t sign you in")
     assert owner.page.locator("passkey-signal").count() == 0
     assert len(owner.device.credentials) == 1
-
-
-def test_a_passkey_of_another_account_than_the_typed_one_is_refused(owner):
-    # On the page that refuses, the device would answer autofill at once, and for its own account.
-    open_without_autofill(owner)
-    owner.field("Email").fill("grace@example.com")
-    owner.device.present = True
-    owner.button(BUTTON).click()
-    expect(owner.alert).to_contain_text("doesn’t belong to the address you typed")
-    expect(owner.field("Email")).to_have_value("grace@example.com")
-    assert len(owner.device.credentials) == 1
-
-
-def test_a_passkey_of_the_typed_account_signs_in(owner):
-    owner.open_sign_in()
-    owner.field("Email").fill(EMAIL.upper())
-    owner.device.present = True
-    owner.button(BUTTON).click()
-    owner.is_at("/account")
 
 
 def passkey_of_another_site():
@@ -355,56 +172,12 @@ def urlsafe(base64):
     return base64.replace("+", "-").replace("/", "_").rstrip("=")
 
 
-def test_a_browser_without_webauthn_is_told_and_signs_in_by_email(visitor):
-    visitor.page.add_init_script(NO_WEBAUTHN)
-    visitor.goto("/sign-in")
-    expect(visitor.alert).to_contain_text("This browser can’t use passkeys")
-    expect(visitor.button(BUTTON)).to_be_disabled()
-
-    visitor.sign_in_by_link()
-
-
-def test_a_browser_without_autofill_for_passkeys_has_the_button(owner):
-    owner.page.add_init_script(NO_AUTOFILL)
-    owner.device.present = True
-    owner.goto("/sign-in")
-    owner.button(BUTTON).click()
-    owner.is_at("/account")
-
-
 def test_an_extension_that_never_lets_go_holds_the_button_up_for_a_moment_only(owner):
     owner.page.add_init_script(NEVER_SETTLES)
     owner.open_sign_in()
     owner.device.present = True
     owner.button(BUTTON).click()
     owner.is_at("/account")
-
-
-def test_two_tabs_do_not_spoil_each_other(owner):
-    other = owner.another_tab()
-    owner.open_sign_in()
-    other.open_sign_in()
-
-    owner.device.present = True
-    owner.button(BUTTON).click()
-    owner.is_at("/account")
-
-    other.device.present = True
-    other.button(BUTTON).click()
-    other.is_at("/account")
-
-
-def test_a_tab_that_was_open_before_signing_in_elsewhere_still_signs_in_after_signing_out(owner):
-    waiting = owner.another_tab()
-    waiting.open_sign_in()
-
-    owner.pick_from_autofill()
-    owner.is_at("/account")
-    owner.sign_out()
-
-    waiting.device.present = True
-    waiting.button(BUTTON).click()
-    waiting.is_at("/account")
 
 
 @pytest.mark.parametrize("by", ["autofill", "button"])

@@ -13,8 +13,22 @@ from tests.mails import Mail
 
 EMAIL = "ada@example.com"
 
-# A script for before a page's own (`page.add_init_script`): a browser that offers no passkeys in its autofill.
+# Scripts for before a page's own (`page.add_init_script`): a browser that offers no passkeys in its autofill, one that
+# can't look at this device only, and one that can't use passkeys.
 NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false"
+NO_IMMEDIATE = "PublicKeyCredential.getClientCapabilities = undefined"
+NO_WEBAUTHN = "delete window.PublicKeyCredential"
+
+# For a page that is open.
+LOSE_PATIENCE = """(milliseconds) => {
+  for (const name of ["create", "get"]) {
+    const ask = navigator.credentials[name].bind(navigator.credentials);
+    navigator.credentials[name] = (request) => ask({
+      ...request,
+      publicKey: { ...request.publicKey, timeout: milliseconds },
+    });
+  }
+}"""
 
 PATIENCE_SECONDS = 10
 
@@ -102,7 +116,7 @@ class Visitor:
 
     def another_tab(self) -> "Visitor":
         """Return the same visitor, at another tab of the same browser, on the empty page."""
-        other = Visitor(self.page.context.new_page(), self.app)
+        other = type(self)(self.page.context.new_page(), self.app)
         # Chromium keeps a device's passkeys per tab.
         other.device.hold(self.device.credentials)
         return other
@@ -123,6 +137,11 @@ class Visitor:
     def alert(self) -> Locator:
         """What the page says went wrong."""
         return self.page.get_by_role("alert")
+
+    @property
+    def passkeys(self) -> Locator:
+        """The passkeys that the account page lists."""
+        return self.page.get_by_role("region", name="Passkeys").get_by_role("listitem")
 
     @property
     def source(self) -> str:
@@ -167,6 +186,11 @@ class Visitor:
         """Return the code of the newest message, which was sent to this address."""
         return mails.code_for(self.app, to)
 
+    def type_code(self, code: str) -> None:
+        """Type the code where it was asked for, and send it."""
+        self.field("Code").fill(code)
+        self.field("Code").press("Enter")
+
     def sign_in_by_link(self, email: str = EMAIL) -> None:
         """Ask for a link, open it, and confirm."""
         self.goto(self.ask(email).link)
@@ -209,6 +233,27 @@ class Visitor:
         """
         question = "PublicKeyCredential.isConditionalMediationAvailable()"
         assert self.page.evaluate(f"async () => await {question} && await {question}")
+
+    def open_without_autofill(self) -> None:
+        """Open the sign-in page in a browser that offers no passkeys in its autofill. With autofill, the device may
+        answer that first: Chromium asks it at a moment of its own, and asks again after a button that came to nothing.
+        """
+        self.page.add_init_script(NO_AUTOFILL)
+        self.goto("/sign-in")
+        expect(self.button("Sign in with a passkey")).to_be_enabled()
+
+    def lose_patience_after(self, milliseconds: int) -> None:
+        """Have the browser's dialogs on this page give up on their own: there is no Cancel to press, and to the page it
+        is the same."""
+        self.page.evaluate(LOSE_PATIENCE, milliseconds)
+
+    def lose_the_answer(self) -> None:
+        """Have the server's answer to a passkey get lost, so that the page that asked can be looked at afterwards."""
+        self.page.route("**/sign-in/passkey", lambda route: route.fulfill(status=204))
+
+    def has_lost_the_answer(self) -> None:
+        """Wait for that."""
+        expect(self.page.locator("passkey-sign-in input[name=credential]")).not_to_have_value("")
 
     def pick_from_autofill(self, path: str = "/sign-in") -> None:
         """Open the sign-in page and pick, once, the passkey that the email field offers."""

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -50,6 +51,13 @@ def passed(result: subprocess.CompletedProcess[str]) -> int:
     """Return how many tests passed; 0 where one failed."""
     found = re.search(r"^(\d+) passed", result.stdout, flags=re.M)
     return int(found[1]) if found and result.returncode == 0 else 0
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 @contextmanager

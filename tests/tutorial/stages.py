@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -16,7 +17,10 @@ PICTURES = CHAPTERS / "pictures"
 SHOWN = PICTURES / "shown.json"
 """What can be read in each picture."""
 
-EVIL = "http://localhost:9000"
+SITE_URL, EVIL_URL = "http://localhost:8000", "http://localhost:9000"
+"""Where the text has the reader's program, and the other site of chapter 7."""
+
+EVIL_SERVER = "python -m http.server 9000 --directory evil"
 
 
 class Reader:
@@ -144,23 +148,32 @@ def the_browser_that_asked(reader: Reader) -> None:
     reader.page = private
 
 
+@contextmanager
+def evil_site(folder: Path, site_url: str) -> Iterator[str]:
+    """Serve the other site of chapter 7 until the block ends, at a free port. Yields its URL."""
+    page = folder / "evil/index.html"
+    page.write_text(page.read_text().replace(SITE_URL, site_url))
+    port = str(readers_folder.free_port())
+    url = EVIL_URL.replace("9000", port)
+    with readers_folder.serving(folder, url, *EVIL_SERVER.replace("9000", port).split()):
+        yield url
+
+
 def only_from_our_own_pages(reader: Reader) -> None:
     reader.sign_in("you@example.com")
-    page = reader.folder / "evil/index.html"
-    page.write_text(page.read_text().replace("http://localhost:8000", reader.url))
-    with readers_folder.serving(reader.folder, EVIL, *["python", "-m", "http.server", "9000", "--directory", "evil"]):
-        reader.page.goto(EVIL)
+    with evil_site(reader.folder, reader.url) as evil:
+        reader.page.goto(evil)
         reader.press("Show me the prize")
         reader.sees("Forbidden")
         reader.page.goto("/account")
         reader.sign_out()
-        reader.page.goto(f"/sign-in?next={EVIL}")
+        reader.page.goto(f"/sign-in?next={evil}")
         reader.ask_here("you@example.com")
         reader.open_link()
         reader.is_at("/account")
         reader.page.goto(reader.url.replace("localhost", "127.0.0.1"))
         reader.is_at("/")
-        reader.page.goto(EVIL)
+        reader.page.goto(evil)
         reader.press("Show me the prize")
 
 
@@ -169,8 +182,11 @@ def what_a_device_makes(reader: Reader) -> None:
     reader.is_at("/account/welcome")
     reader.create_passkey()
     reader.is_at("/account/passkeys")
-    credential = json.loads(reader.page.locator("body").inner_text())
-    assert {"clientDataJSON", "attestationObject"} <= set(credential["response"])
+    shown = json.loads(reader.page.locator("body").inner_text())
+    assert shown["browser"]["origin"] == reader.url
+    assert shown["browser"]["type"] == "webauthn.create"
+    assert [shown["device"][flag] for flag in ("up", "uv", "at")] == [True] * 3
+    assert {"clientDataJSON", "attestationObject"} <= set(shown["whole answer"]["response"])
     reader.device.forget()
     reader.page.goto("/account/welcome")
 
@@ -182,7 +198,7 @@ def what_a_site_keeps(reader: Reader) -> None:
     reader.create_passkey()
     reader.sees("Your passkey is ready.")
     reader.press("Create a passkey")
-    reader.sees("This device has a passkey for this account already.")
+    reader.sees("This device already has a passkey for this account.")
     reader.page.goto("/account")
 
 

@@ -4,6 +4,8 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes, policy
 from http.cookiejar import CookieJar
+from importlib import import_module
+from pathlib import Path
 from threading import Barrier
 from types import SimpleNamespace
 from urllib.error import HTTPError
@@ -13,23 +15,30 @@ from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, bu
 import pytest
 
 from learn.tutorial.blocks import build, last_chapter
-from tests.browser.test_flow import test_a_link_lets_you_in_and_a_passkey_brings_you_back  # noqa: F401
-from tests.browser.test_sign_in_email import (  # noqa: F401
-    test_a_wrong_code_is_told_and_a_reloaded_page_takes_the_right_one,
-    test_another_browser_can_ask_for_a_link_of_its_own,
-    test_the_code_may_be_typed_in_any_way_and_is_sent_by_the_visitor_only,
-)
-from tests.browser.test_sign_in_passkey import (  # noqa: F401
-    test_a_browser_without_autofill_for_passkeys_has_the_button,
-    test_a_passkey_of_the_typed_account_signs_in,
-    test_autofill_signs_in_with_one_post,
-    test_the_button_signs_in_with_one_post,
-    test_two_tabs_do_not_spoil_each_other,
-    traffic,
-)
+from tests.browser import flow
+from tests.browser.conftest import traffic  # noqa: F401
+from tests.browser.flow.test_asking import *  # noqa: F403
+from tests.browser.flow.test_autofill import *  # noqa: F403
+from tests.browser.flow.test_button import *  # noqa: F403
+from tests.browser.flow.test_cancelling import *  # noqa: F403
+from tests.browser.flow.test_code import *  # noqa: F403
+from tests.browser.flow.test_enrolling import *  # noqa: F403
+from tests.browser.flow.test_link import *  # noqa: F403
+from tests.browser.flow.test_signing_out import *  # noqa: F403
+from tests.browser.flow.test_two_tabs import *  # noqa: F403
+from tests.browser.flow.test_whole_flow import *  # noqa: F403
 from tests.browser.visitor import Visitor
+from tests.browser.watcher import Watcher
 from tests.mails import CODE, Mail, text_of
 from tests.tutorial import readers_folder
+
+
+def test_no_test_of_the_flow_is_left_out():
+    """A file that isn't imported would be, and so would a test with the name of another file's."""
+    for path in Path(flow.__file__).parent.glob("test_*.py"):
+        module = import_module(f"tests.browser.flow.{path.stem}")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), flags=re.M):
+            assert globals().get(name) is getattr(module, name), f"{path.name} {name} doesn't run against the program"
 
 
 @pytest.fixture(scope="module")
@@ -53,24 +62,17 @@ class Guest(Visitor):
 
 
 @pytest.fixture
-def new_visitor(browser, folder, base_url):
+def new_visitor(new_context, folder, base_url):
     """Seat somebody at a browser of their own."""
-    contexts = []
-
-    def make() -> Guest:
-        contexts.append(browser.new_context(base_url=base_url))
-        contexts[-1].set_default_timeout(10_000)
-        return Guest(contexts[-1].new_page(), SimpleNamespace(folder=folder, config={"SITE_URL": base_url}))
-
-    yield make
-    for context in contexts:
-        context.close()
+    watcher = Watcher(base_url)
+    yield lambda **kwargs: Guest(watcher.watch(new_context(**kwargs)).new_page(), SimpleNamespace(folder=folder))
+    watcher.has_seen_no_problem()
 
 
 @pytest.fixture(autouse=True)
 def no_account(folder):
     """Forget the accounts of the test before."""
-    import sqlite3
+    import sqlite3  # the program's database, whatever the site's is
 
     with sqlite3.connect(folder / "instance/site.db") as database:
         for table in ("passkey", "session", "user"):
@@ -95,6 +97,12 @@ def owner(visitor) -> Guest:
     visitor.make_passkey()
     visitor.sign_out()
     return visitor
+
+
+@pytest.fixture
+def cancelled() -> str:
+    """What the page says where the button came to nothing."""
+    return "Nothing happened: the request was cancelled or took too long"
 
 
 class _Stay(HTTPRedirectHandler):

@@ -1,6 +1,5 @@
-"""The tutorial as the site serves it, and the site without it."""
+"""The tutorial as the site serves it."""
 
-import shutil
 import subprocess
 import sys
 
@@ -13,7 +12,6 @@ from app.config import ConfigurationError
 from learn.tutorial import pages
 from learn.tutorial.blocks import blocks_of, build, last_chapter
 from tests.conftest import ROOT
-from tests.tutorial import readers_folder
 
 CHAPTERS = range(1, last_chapter() + 1)
 PATHS = ["/tutorial/", "/tutorial/glossary", *(f"/tutorial/{number}" for number in CHAPTERS)]
@@ -118,22 +116,6 @@ def test_start_does_not_import_what_only_the_tutorial_needs(tmp_path):
     )
     modules = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)
     assert not {"markdown_it", "pygments"} & set(modules.stdout.split())
-
-
-def test_site_works_without_the_folder(tmp_path):
-    """Delete `learn/` and its lines in wsgi.py, and the front page is there, without a dead link."""
-    for folder in ("app", "templates", "static", "migrations"):
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    lines = (ROOT / "wsgi.py").read_text().splitlines(keepends=True)
-    (tmp_path / "wsgi.py").write_text("".join(line for line in lines if "learn" not in line))
-    upgrade = [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"]
-    script = "import wsgi; page = wsgi.app.test_client().get('/', base_url='http://localhost:8000'); print(page.text)"
-    for command in (upgrade, [sys.executable, "-c", script]):
-        ran = subprocess.run(
-            command, cwd=tmp_path, env=readers_folder.environment(), check=True, capture_output=True, text=True
-        )
-    assert "One email." in ran.stdout
-    assert "/tutorial" not in ran.stdout
 
 
 class TestInChromium:

@@ -7,8 +7,10 @@ import tokenize
 
 import pytest
 
+from bench import server, visitor
 from learn.tutorial.blocks import Block, apply, blocks_of, build, chapter_file, last_chapter
 from tests.conftest import ROOT
+from tests.smtp import Mailbox, free_port
 from tests.tutorial import readers_folder
 
 CHAPTERS = range(1, last_chapter() + 1)
@@ -76,6 +78,15 @@ def test_every_line_of_the_program_comes_from_a_chapter(chapter):
     for file, text in build(chapter).items():
         for line in text.splitlines():
             assert line in lines or not line, f"{file}: {line!r} comes from no chapter up to {chapter}"
+
+
+def test_finished_program_mails_over_tls_on_a_public_site(tmp_path):
+    mailbox = Mailbox()
+    program = server.public_program(tmp_path / "my-site", free_port(), mailbox)
+    with program.running():
+        visitor.passkey_sign_in(program, visitor.register(program))
+    # This server speaks nothing but TLS.
+    assert [(login.login, login.password) for login in mailbox.logins] == [(b"site", b"password")]
 
 
 def code_lines(text: str) -> int:

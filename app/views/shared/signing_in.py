@@ -22,9 +22,9 @@ def sign_in_by_mail(proven: ProvenEmail, method: Method) -> Response:
     tour.mark_done("open")
     timing.remember_mail(user, pending)
     if not user.requires_passkey:
-        return sign_in(user, method, pending.next, proven.is_new, began=pending.mailed_at)
+        return sign_in(user, method, pending.next, proven.is_new, transcript=proven.transcript, began=pending.mailed_at)
     session.pop("request", None)
-    record_activity(user.id, Kind.SECOND_STEP, method, began=pending.mailed_at)
+    record_activity(user.id, Kind.SECOND_STEP, method, proven.transcript, began=pending.mailed_at)
     return redirect(url_for("second_step.show", token=second_step.begin(user, browser_id(), pending.next)), 303)
 
 
@@ -39,8 +39,8 @@ def sign_in(
 ) -> Response:
     """Start a session for the user, end the one that this browser had, and redirect to `next` or the account.
 
-    `began` is the time of the mail or of the passkey's challenge, if it is known. `transcript` is that of a passkey's
-    ceremony.
+    `began` is the time of the mail or of the passkey's challenge, if it is known. `transcript` is that of the
+    mail or of the passkey's ceremony.
     """
     if current_user.is_authenticated:
         # The account of `user` is locked already.

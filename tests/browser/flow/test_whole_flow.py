@@ -43,3 +43,25 @@ def test_a_link_lets_you_in_and_a_passkey_brings_you_back(visitor):
     visitor.button("Sign in with a passkey").click()
     visitor.is_at("/account")
     visitor.is_signed_in()
+
+
+def test_without_javascript_the_whole_email_flow_works_and_the_page_says_that_passkeys_need_it(new_visitor):
+    visitor = new_visitor(java_script_enabled=False)
+    visitor.goto("/sign-in")
+    # Playwright reads no text of a <noscript>, but what is in it can be seen.
+    needs_javascript = visitor.page.locator("noscript p")
+    expect(needs_javascript).to_be_visible()
+    expect(needs_javascript).to_contain_text("Passkeys need JavaScript")
+    expect(visitor.button("Sign in with a passkey")).to_be_disabled()
+    # None of the sentences that only a script may show.
+    expect(visitor.alert).to_have_count(0)
+
+    visitor.type_code(visitor.ask().code)
+    visitor.is_at("/account/welcome")
+    expect(needs_javascript).to_be_visible()
+    visitor.button("Not now").click()
+    visitor.is_at("/account")
+    visitor.sign_out()
+
+    visitor.sign_in_by_link()
+    visitor.is_at("/account")

@@ -1,0 +1,41 @@
+"""The attacks, one module each. `ATTACK` describes it, and `attack(stage)` returns True if the attacker has won."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A change that takes out a defence. `old` occurs exactly once in the file."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True)
+class Attack:
+    """An attack, in words for its page."""
+
+    title: str
+    layer: str
+    """"mail", "passkeys" or "sessions"."""
+    story: str
+    """Who wants what, and why it works elsewhere. About three sentences."""
+    defence: str
+    """The defence, in one or two sentences."""
+    cuts: tuple[Cut, ...]
+    """They take the defence out. With all of them, the attack succeeds."""
+    refused: str
+    """The reason of the refusal, or "" if the attack is not refused but comes to nothing."""
+    wins: str
+    """What the attacker has if it succeeds."""
+    advice: str
+    """What to do in an application of one's own."""
+    test: str
+    """The test of the site: "test_sign_in_links.py::test_used_link_is_refused"."""
+    alone: str = ""
+    """If it takes several cuts: why one of them alone changes nothing."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """Real incidents or published reports: a title and a URL."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """Settings of the site for both runs: `{"limit_mails": "2 per 15 minutes"}`."""

@@ -1,0 +1,41 @@
+"""A sign-in link is used twice."""
+
+from learn.lab.attacks import Attack, Cut
+from learn.lab.stage import ADA, Stage
+
+ATTACK = Attack(
+    title="A link is used twice",
+    layer="mail",
+    story=(
+        "Ada signs in by mail on a shared computer and signs out again. Eve comes next. She finds the link in the "
+        "browser’s history and presses the button on its page. Where a link works until it expires, she is Ada now."
+    ),
+    defence="Signing in spends the link: its id goes into a table whose primary key takes it only once.",
+    cuts=(
+        Cut(
+            "app/single_use.py",
+            "    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):",
+            "    if False:",
+        ),
+    ),
+    refused="already_used",
+    wins="Eve is signed in as Ada.",
+    advice=(
+        "Keep the ids of used links in a table, and insert the id in the same transaction that signs in. "
+        "The primary key decides who is first."
+    ),
+    test="test_sign_in_links.py::test_used_link_is_refused",
+)
+
+
+def attack(stage: Stage) -> bool:
+    """Return True if Eve is signed in as Ada."""
+    ada = stage.person("Ada")
+    mail = ada.asks_for_a_link(ADA)
+    eve = stage.person("Eve")
+    eve.copies_the_cookie_of(ada)  # the same browser, as it was before Ada signed in
+    ada.opens(mail.link)
+    ada.sends(mail.link)
+    ada.signs_out()
+    eve.sends(mail.link)
+    return eve.is_signed_in_as(ADA)

@@ -1,0 +1,295 @@
+"""The stage of an attack: a copy of the site with an empty database, and the people at their browsers.
+
+This runs in the attack's own process, see child.py. Every request and its answer is written to standard output as one
+line of JSON, as it happens.
+"""
+
+import json
+import logging
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from email import message_from_bytes, policy
+from html import unescape
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from werkzeug.exceptions import HTTPException
+from werkzeug.test import TestResponse
+
+from app import create_app, mailer
+from app.database import db
+from app.refusals import Refusal
+from authenticator import Authenticator, Json
+
+ROOT = Path(__file__).parent.parent.parent
+SITE = "http://localhost:8000"
+
+# Cookies ignore ports. So a browser sends the site's cookies with a form of this page, too: for it, both are one site.
+OTHER_PORT = "http://localhost:6660"
+ELSEWHERE = "https://evil.example"
+
+ADA, EVE = "ada@example.com", "eve@example.com"
+
+CODE = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
+
+
+class Mail(NamedTuple):
+    """A mail in somebody's mailbox. A part that it doesn't have is ""."""
+
+    subject: str
+    text: str
+    link: str
+    code: str
+
+
+class Stage:
+    """The site, its mailboxes and its people."""
+
+    def __init__(self, folder: str, database: str, **settings: str):
+        environ = {f"FLASK_{name.upper()}": value for name, value in settings.items()}
+        if database:
+            environ["FLASK_SQLALCHEMY_DATABASE_URI"] = database
+        self.app = create_app(environ=environ, instance_path=folder)
+        self.reasons: list[str] = []
+        self.has_crashed = False
+        with self.app.app_context():
+            db.create_all()
+        # The site's own lines would be between the steps.
+        log = logging.getLogger("latchkey")
+        log.handlers = [_Listener(self)]
+
+    def person(self, name: str, at: str = SITE) -> "Person":
+        """Return somebody with a browser and a device of their own. `at` is the origin of their page."""
+        return Person(self, name, at)
+
+    def mailbox(self, email: str) -> list[Mail]:
+        """Return the mails to this address, the newest first."""
+        from app import notices
+
+        with self.app.app_context():
+            notices.send_due()
+        files = sorted(mailer.outbox(self.app).glob("*.eml"), reverse=True)
+        messages = [message_from_bytes(file.read_bytes(), policy=policy.default) for file in files]
+        return [_mail(message) for message in messages if message["To"] == email]
+
+    def sql(self, statement: str, **values: object) -> list[Any]:
+        """Run a statement in the database, for example to let time pass, and return its rows."""
+        with self.app.app_context():
+            result = db.session.connection().execute(text(statement), values)
+            rows = list(result) if result.returns_rows else []
+            db.session.commit()
+        return rows
+
+    def says(self, words: str) -> None:
+        """Tell what happens between two requests."""
+        emit(step="words", words=words)
+
+
+class _Listener(logging.Handler):
+    """Notes the events of the site's log."""
+
+    def __init__(self, stage: Stage):
+        super().__init__()
+        self.stage = stage
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note a refusal or a crash."""
+        fields = getattr(record, "fields", {})
+        if record.getMessage() == "refused":
+            self.stage.reasons.append(fields["reason"])
+        if record.levelno >= logging.ERROR:
+            self.stage.has_crashed = True
+
+
+class Person:
+    """Somebody at a browser: cookies, the page that is open, and a device for passkeys.
+
+    A browser sends cookies with a form of another site only if that site has the same host (SameSite=Lax). It says in
+    Sec-Fetch-Site where the form comes from.
+    """
+
+    def __init__(self, stage: Stage, name: str, at: str):
+        self.stage, self.name, self.at = stage, name, at
+        self.client: FlaskClient = stage.app.test_client()
+        self.device = Authenticator(origin=at)
+
+    def opens(self, path: str, **options: Any) -> TestResponse:
+        """Open a page of the site."""
+        return self._request("GET", path, None, **options)
+
+    def sends(self, path: str, **form: str) -> TestResponse:
+        """Send a form of the page that is open."""
+        return self._request("POST", path, form)
+
+    def asks_for_a_link(self, email: str) -> Mail:
+        """Ask for the sign-in mail, and return it as it is in the mailbox."""
+        self.sends("/sign-in", email=email)
+        return self.stage.mailbox(email)[0]
+
+    def signs_in_by_mail(self, email: str) -> None:
+        """Ask for a link, open it, and confirm."""
+        link = self.asks_for_a_link(email).link
+        self.opens(link)
+        self.sends(link)
+
+    def creates_a_passkey(self, **knobs: Any) -> TestResponse:
+        """Create a passkey on the account page."""
+        return self.registers(self.device.create(self.creation_options(), **knobs))
+
+    def signs_in_with_a_passkey(self, **knobs: Any) -> TestResponse:
+        """Sign in with the passkey on the device."""
+        return self.answers(self.device.get(self.request_options(), **knobs))
+
+    def registers(self, credential: Json) -> TestResponse:
+        """Send a new credential."""
+        return self.sends("/account/passkeys", credential=json.dumps(credential))
+
+    def answers(self, credential: Json, **form: str) -> TestResponse:
+        """Send the answer to request options."""
+        return self.sends("/sign-in/passkey", credential=json.dumps(credential), **form)
+
+    def creation_options(self) -> Json:
+        """Return the options on the account page."""
+        return options_in(self.opens("/account"))
+
+    def request_options(self) -> Json:
+        """Return the options on the sign-in page."""
+        return options_in(self.opens("/sign-in"))
+
+    def signs_out(self) -> None:
+        """Press the button that signs out."""
+        self.sends("/sign-out")
+
+    def copies_the_cookie_of(self, other: "Person") -> None:
+        """Have the other's cookie, from now on, as it is now."""
+        name = self.stage.app.config["SESSION_COOKIE_NAME"]
+        cookie = other.client.get_cookie(name)
+        assert cookie
+        self.client.set_cookie(name, cookie.value)
+        self.stage.says(f"{self.name} has a copy of {other.name}’s cookie.")
+
+    def is_signed_in_as(self, email: str) -> bool:
+        """Look at the account page. Return True if it is this account's."""
+        page = self.opens("/account")
+        return page.status_code == 200 and f'title="{email}"' in page.text
+
+    def _request(self, method: str, path: str, form: dict[str, str] | None, **options: Any) -> TestResponse:
+        headers = {"User-Agent": f"Mozilla/5.0 ({self.name})"} | options.pop("headers", {})
+        client = self.client
+        if form is not None:
+            is_same_origin, is_same_site = self.at == SITE, self.at == OTHER_PORT
+            site = "same-origin" if is_same_origin else "same-site" if is_same_site else "cross-site"
+            headers |= {"Sec-Fetch-Site": site, "Origin": self.at}
+            if site == "cross-site":
+                client = self.stage.app.test_client()  # without the cookies
+        before = len(self.stage.reasons)
+        options.setdefault("base_url", SITE)
+        response = client.open(path, method=method, data=form, headers=headers, buffered=True, **options)
+        emit(
+            step="request",
+            who=self.name,
+            where=self.at,
+            method=method,
+            path=_shortened(path),
+            form={name: _shortened(value) for name, value in (form or {}).items()},
+            status=response.status_code,
+            answer=_answer(response),
+            reasons=self.stage.reasons[before:],
+        )
+        return response
+
+
+def options_in(page: TestResponse) -> Json:
+    """Return the options of the ceremony on a page."""
+    found = re.search(r'<passkey-[a-z-]+ options="([^"]+)"', page.text)
+    assert found, "this page has no options"
+    options: Json = json.loads(unescape(found[1]))
+    return options
+
+
+def emit(**line: Any) -> None:
+    """Write a line about a step."""
+    print(json.dumps(line), flush=True)
+
+
+def play(name: str, folder: str, database: str) -> None:
+    """Run an attack and write its verdict: it succeeded, it was refused, or the run is void because of a crash."""
+    module = import_module(f"learn.lab.attacks.{name}")
+    with _watching_refusals() as refusals:
+        try:
+            stage = Stage(folder, database, **module.ATTACK.settings)
+            has_succeeded, error = bool(module.attack(stage)), ""
+            if stage.has_crashed:
+                error = "the site has crashed"
+        except Exception:
+            has_succeeded, error, stage = False, traceback.format_exc(), None
+    reasons = stage.reasons if stage else []
+    wanted = next((each for each in reversed(refusals) if _reason(each) == module.ATTACK.refused), None)
+    emit(
+        step="verdict",
+        verdict="void" if error else "succeeded" if has_succeeded else "held",
+        reasons=reasons,
+        line=_line(wanted) if wanted else None,
+        error=error,
+    )
+
+
+@contextmanager
+def _watching_refusals() -> Iterator[list[Exception]]:
+    """Collect every refusal of the site. This process is thrown away, so we may change the classes."""
+    refusals: list[Exception] = []
+
+    def watch(made: type[Exception]) -> None:
+        make: Callable[..., None] = made.__init__
+
+        def init(self: Exception, *args: Any, **kwargs: Any) -> None:
+            make(self, *args, **kwargs)
+            refusals.append(self)
+
+        made.__init__ = init  # type: ignore[method-assign, assignment]
+
+    watch(Refusal)
+    watch(HTTPException)
+    yield refusals
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, Refusal) else str(getattr(error, "description", ""))
+
+
+def _line(error: Exception) -> dict[str, Any] | None:
+    """Return the line of `app/` that refused. If a library refused, it is the line that called the library."""
+    for each in (error.__cause__, error):
+        frames = traceback.extract_tb(each.__traceback__) if each else []
+        ours = [frame for frame in frames if frame.filename.startswith(str(ROOT / "app"))]
+        if ours:
+            file = str(Path(ours[-1].filename).relative_to(ROOT))
+            return {"file": file, "line": ours[-1].lineno, "function": ours[-1].name}
+    return None
+
+
+def _mail(message: Any) -> Mail:
+    content = message.get_body(("plain",)).get_content()
+    link = re.search(r"https?://[^/\s]+(/sign-in/link/\S+)", content)
+    code = CODE.search(content.replace(link[0], "") if link else content)
+    return Mail(message["Subject"], content, link[1] if link else "", code[0] if code else "")
+
+
+def _shortened(value: str) -> str:
+    return value if len(value) <= 60 else value[:40] + "…"
+
+
+def _answer(response: TestResponse) -> str:
+    """Return the answer in a few words: where it leads, or the refusal, or the heading of its page."""
+    if response.location:
+        return f"leads to {_shortened(response.location)}"
+    for pattern in (r'id="refusal"[^>]*>(.*?)</p>', r"<h1[^>]*>(.*?)</h1>"):
+        found = re.search(pattern, response.text, re.DOTALL)
+        if found:
+            return " ".join(unescape(re.sub(r"<[^>]+>", "", found[1])).split())
+    return ""

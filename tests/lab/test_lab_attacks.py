@@ -1,0 +1,57 @@
+"""Every attack of the lab, both ways: the site refuses it, and without the defence it succeeds."""
+
+import re
+
+import pytest
+
+from learn.lab import runner
+from tests.conftest import ROOT
+
+ATTACKS = runner.all_attacks()
+
+# An attack that takes several cuts: each of them alone must leave it without success.
+ALONE = [
+    (name, number) for name, attack in ATTACKS.items() if len(attack.cuts) > 1 for number in range(len(attack.cuts))
+]
+
+
+def verdict_of(name: str, cuts=()) -> dict:
+    """Run the attack, and return its verdict."""
+    *steps, verdict = runner.run(name, cuts)
+    assert steps, verdict["error"]
+    assert verdict["verdict"] != "void", verdict["error"]
+    return verdict
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+def test_site_refuses_the_attack_for_its_reason(name):
+    verdict = verdict_of(name)
+    assert runner.holds(ATTACKS[name], verdict), verdict
+    assert bool(verdict["line"]) == bool(ATTACKS[name].refused)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_succeeds_without_the_defence(name):
+    assert verdict_of(name, ATTACKS[name].cuts)["verdict"] == "succeeded"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "number"), ALONE)
+def test_taking_out_one_of_several_defences_changes_nothing(name, number):
+    assert verdict_of(name, [ATTACKS[name].cuts[number]])["verdict"] == "held"
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack_is_told_in_full(name):
+    attack = ATTACKS[name]
+    assert attack.layer in runner.LAYERS
+    assert attack.cuts
+    assert bool(attack.alone) == (len(attack.cuts) > 1)
+    sentences = len(re.findall(r"[.?!](?:\s|$)", attack.story))
+    assert 2 <= sentences <= 5, f"the story of {name} has {sentences} sentences"
+    file, _, test = attack.test.partition("::")
+    assert f"def {test}(" in (ROOT / "tests" / file).read_text()
+    for cut in attack.cuts:
+        assert (ROOT / cut.file).read_text().count(cut.old) == 1, f"a cut of {name} doesn't fit {cut.file}"
