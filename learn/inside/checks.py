@@ -371,7 +371,7 @@ def _known(response: Response) -> Texts:
     by="site",
     title="It is its owner’s",
     why="somebody could send their own passkey with the name of your account.",
-    at="app/passkeys.py _find_passkey handle != passkey.user.user_handle",
+    at="app/ceremonies/verification.py check_user_handle handle != expected",
     tests="test_authentication.py::test_user_handle_of_another_user_is_refused "
     "test_proof.py::test_security_key_that_names_another_user_does_not_prove",
     reasons="wrong_user_handle",
