@@ -51,7 +51,7 @@ def add_header_link(app: Flask, endpoint: str, name: str) -> None:
 
 def add_ceremony_pages(app: Flask, blueprint: str) -> None:
     """Link to pages that explain ceremonies: `<blueprint>.show` for a row of the activity, `<blueprint>.newest` from
-    the notices after a ceremony."""
+    the notices after a ceremony, and `<blueprint>.mail` for a sign-in mail of the outbox."""
     app.jinja_env.globals.update(ceremony_pages=blueprint)
 
 
