@@ -38,7 +38,8 @@ ELSEWHERE = "https://evil.example"
 
 ADA, EVE = "ada@example.com", "eve@example.com"
 
-CODE = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
+# In a mail, the code is alone in its line.
+CODE = re.compile(r"^[A-Z0-9]{2,4}(?:-[A-Z0-9]{4})*$", re.MULTILINE)
 RECOVERY_CODE = re.compile(r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){3}\b")
 
 # These events stand for a defence that refuses nothing.
@@ -106,16 +107,16 @@ class Stage:
         self.sql("UPDATE sessions SET proved_at = '2020-01-01 00:00:00'")
         self.says("An hour passes.")
 
-    def at_once(self, people: Sequence["Person"], action: Callable[["Person"], object]) -> None:
-        """Let each of these people do this at the same moment, in a thread of their own."""
+    def at_once(self, people: Sequence["Person"], action: Callable[["Person"], TestResponse]) -> list[TestResponse]:
+        """Let each of these people do this at the same moment, in a thread of their own. Return the answers."""
         barrier = Barrier(len(people))
 
-        def wait_and_act(person: "Person") -> None:
+        def wait_and_act(person: "Person") -> TestResponse:
             barrier.wait()
-            action(person)
+            return action(person)
 
         with ThreadPoolExecutor(len(people)) as pool:
-            list(pool.map(wait_and_act, people))
+            return list(pool.map(wait_and_act, people))
 
     def says(self, words: str) -> None:
         """Tell what happens between two requests."""
@@ -168,7 +169,7 @@ class Person:
     def asks_for_a_link(self, email: str) -> Mail:
         """Ask for the sign-in mail, and return it as it is in the mailbox."""
         self.sends("/sign-in", email=email)
-        return self.stage.mailbox(email)[0]
+        return next(mail for mail in self.stage.mailbox(email) if mail.link)
 
     def signs_in_by_mail(self, email: str) -> None:
         """Ask for a link, open it, and confirm."""
@@ -349,7 +350,7 @@ def _is_ours(filename: str) -> bool:
 
 
 def _mail(message: Any) -> Mail:
-    content = message.get_body(("plain",)).get_content()
+    content = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
     link = re.search(r"https?://[^/\s]+(/sign-in/link/\S+)", content)
     code = CODE.search(content.replace(link[0], "") if link else content)
     return Mail(message["Subject"], content, link[1] if link else "", code[0] if code else "")

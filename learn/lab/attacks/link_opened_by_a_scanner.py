@@ -19,8 +19,8 @@ ATTACK = Attack(
     cuts=(
         Cut(
             "app/views/sign_in/link.py",
-            """    return render_template("sign_in/confirm.html", pending=pending, action=url_for(".use", token=token))""",
-            "    return use(token)",
+            """return render_template("sign_in/confirm.html", pending=pending, action=url_for(".use", token=token))""",
+            "return use(token)",
         ),
         LINK_NAMES_ITS_ACCOUNT,
         LINK_WORKS_IN_ANY_BROWSER,
