@@ -3,7 +3,7 @@
 import pytest
 
 from app.sign_in_links import SEND_AGAIN_AFTER
-from tests.conftest import ADA, expect, parse
+from tests.conftest import ADA, Event, expect, parse
 
 
 @pytest.fixture
@@ -74,6 +74,11 @@ def test_requested_page_is_kept_when_the_mail_is_sent_again(ada, clock):
 def test_bad_next_is_ignored(ada, bad):
     ada.ask(ADA, next=bad)
     assert ada.post(ada.read_mail().link).location == "/account"
+
+
+def test_dropped_next_page_is_logged_without_its_path(ada, events):
+    ada.ask(ADA, next="//evil.example")
+    assert Event("next_dropped", {"route": "/sign-in"}) in events
 
 
 def test_requested_page_with_a_long_address_is_not_kept(visitor):

@@ -38,13 +38,14 @@ def all_attacks() -> dict[str, Attack]:
 
 
 def run(name: str, cuts: Sequence[Cut] = (), database: str = "") -> Iterator[Step]:
-    """Run an attack, with these defences taken out. Yield each step as it happens; the last one is the verdict.
+    """Run an attack with these defences taken out. Yield each step as it happens; the last one is the verdict.
 
     `database` is the URI of an empty database, or "" for SQLite in the run's own folder. The verdict is "held" if the
     attacker got nothing, "succeeded", or "void" if something crashed or took too long.
     """
     with places, TemporaryDirectory() as folder:
-        order = {"attack": name, "cuts": [asdict(cut) for cut in cuts], "folder": folder, "database": database}
+        changes = [asdict(cut) for cut in (*all_attacks()[name].always, *cuts)]
+        order = {"attack": name, "cuts": changes, "folder": folder, "database": database}
         # Nothing of ours is in its environment: it must not reach the real database or mail server.
         environ = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "TEMP", "TMP") if key in os.environ}
         process = subprocess.Popen(  # noqa: S603, it is our own program
@@ -84,4 +85,5 @@ def run(name: str, cuts: Sequence[Cut] = (), database: str = "") -> Iterator[Ste
 
 def holds(attack: Attack, verdict: Step) -> bool:
     """Return True if the attack came to nothing, and for the expected reason."""
-    return verdict["verdict"] == "held" and (not attack.refused or attack.refused in verdict["reasons"])
+    expected = attack.refused or attack.event
+    return verdict["verdict"] == "held" and (not expected or expected in verdict["reasons"])

@@ -8,12 +8,15 @@ import json
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from html import unescape
 from importlib import import_module
 from pathlib import Path
+from threading import Barrier, Lock, get_ident
 from typing import Any, NamedTuple
 
 from flask.testing import FlaskClient
@@ -35,7 +38,18 @@ ELSEWHERE = "https://evil.example"
 
 ADA, EVE = "ada@example.com", "eve@example.com"
 
-CODE = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
+# In a mail, the code is alone in its line.
+CODE = re.compile(r"^[A-Z0-9]{2,4}(?:-[A-Z0-9]{4})*$", re.MULTILINE)
+RECOVERY_CODE = re.compile(r"\b[A-Z0-9]{4}(?:-[A-Z0-9]{4}){3}\b")
+
+# These events stand for a defence that refuses nothing.
+EVENTS = ("next_dropped", "second_step")
+
+_output = Lock()
+
+
+# A line of the site: its file, number and function.
+Line = dict[str, Any]
 
 
 class Mail(NamedTuple):
@@ -55,7 +69,10 @@ class Stage:
         if database:
             environ["FLASK_SQLALCHEMY_DATABASE_URI"] = database
         self.app = create_app(environ=environ, instance_path=folder)
+        # The reasons of all refusals, and those of each thread.
         self.reasons: list[str] = []
+        self.reasons_here: dict[int, list[str]] = defaultdict(list)
+        self.lines: dict[str, Line] = {}
         self.has_crashed = False
         with self.app.app_context():
             db.create_all()
@@ -85,6 +102,22 @@ class Stage:
             db.session.commit()
         return rows
 
+    def proofs_grow_old(self) -> None:
+        """Let so much time pass that each session needs fresh proof."""
+        self.sql("UPDATE sessions SET proved_at = '2020-01-01 00:00:00'")
+        self.says("An hour passes.")
+
+    def at_once(self, people: Sequence["Person"], action: Callable[["Person"], TestResponse]) -> list[TestResponse]:
+        """Let each of these people do this at the same moment, in a thread of their own. Return the answers."""
+        barrier = Barrier(len(people))
+
+        def wait_and_act(person: "Person") -> TestResponse:
+            barrier.wait()
+            return action(person)
+
+        with ThreadPoolExecutor(len(people)) as pool:
+            return list(pool.map(wait_and_act, people))
+
     def says(self, words: str) -> None:
         """Tell what happens between two requests."""
         emit(step="words", words=words)
@@ -98,10 +131,14 @@ class _Listener(logging.Handler):
         self.stage = stage
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Note a refusal or a crash."""
-        fields = getattr(record, "fields", {})
-        if record.getMessage() == "refused":
-            self.stage.reasons.append(fields["reason"])
+        """Note a refusal, or an event that stands for one, or a crash."""
+        name, fields = record.getMessage(), getattr(record, "fields", {})
+        if name == "refused" or name in EVENTS:
+            reason = fields["reason"] if name == "refused" else name
+            self.stage.reasons.append(reason)
+            self.stage.reasons_here[get_ident()].append(reason)
+            if line := _last_line(traceback.extract_stack()):
+                self.stage.lines[reason] = line
         if record.levelno >= logging.ERROR:
             self.stage.has_crashed = True
 
@@ -115,6 +152,9 @@ class Person:
 
     def __init__(self, stage: Stage, name: str, at: str):
         self.stage, self.name, self.at = stage, name, at
+        self.ip = "127.0.0.1"
+        # A browser names the host of the URL in its request. A program can name any.
+        self.base_url = SITE
         self.client: FlaskClient = stage.app.test_client()
         self.device = Authenticator(origin=at)
 
@@ -129,7 +169,7 @@ class Person:
     def asks_for_a_link(self, email: str) -> Mail:
         """Ask for the sign-in mail, and return it as it is in the mailbox."""
         self.sends("/sign-in", email=email)
-        return self.stage.mailbox(email)[0]
+        return next(mail for mail in self.stage.mailbox(email) if mail.link)
 
     def signs_in_by_mail(self, email: str) -> None:
         """Ask for a link, open it, and confirm."""
@@ -145,9 +185,23 @@ class Person:
         """Sign in with the passkey on the device."""
         return self.answers(self.device.get(self.request_options(), **knobs))
 
-    def registers(self, credential: Json) -> TestResponse:
+    def adds_a_passkey(self) -> bool:
+        """Ask the site for creation options, as the account page's script does. Return True if a passkey was added."""
+        answer = self.sends("/account/passkeys/options")
+        if answer.status_code != 200:
+            return False
+        return self.registers(self.device.create(json.loads(answer.text))).status_code == 303
+
+    def requires_a_passkey(self) -> list[str]:
+        """Create a passkey, and require one for signing in to the account. Return the recovery codes."""
+        self.creates_a_passkey()
+        codes = RECOVERY_CODE.findall(self.sends("/account/recovery-codes").text)
+        self.sends("/account/require-passkey", require="yes", kept=codes[0])
+        return codes
+
+    def registers(self, credential: Json, **form: str) -> TestResponse:
         """Send a new credential."""
-        return self.sends("/account/passkeys", credential=json.dumps(credential))
+        return self.sends("/account/passkeys", credential=json.dumps(credential), **form)
 
     def answers(self, credential: Json, **form: str) -> TestResponse:
         """Send the answer to request options."""
@@ -167,16 +221,26 @@ class Person:
 
     def copies_the_cookie_of(self, other: "Person") -> None:
         """Have the other's cookie, from now on, as it is now."""
-        name = self.stage.app.config["SESSION_COOKIE_NAME"]
-        cookie = other.client.get_cookie(name)
-        assert cookie
-        self.client.set_cookie(name, cookie.value)
+        self._take_cookie(other)
         self.stage.says(f"{self.name} has a copy of {other.name}’s cookie.")
+
+    def opens_tabs(self, count: int) -> list["Person"]:
+        """Return so many tabs of this browser. Each keeps its own copy of the cookie."""
+        tabs = [Person(self.stage, self.name, self.at) for _ in range(count)]
+        for tab in tabs:
+            tab._take_cookie(self)
+        return tabs
 
     def is_signed_in_as(self, email: str) -> bool:
         """Look at the account page. Return True if it is this account's."""
         page = self.opens("/account")
         return page.status_code == 200 and f'title="{email}"' in page.text
+
+    def _take_cookie(self, other: "Person") -> None:
+        name = self.stage.app.config["SESSION_COOKIE_NAME"]
+        cookie = other.client.get_cookie(name)
+        assert cookie
+        self.client.set_cookie(name, cookie.value)
 
     def _request(self, method: str, path: str, form: dict[str, str] | None, **options: Any) -> TestResponse:
         headers = {"User-Agent": f"Mozilla/5.0 ({self.name})"} | options.pop("headers", {})
@@ -187,8 +251,9 @@ class Person:
             headers |= {"Sec-Fetch-Site": site, "Origin": self.at}
             if site == "cross-site":
                 client = self.stage.app.test_client()  # without the cookies
-        before = len(self.stage.reasons)
-        options.setdefault("base_url", SITE)
+        reasons = self.stage.reasons_here[get_ident()]
+        before = len(reasons)
+        options = {"base_url": self.base_url, "environ_base": {"REMOTE_ADDR": self.ip}} | options
         response = client.open(path, method=method, data=form, headers=headers, buffered=True, **options)
         emit(
             step="request",
@@ -199,7 +264,7 @@ class Person:
             form={name: _shortened(value) for name, value in (form or {}).items()},
             status=response.status_code,
             answer=_answer(response),
-            reasons=self.stage.reasons[before:],
+            reasons=reasons[before:],
         )
         return response
 
@@ -214,7 +279,8 @@ def options_in(page: TestResponse) -> Json:
 
 def emit(**line: Any) -> None:
     """Write a line about a step."""
-    print(json.dumps(line), flush=True)
+    with _output:
+        print(json.dumps(line), flush=True)
 
 
 def play(name: str, folder: str, database: str) -> None:
@@ -228,13 +294,13 @@ def play(name: str, folder: str, database: str) -> None:
                 error = "the site has crashed"
         except Exception:
             has_succeeded, error, stage = False, traceback.format_exc(), None
-    reasons = stage.reasons if stage else []
+    reasons, lines = (stage.reasons, stage.lines) if stage else ([], {})
     wanted = next((each for each in reversed(refusals) if _reason(each) == module.ATTACK.refused), None)
     emit(
         step="verdict",
         verdict="void" if error else "succeeded" if has_succeeded else "held",
         reasons=reasons,
-        line=_line(wanted) if wanted else None,
+        line=_line(wanted) if wanted else lines.get(module.ATTACK.refused),
         error=error,
     )
 
@@ -262,19 +328,29 @@ def _reason(error: Exception) -> str:
     return error.reason if isinstance(error, Refusal) else str(getattr(error, "description", ""))
 
 
-def _line(error: Exception) -> dict[str, Any] | None:
+def _line(error: Exception) -> Line | None:
     """Return the line of `app/` that refused. If a library refused, it is the line that called the library."""
     for each in (error.__cause__, error):
-        frames = traceback.extract_tb(each.__traceback__) if each else []
-        ours = [frame for frame in frames if frame.filename.startswith(str(ROOT / "app"))]
-        if ours:
-            file = str(Path(ours[-1].filename).relative_to(ROOT))
-            return {"file": file, "line": ours[-1].lineno, "function": ours[-1].name}
+        if each and (line := _last_line(traceback.extract_tb(each.__traceback__))):
+            return line
     return None
 
 
+def _last_line(frames: traceback.StackSummary) -> Line | None:
+    """Return the last line of `app/` in these frames, without the log itself."""
+    names = [(str(Path(frame.filename).relative_to(ROOT)), frame) for frame in frames if _is_ours(frame.filename)]
+    if not names:
+        return None
+    file, frame = names[-1]
+    return {"file": file, "line": frame.lineno, "function": frame.name}
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(str(ROOT / "app")) and filename != str(ROOT / "app" / "log.py")
+
+
 def _mail(message: Any) -> Mail:
-    content = message.get_body(("plain",)).get_content()
+    content = message.get_body(("plain",)).get_content().replace("\r\n", "\n")
     link = re.search(r"https?://[^/\s]+(/sign-in/link/\S+)", content)
     code = CODE.search(content.replace(link[0], "") if link else content)
     return Mail(message["Subject"], content, link[1] if link else "", code[0] if code else "")

@@ -35,6 +35,10 @@ class Attack:
     """The test of the site: "test_sign_in_links.py::test_used_link_is_refused"."""
     alone: str = ""
     """If it takes several cuts: why one of them alone changes nothing."""
+    always: tuple[Cut, ...] = ()
+    """Changes for both runs. `story` says so."""
+    event: str = ""
+    """If nothing is refused: the event in the log that shows that the defence worked."""
     sources: tuple[tuple[str, str], ...] = ()
     """Real incidents or published reports: a title and a URL."""
     settings: dict[str, str] = field(default_factory=dict)
