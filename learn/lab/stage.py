@@ -10,6 +10,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from email import message_from_bytes, policy
 from html import unescape
 from importlib import import_module
@@ -24,7 +25,7 @@ from werkzeug.test import TestResponse
 from app import create_app, mailer
 from app.database import db
 from app.refusals import Refusal
-from authenticator import Authenticator, Json
+from authenticator import Authenticator, Json, generate_key
 
 ROOT = Path(__file__).parent.parent.parent
 SITE = "http://localhost:8000"
@@ -109,14 +110,19 @@ class _Listener(logging.Handler):
 class Person:
     """Somebody at a browser: cookies, the page that is open, and a device for passkeys.
 
-    A browser sends cookies with a form of another site only if that site has the same host (SameSite=Lax). It says in
-    Sec-Fetch-Site where the form comes from.
+    A browser sends cookies with a form of another site only if that site has the same host (SameSite=Lax). It keeps the
+    cookies of the answer in any case. It says in Sec-Fetch-Site where the form comes from.
     """
 
     def __init__(self, stage: Stage, name: str, at: str):
         self.stage, self.name, self.at = stage, name, at
         self.client: FlaskClient = stage.app.test_client()
         self.device = Authenticator(origin=at)
+
+    def goes_to(self, origin: str) -> None:
+        """Open a page of another site, or come back. From now on, forms and passkey answers come from there."""
+        self.at = self.device.origin = origin
+        self.stage.says(f"{self.name} is on a page of {origin}.")
 
     def opens(self, path: str, **options: Any) -> TestResponse:
         """Open a page of the site."""
@@ -127,9 +133,9 @@ class Person:
         return self._request("POST", path, form)
 
     def asks_for_a_link(self, email: str) -> Mail:
-        """Ask for the sign-in mail, and return it as it is in the mailbox."""
+        """Ask for the sign-in mail, and return the newest one in the mailbox. Notices may have come after it."""
         self.sends("/sign-in", email=email)
-        return self.stage.mailbox(email)[0]
+        return next(mail for mail in self.stage.mailbox(email) if mail.link)
 
     def signs_in_by_mail(self, email: str) -> None:
         """Ask for a link, open it, and confirm."""
@@ -141,9 +147,20 @@ class Person:
         """Create a passkey on the account page."""
         return self.registers(self.device.create(self.creation_options(), **knobs))
 
+    def gets_a_passkey(self, email: str, **knobs: Any) -> None:
+        """Sign in by mail, create a passkey, and sign out."""
+        self.signs_in_by_mail(email)
+        self.creates_a_passkey(**knobs)
+        self.signs_out()
+
+    def signs(self, options: Json, **knobs: Any) -> Json:
+        """Answer request options with the passkey on the device."""
+        self.stage.says(f"{self.name}’s device signs the challenge for {self.device.origin}.")
+        return self.device.get(options, **knobs)
+
     def signs_in_with_a_passkey(self, **knobs: Any) -> TestResponse:
         """Sign in with the passkey on the device."""
-        return self.answers(self.device.get(self.request_options(), **knobs))
+        return self.answers(self.signs(self.request_options(), **knobs))
 
     def registers(self, credential: Json) -> TestResponse:
         """Send a new credential."""
@@ -173,6 +190,17 @@ class Person:
         self.client.set_cookie(name, cookie.value)
         self.stage.says(f"{self.name} has a copy of {other.name}’s cookie.")
 
+    def copies_the_passkey_of(self, other: "Person") -> None:
+        """Have the other's passkey on the device, with its private key."""
+        self.device.credentials = [replace(credential) for credential in other.device.credentials]
+        self.stage.says(f"{self.name} has a copy of {other.name}’s passkey.")
+
+    def knows_the_passkey_of(self, other: "Person") -> None:
+        """Have everything about the other's passkey on the device, but another private key."""
+        made_up = generate_key(self.device.algorithm)
+        self.device.credentials = [replace(each, private_key=made_up) for each in other.device.credentials]
+        self.stage.says(f"{self.name} knows {other.name}’s passkey: its id and user handle, but not its private key.")
+
     def is_signed_in_as(self, email: str) -> bool:
         """Look at the account page. Return True if it is this account's."""
         page = self.opens("/account")
@@ -190,6 +218,8 @@ class Person:
         before = len(self.stage.reasons)
         options.setdefault("base_url", SITE)
         response = client.open(path, method=method, data=form, headers=headers, buffered=True, **options)
+        if client is not self.client and (cookie := client.get_cookie(self.stage.app.config["SESSION_COOKIE_NAME"])):
+            self.client.set_cookie(cookie.key, cookie.value)
         emit(
             step="request",
             who=self.name,
@@ -259,7 +289,11 @@ def _watching_refusals() -> Iterator[list[Exception]]:
 
 
 def _reason(error: Exception) -> str:
-    return error.reason if isinstance(error, Refusal) else str(getattr(error, "description", ""))
+    """Return the reason as the site logs it: see `http_error`."""
+    if isinstance(error, HTTPException):
+        description = error.description or ""
+        return description if description.isidentifier() else error.name.lower().replace(" ", "_")
+    return error.reason if isinstance(error, Refusal) else ""
 
 
 def _line(error: Exception) -> dict[str, Any] | None:
