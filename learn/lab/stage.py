@@ -204,7 +204,9 @@ class Person:
     def is_signed_in_as(self, email: str) -> bool:
         """Look at the account page. Return True if it is this account's."""
         page = self.opens("/account")
-        return page.status_code == 200 and f'title="{email}"' in page.text
+        is_signed_in = page.status_code == 200 and f'title="{email}"' in page.text
+        self.stage.says(f"{self.name} is {'' if is_signed_in else 'not '}signed in as {email}.")
+        return is_signed_in
 
     def _request(self, method: str, path: str, form: dict[str, str] | None, **options: Any) -> TestResponse:
         headers = {"User-Agent": f"Mozilla/5.0 ({self.name})"} | options.pop("headers", {})
