@@ -29,3 +29,7 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     app.register_blueprint(views.blueprint)
     app.cli.add_command(commands.tutorial)
     add_header_link(app, "tutorial.index", "Build it")
+    if app.config["LOCAL"]:
+        from learn.lab.commands import lab
+
+        app.cli.add_command(lab)
