@@ -34,3 +34,7 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     add_header_link(app, "inside.index", "Look inside")
     add_ceremony_pages(app, "inside")
     add_header_link(app, "tutorial.index", "Build it")
+    if app.config["LOCAL"]:
+        from learn.lab.commands import lab
+
+        app.cli.add_command(lab)
