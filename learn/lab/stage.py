@@ -166,9 +166,9 @@ class Person:
         """Send a form of the page that is open."""
         return self._request("POST", path, form)
 
-    def asks_for_a_link(self, email: str) -> Mail:
+    def asks_for_a_link(self, email: str, **form: str) -> Mail:
         """Ask for the sign-in mail, and return it as it is in the mailbox."""
-        self.sends("/sign-in", email=email)
+        self.sends("/sign-in", email=email, **form)
         return next(mail for mail in self.stage.mailbox(email) if mail.link)
 
     def signs_in_by_mail(self, email: str) -> None:
