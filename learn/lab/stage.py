@@ -364,6 +364,9 @@ def _answer(response: TestResponse) -> str:
     """Return the answer in a few words: where it leads, or the refusal, or the heading of its page."""
     if response.location:
         return f"leads to {_shortened(response.location)}"
+    if response.is_json:
+        # RFC 9457 if it refuses.
+        return str(response.get_json().get("title", "the options of a ceremony"))
     for pattern in (r'id="refusal"[^>]*>(.*?)</p>', r"<h1[^>]*>(.*?)</h1>"):
         found = re.search(pattern, response.text, re.DOTALL)
         if found:

@@ -38,9 +38,11 @@ def attack(stage: Stage) -> bool:
     ada.signs_in_by_mail(ADA)
     stage.proofs_grow_old()
     stage.says("Ada has left her browser open. Eve sits down there, with her own phone.")
-    ada.device = eve.device
-    if not ada.adds_a_passkey():
+    eve.client = ada.client
+    if not eve.adds_a_passkey():
         return False
     stage.says("At home, Eve uses the passkey on her phone.")
-    eve.signs_in_with_a_passkey()
-    return eve.is_signed_in_as(ADA)
+    at_home = stage.person("Eve")
+    at_home.device = eve.device
+    at_home.signs_in_with_a_passkey()
+    return at_home.is_signed_in_as(ADA)
