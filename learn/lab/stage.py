@@ -172,9 +172,9 @@ class Person:
         """Send a form of the page that is open."""
         return self._request("POST", path, form)
 
-    def asks_for_a_link(self, email: str) -> Mail:
+    def asks_for_a_link(self, email: str, **form: str) -> Mail:
         """Ask for the sign-in mail, and return the newest one in the mailbox. Notices may have come after it."""
-        self.sends("/sign-in", email=email)
+        self.sends("/sign-in", email=email, **form)
         return next(mail for mail in self.stage.mailbox(email) if mail.link)
 
     def signs_in_by_mail(self, email: str) -> None:
@@ -400,6 +400,9 @@ def _answer(response: TestResponse) -> str:
     """Return the answer in a few words: where it leads, or the refusal, or the heading of its page."""
     if response.location:
         return f"leads to {_shortened(response.location)}"
+    if response.is_json:
+        # RFC 9457 if it refuses.
+        return str(response.get_json().get("title", "the options of a ceremony"))
     for pattern in (r'id="refusal"[^>]*>(.*?)</p>', r"<h1[^>]*>(.*?)</h1>"):
         found = re.search(pattern, response.text, re.DOTALL)
         if found:

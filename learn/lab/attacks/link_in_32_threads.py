@@ -8,8 +8,8 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "A thing that works once must also work once when many ask at the same moment. Many sites look if a link was "
-        "used, and then write that it was. Eve has a copy of Ada’s cookie and mail, and sends 32 requests at once. "
-        "All of them look before the first one has written. With a link she gets sessions, and with a voucher money."
+        "used, and then write that it was. Eve has a copy of Ada’s cookie and mail, and sends 32 requests at once. All "
+        "of them look before the first one has written. With a link she gets sessions, and with a voucher money."
     ),
     defence=(
         "Nothing looks first. One statement inserts the link’s id into a table, and the primary key lets one request "

@@ -13,8 +13,8 @@ ATTACK = Attack(
         "sees it. The same scanner would confirm an account that Eve has opened with Ada’s address."
     ),
     defence=(
-        "Opening a link changes nothing: GET only shows a page with a button, and scanners press no buttons. "
-        "Besides, the link works only in the browser that asked for it."
+        "Opening a link changes nothing: GET only shows a page with a button, and scanners press no buttons. Besides, "
+        "the link works only in the browser that asked for it."
     ),
     cuts=(
         Cut(
