@@ -1,4 +1,4 @@
-"""The ceremonies that the activity of an account keeps."""
+"""The ceremonies that the activity of an account keeps, and its sign-ins by mail."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -9,7 +9,9 @@ from sqlalchemy import bindparam, select
 
 from app.database import db
 from app.models import Activity, now
-from learn.inside.ceremonies import Ceremony, read
+from learn.inside import ceremonies, mails
+from learn.inside.ceremonies import Ceremony
+from learn.inside.mails import Mailed
 
 PAGE_SIZE = 50
 
@@ -46,11 +48,13 @@ def newest(user_id: int, before: int = 0) -> Sequence[Event]:
     return [Event(*row) for row in found]
 
 
-def find(user_id: int, activity_id: int) -> tuple[Event, Ceremony] | None:
+def find(user_id: int, activity_id: int) -> tuple[Event, Ceremony | Mailed] | None:
     """Return one of the user's ceremonies, or None if there is no such ceremony, or its transcript can't be read."""
     row = db.session.execute(ONE, {"user": user_id, "since": _since(), "id": activity_id}).first()
-    ceremony = read(row.transcript) if row else None
-    return (Event(*row[:-1]), ceremony) if row and ceremony else None
+    if not row:
+        return None
+    found = mails.read(row.transcript) or ceremonies.read(row.transcript)
+    return (Event(*row[:-1]), found) if found else None
 
 
 def _since() -> datetime:

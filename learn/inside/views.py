@@ -8,14 +8,18 @@ from flask_login import current_user, login_required
 
 from app.activity import TRANSCRIPTS_PER_HOUR
 from app.ceremonies.attempts import LONGEST_TRANSCRIPT
-from learn.inside import checks, examples, kept, sources, story
+from learn.inside import checks, examples, kept, mails, sources, story
 from learn.inside.ceremonies import Ceremony
 from learn.inside.kept import LARGEST_ID, Event
+from learn.inside.mails import Mailed
 
 blueprint = Blueprint("inside", __name__, url_prefix="/inside")
 for words in (story.printable, story.in_hex, story.plain, story.differing):
     blueprint.add_app_template_filter(words)
 blueprint.add_app_template_test(story.is_zero, "zero_bytes")
+
+
+CHECKS = checks.CHECKS | mails.CHECKS
 
 
 @blueprint.get("/")
@@ -47,7 +51,8 @@ def show(activity_id: int) -> ResponseReturnValue:
     found = kept.find(current_user.user_id, activity_id)
     if not found:
         abort(404)
-    return page(*found)
+    event, ceremony = found
+    return mailed_page(event, ceremony) if isinstance(ceremony, Mailed) else page(event, ceremony)
 
 
 @blueprint.get("/example")
@@ -60,7 +65,7 @@ def example(which: str = "accepted") -> ResponseReturnValue:
 @blueprint.get("/code/<kind>/<key>")
 def code(kind: str, key: str) -> ResponseReturnValue:
     """Show the function that makes a check. Only checks have such a page: no part of the path is the name of a file."""
-    check = next((each for each in checks.CHECKS.get(kind, ()) if each.key == key), None)
+    check = next((each for each in CHECKS.get(kind, ()) if each.key == key), None)
     if not check:
         abort(404)
     return render_template("inside/code.html", kind=kind, check=check, source=sources.function_of(check))
@@ -78,3 +83,8 @@ def page(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue
         longest_transcript=LONGEST_TRANSCRIPT,
         **values,
     )
+
+
+def mailed_page(event: Event, mailed: Mailed) -> ResponseReturnValue:
+    """Return the page of a sign-in by mail."""
+    return render_template("inside/mailed.html", event=event, mailed=mailed, groups=story.groups(mails.judge(mailed)))
