@@ -844,7 +844,7 @@ def _new(response: Response) -> Texts:
 
 def _equal(reason: str, expected: str, found: object) -> Texts:
     if found != expected:
-        raise No(reason, expected, shown(found))
+        raise No(reason, shown(expected), shown(found))
     return expected, expected
 
 

@@ -165,8 +165,11 @@ def test_cbor_is_read_as_cbor2_wrote_it(value):
 @settings(max_examples=300, deadline=None, database=None)
 @given(st.binary(min_size=1, max_size=20))
 def test_bytes_that_are_read_as_cbor_are_cbor(data):
-    with suppress(ValueError):
-        cbor2.loads(data[: read_cbor(data).end])
+    try:
+        end = read_cbor(data).end
+    except ValueError:
+        return
+    cbor2.loads(data[:end])
 
 
 @pytest.mark.parametrize("data", NOT_CANONICAL)
