@@ -12,13 +12,13 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Eve registers a domain that looks like example.com, but its e and x are Cyrillic letters. She signs in with "
-        f"{LOOKALIKE}, and nobody can see the difference: not a colleague who shares a file with her, and not the "
-        "people at the help desk. GitHub and Django once took two such spellings for one themselves, and mailed one "
-        "person’s link to another."
+        f"{LOOKALIKE}. Nobody can see the difference: neither a colleague who shares a file with her, nor the people "
+        "at the help desk. GitHub and Django once took two such spellings for one themselves, and mailed one person’s "
+        "link to another."
     ),
     defence=(
-        "The site stores, compares, shows and mails one form of an address: ASCII, with the domain in its coded form, "
-        "which begins with xn--. Before the @, it accepts ASCII only."
+        "The site stores, compares, shows and mails one form of an address. It is ASCII, and other letters in the "
+        "domain are encoded (xn--). Before the @, only ASCII is accepted."
     ),
     cuts=(Cut("app/email_addresses.py", "{valid.ascii_domain}", "{valid.domain}"),),
     refused="",

@@ -14,8 +14,8 @@ ATTACK = Attack(
         "copy names the same session. For ten minutes, Ada’s proof is Eve’s."
     ),
     defence=(
-        "Each proof leaves a random mark in the cookie of the browser that gave it, and the mark’s hash in the "
-        "session. The proof counts only where both agree, and Eve’s copy is older than the mark."
+        "Each proof leaves a random mark in the browser’s cookie, and the mark’s hash in the session. The proof counts "
+        "only where both agree. Eve’s copy is older than the mark."
     ),
     cuts=(Cut("app/proof.py", "return session.has_proof_mark and at", "return at"),),
     refused="not_proven",

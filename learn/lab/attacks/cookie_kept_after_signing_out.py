@@ -7,17 +7,17 @@ ATTACK = Attack(
     title="The cookie kept after signing out",
     layer="sessions",
     story=(
-        "Eve has got a copy of Ada’s cookie: from a backup, from a file that was sent to a help desk, or by malware. "
-        "Ada hears of it and signs out, and so does every cautious person at a shared computer. Where the session is "
-        "all in the cookie, signing out only makes Ada’s own browser forget it. Eve’s copy works on until it expires."
+        "Eve has a copy of Ada’s cookie, from a backup, by malware, or from a file that was sent to a help desk. Ada "
+        "hears of it and signs out. Where the session is all in the cookie, that only makes Ada’s own browser forget "
+        "it. Eve’s copy works until it expires."
     ),
     defence="A session is a row in the database, and signing out deletes the row. The cookie only names it.",
     cuts=(Cut("app/views/sign_in/sign_out.py", "        end_session()\n", ""),),
     refused="not_signed_in",
     wins="Eve is signed in as Ada, after Ada has signed out.",
     advice=(
-        "Keep sessions on the server, and let the cookie hold a random name. If you use signed cookies or JWTs, "
-        "signing out needs a list of ended ones, and that is the same row with more work."
+        "Keep sessions on the server, and let the cookie hold a random name. With signed cookies or JWTs, you need a "
+        "list of ended sessions, which is the same row with more work."
     ),
     test="test_sessions.py::test_cookie_from_before_signing_out_does_not_work",
     sources=(

@@ -9,8 +9,8 @@ ATTACK = Attack(
     story=(
         "Each request names the host that it wants, and a program can name any. Eve asks for a mail to Ada’s address, "
         "and names evil.example as the host. Where a site builds its links from that header, it mails Ada a link to "
-        "Eve’s server. The mail is genuine, so Ada opens it, and her browser hands the token to Eve, whose own browser "
-        "has asked for it."
+        "Eve’s server. The mail is genuine, so Ada opens the link, and Eve’s server gets the token. Eve’s own browser "
+        "has asked for it, so it works there."
     ),
     defence=(
         "The site answers requests for its own host only. And links are built from the setting SITE_URL, never from a "

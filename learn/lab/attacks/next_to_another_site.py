@@ -13,12 +13,11 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Eve sends Ada a link to this very site: /sign-in?next=//evil.example/. Ada looks at the address, trusts it, "
-        "and signs in. If the site then sends her wherever `next` says, she arrives at Eve’s copy of the site, which "
-        "says “please sign in again” or “pay here”. Most sites check `next`, but browsers know more spellings of "
-        "another host than their authors."
+        "and signs in. If the site now follows `next`, she arrives at Eve’s copy of the site, which says “please sign "
+        "in again”. Most sites check `next`, but browsers know more spellings of another host than their authors."
     ),
     defence=(
-        "`next` must be a path of this site, in printable characters, without a backslash, and Python’s parser must "
+        "`next` must be a path of this site, in printable characters and without a backslash. Python’s parser must "
         "find no host in it. Anything else is dropped, and Ada arrives at her account."
     ),
     cuts=(

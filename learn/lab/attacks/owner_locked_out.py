@@ -21,8 +21,8 @@ ATTACK = Attack(
     settings={"limit_mails_to_address": "5 per 60 minutes"},
     wins="Ada gets no mail, and can’t sign in.",
     advice=(
-        "For each limit, ask whom it can lock out. Give browsers that have signed in before a count of their own, and "
-        "never lock an account because strangers have failed to open it."
+        "For each limit, ask whom it can lock out. Give a browser that has signed in before a count of its own. Never "
+        "lock an account because strangers have failed to open it."
     ),
     test="test_limits.py::test_other_clients_do_not_use_up_the_count_of_a_known_browser",
     sources=(

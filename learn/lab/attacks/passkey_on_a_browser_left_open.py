@@ -8,12 +8,12 @@ ATTACK = Attack(
     layer="sessions",
     story=(
         "Ada goes to lunch and leaves her browser open. Eve has one minute at it. She adds a passkey from her own "
-        "phone to Ada’s account, and closes the window. Where being signed in is enough for that, she comes and goes "
-        "as Ada from now on, whatever Ada does with her sessions."
+        "phone to Ada’s account, and closes the window. Where being signed in is enough for that, Eve can sign in as "
+        "Ada from now on. It doesn’t help that Ada ends her sessions."
     ),
     defence=(
-        "A change of the ways to sign in needs a proof from the last ten minutes. Without it, the site gives no "
-        "options for a new passkey, and takes none."
+        "To change a sign-in method, the visitor needs a proof from the last ten minutes. Without it, the site gives "
+        "no options for a new passkey, and takes none."
     ),
     cuts=(
         Cut(
@@ -25,7 +25,7 @@ ATTACK = Attack(
     refused="not_proven",
     wins="Eve’s phone signs her in as Ada.",
     advice=(
-        "Ask for a fresh proof before anything that gives access later: a passkey, the address, the password, recovery "
+        "Ask for a fresh proof before every change that gives access later: a passkey, address or password, recovery "
         "codes, an API token. Tell the owner by mail afterwards."
     ),
     test="test_proof.py::test_creation_options_need_fresh_proof",

@@ -11,9 +11,8 @@ ATTACK = Attack(
     layer="sessions",
     story=(
         "Eve has a copy of Ada’s cookie, but its proof is too old to change anything. The site offers to mail Ada a "
-        "code, and its page keeps a signed token for that code in a hidden field. The token names Ada’s address, and "
-        "is worth nothing without the code. But if all tokens of a site are signed alike, Eve can hand it in as a "
-        "sign-in link."
+        "code, and its page has a signed token in a hidden field. The token names Ada’s address, and is worth nothing "
+        "without the code. But if a site signs all tokens alike, Eve can use it as a sign-in link."
     ),
     defence=(
         "Each purpose signs with a salt of its own, so a token for one purpose is no token for another. Besides, each "
@@ -26,8 +25,8 @@ ATTACK = Attack(
     refused="malformed_token",
     wins="Eve is signed in as Ada in her own browser, with a fresh proof.",
     advice=(
-        "Give each kind of token its own salt or key (itsdangerous: `salt`, Django: `salt`, JWT: `aud` and `typ`), and "
-        "check that first. Bind it to the browser or session that it was made for."
+        "Give each kind of token its own salt or key, and check that first. In itsdangerous and Django it is `salt`, "
+        "in a JWT `aud` and `typ`. Bind it to the browser or session that it was made for."
     ),
     test="test_single_use.py::test_token_for_another_purpose_is_refused",
     alone=(
