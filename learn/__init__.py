@@ -22,6 +22,7 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
         raise ConfigurationError(f"FLASK_LEARN={setting!r} is not usable: {error}.") from None
     if not is_on:
         return
+    from learn import export
     from learn.inside import views as inside
     from learn.tutorial import commands
     from learn.tutorial import views as tutorial
@@ -31,6 +32,7 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tutorial.blueprint)
     app.cli.add_command(commands.tutorial)
+    app.cli.add_command(export.learn)
     add_header_link(app, "inside.index", "Look inside")
     add_ceremony_pages(app, "inside")
     add_header_link(app, "tutorial.index", "Build it")
