@@ -8,6 +8,9 @@ from flask import Blueprint, Flask
 from app.config import ConfigurationError, boolean
 from app.views.site.templating import add_ceremony_pages, add_header_link
 
+INSIDE = "A sign-in, opened: every message, every byte, and each check with its reason and its code."
+TUTORIAL = "Twelve chapters lead from an empty folder to signing in by autofill. You run each one, and break it."
+
 
 def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     """Add the teaching parts to the site. They are on by default on localhost, and off elsewhere.
@@ -33,9 +36,9 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     app.register_blueprint(tutorial.blueprint)
     app.cli.add_command(commands.tutorial)
     app.cli.add_command(export.learn)
-    add_header_link(app, "inside.index", "Look inside")
+    add_header_link(app, "inside.index", "Look inside", INSIDE)
     add_ceremony_pages(app, "inside")
-    add_header_link(app, "tutorial.index", "Build it")
+    add_header_link(app, "tutorial.index", "Build it", TUTORIAL)
     if app.config["LOCAL"]:
         from learn.lab.commands import lab
 
