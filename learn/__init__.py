@@ -8,6 +8,9 @@ from flask import Blueprint, Flask
 from app.config import ConfigurationError, boolean
 from app.views.site.templating import add_ceremony_pages, add_header_link
 
+INSIDE = "A sign-in, opened: every message, every byte, and each check with its reason and its code."
+TUTORIAL = "Twelve chapters lead from an empty folder to signing in by autofill. You run each one, and break it."
+
 
 def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     """Add the teaching parts to the site. They are on by default on localhost, and off elsewhere.
@@ -22,6 +25,7 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
         raise ConfigurationError(f"FLASK_LEARN={setting!r} is not usable: {error}.") from None
     if not is_on:
         return
+    from learn import export
     from learn.inside import views as inside
     from learn.tutorial import commands
     from learn.tutorial import views as tutorial
@@ -31,9 +35,10 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tutorial.blueprint)
     app.cli.add_command(commands.tutorial)
-    add_header_link(app, "inside.index", "Look inside")
+    app.cli.add_command(export.learn)
+    add_header_link(app, "inside.index", "Look inside", INSIDE)
     add_ceremony_pages(app, "inside")
-    add_header_link(app, "tutorial.index", "Build it")
+    add_header_link(app, "tutorial.index", "Build it", TUTORIAL)
     if app.config["LOCAL"]:
         from learn.lab.commands import lab
 

@@ -15,11 +15,7 @@ ATTACK = Attack(
     ),
     defence="Proof counts only if the passkey belongs to the account of the session.",
     cuts=(
-        Cut(
-            "app/passkeys.py",
-            '    if is_foreign:\n        raise CeremonyError("other_account")',
-            '    if False:\n        raise CeremonyError("other_account")',
-        ),
+        Cut("app/passkeys.py", "    if owner not in (None, passkey.user_id):", "    if False:"),
     ),
     refused="other_account",
     wins="Eve has a passkey for Ada’s account, and signs in with it.",
