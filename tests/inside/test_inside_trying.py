@@ -6,9 +6,11 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import update
 
 import learn
 from app import mailer
+from app.database import db
 from app.models import Activity, Passkey
 from authenticator import Authenticator, decode
 from tests import mails
@@ -81,6 +83,21 @@ def test_sign_in_sent_again_from_another_browser_is_refused_for_that(ada, phone,
 def test_example_sent_again_is_not_ours(visitor, app, unchanged):
     with unchanged():
         assert reason(expect(visitor.post("/inside/example"), 200)) == "malformed_token"
+
+
+@pytest.mark.parametrize("kind", ["authentication", "registration"])
+def test_response_that_the_site_would_accept_changes_nothing(ada, phone, unchanged, kind):
+    """No transcript has a challenge that still works. If one had, this page would still not be a way in."""
+    ada.make_passkey(security_key := Authenticator(synced=False))
+    options = ada.creation_options() if kind == "registration" else ada.post("/sign-in/passkey/options").get_json()
+    answer = Authenticator().create(options) if kind == "registration" else security_key.get(options)
+    row = rows(ada.app, Activity)[-1]
+    transcript = json.loads(row.transcript) | {"ceremony": kind, "response": json.dumps(answer)}
+    with ada.app.app_context():
+        db.session.execute(update(Activity).where(Activity.id == row.id).values(transcript=json.dumps(transcript)))
+        db.session.commit()
+    with unchanged():
+        expect(ada.post(newest(ada)), 200)
 
 
 # With one thing changed.
