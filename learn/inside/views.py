@@ -14,7 +14,7 @@ from app.ceremonies.attempts import LONGEST_TRANSCRIPT, CeremonyError
 from app.database import rollback
 from app.models import now
 from app.refusals import Refusal
-from app.views.dev.outbox import local_only, text_of
+from app.views.dev.outbox import gone, local_only, text_of
 from app.views.shared.allowances import count_passkey_answer
 from app.views.shared.answers import render_page
 from app.views.shared.browser import browser_id
@@ -27,10 +27,10 @@ from learn.inside.mails import Mailed
 LINK_IN_MAIL = re.compile(r"/sign-in/link/(\S+)")
 
 blueprint = Blueprint("inside", __name__, url_prefix="/inside")
+blueprint.register_error_handler(FileNotFoundError, gone)
 for words in (story.printable, story.in_hex, story.plain, story.differing):
     blueprint.add_app_template_filter(words)
 blueprint.add_app_template_test(story.is_zero, "zero_bytes")
-
 
 CHECKS = checks.CHECKS | mails.CHECKS
 

@@ -302,6 +302,13 @@ def test_mail_without_a_link_is_not_found(ada, app):
     expect(ada.get("/inside/mail/none"), 404)
 
 
+def test_mail_that_is_deleted_meanwhile_is_not_found(visitor, app):
+    visitor.ask(ADA)
+    # The folder lists it, but it can't be read.
+    (mailer.outbox(app) / "deleted.eml").symlink_to("nowhere")
+    expect(visitor.get("/inside/mail/deleted"), 404)
+
+
 def test_mail_leads_to_what_is_in_its_link(visitor, app):
     visitor.ask(ADA)
     page = visitor.get(f"/dev/mail/{mail_id(app)}")
