@@ -132,9 +132,9 @@ def line_of(check: Check) -> int:
 
 # The words that differ between the three kinds.
 WORDS = {
-    "registration": {"ceremony": "registration", "deed": "creating a passkey", "bound_to": "session"},
-    "authentication": {"ceremony": "authentication", "deed": "signing in", "bound_to": "browser"},
-    "confirmation": {"ceremony": "authentication", "deed": "signing in", "bound_to": "session"},
+    "registration": {"ceremony": "registration", "deed": "for a new passkey", "bound_to": "session"},
+    "authentication": {"ceremony": "authentication", "deed": "to sign in", "bound_to": "browser"},
+    "confirmation": {"ceremony": "authentication", "deed": "to sign in", "bound_to": "session"},
 }
 
 _makers: dict[str, Callable[[str], Check]] = {}
@@ -497,7 +497,7 @@ def _complete(response: Response) -> Texts:
 @_check(
     group="browser",
     by="library",
-    title="It is an answer to {deed}",
+    title="It answers a request {deed}",
     why="a signature that was given for one purpose could be used for the other: to sign in, for example, although "
     "you were only creating a passkey.",
     at="app/ceremonies/verification.py verify_{ceremony} = verify_{ceremony}_response(",
