@@ -183,7 +183,16 @@ def public_program(folder: Path, port: int, mailbox: Mailbox) -> Server:
 
 def _link_site(folder: Path) -> None:
     folder.mkdir()
-    for name in ("app", "learn", "migrations", "static", "templates", "gunicorn.conf.py", "wsgi.py"):
+    for name in (
+        "app",
+        "learn",
+        "migrations",
+        "static",
+        "templates",
+        "authenticator.py",
+        "gunicorn.conf.py",
+        "wsgi.py",
+    ):
         (folder / name).symlink_to(CHECKOUT / name)
 
 

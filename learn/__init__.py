@@ -41,3 +41,7 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
         app.cli.add_command(lab_commands.lab)
         add_header_link(app, "lab.index", "Attack it")
     add_header_link(app, "tutorial.index", "Build it")
+    if app.config["LOCAL"]:
+        from learn.lab.commands import lab
+
+        app.cli.add_command(lab)

@@ -82,6 +82,8 @@ NOT_CANONICAL = [
     pytest.param("a16b6372656450726f74656374c102", id="a tag"),
     pytest.param("a1008181818100", id="five levels"),
     pytest.param("a16b6372656450726f74656374", id="a value that is missing"),
+    pytest.param("a16bff72656450726f7465637402", id="a text that is not UTF-8"),
+    pytest.param("a16b6372656450726f74656374f814", id="false in two bytes"),
 ]
 
 

@@ -167,6 +167,7 @@ def test_answer_that_comes_too_late_or_twice_is_kept(ada, app):
     transcripts = [json.loads(row.transcript) for row in rows(app, Activity)[-2:]]
     assert [transcript["refused"] for transcript in transcripts] == ["already_used", "expired"]
     assert [json.loads(transcript["response"]) for transcript in transcripts] == [used, late]
+    assert transcripts[0]["issued_at"] <= transcripts[0]["arrived_at"]
 
 
 def test_unspent_challenge_is_in_no_transcript(ada, phone, app):

@@ -365,6 +365,17 @@ def test_client_data_with_members_missing_is_refused(ceremony, refuses, name):
     refuses(ceremony.answer(client_data={name: None}), "malformed_client_data")
 
 
+@pytest.mark.parametrize("binding", [{}, {"status": "not-supported"}, {"status": []}])
+def test_malformed_token_binding_is_refused(ceremony, refuses, binding):
+    """Level 2 had this member. The library still reads it."""
+    refuses(ceremony.answer(client_data={"tokenBinding": binding}), "malformed_client_data")
+
+
+@pytest.mark.parametrize("binding", [{"status": "supported"}, "unused"])
+def test_token_binding_is_ignored(ceremony, accepts, binding):
+    accepts(ceremony.answer(client_data={"tokenBinding": binding}))
+
+
 def test_authenticator_data_that_goes_on_is_refused(ceremony, refuses):
     longer = {"authenticatorData": lambda data: data + b"\0"}
     refuses(ceremony.answer(mangle=longer), "malformed_authenticator_data")
@@ -382,6 +393,13 @@ def test_extension_data_that_is_not_a_map_is_refused(ceremony, refuses, extensio
 @pytest.mark.parametrize("extensions", NOT_CANONICAL)
 def test_extension_data_that_is_not_canonical_is_refused(ceremony, refuses, extensions):
     refuses(ceremony.answer(extensions=bytes.fromhex(extensions)), "malformed_cbor")
+
+
+@pytest.mark.parametrize("extensions", NOT_CANONICAL)
+def test_cbor_is_checked_before_the_library_reads_anything(ceremony, refuses, extensions):
+    """Nothing that two decoders may read differently reaches the library."""
+    wrong = {"extensions": bytes.fromhex(extensions), "client_data": {"origin": "https://evil.example"}}
+    refuses(ceremony.answer(**wrong), "malformed_cbor")
 
 
 def test_extension_data_that_unfolds_into_gigabytes_is_refused(ceremony, refuses):

@@ -54,7 +54,7 @@ def test_each_file_name_and_test_of_the_threat_table_exists():
         assert not name or re.search(rf"^(def |class |    def )?{name}\b", source, re.MULTILINE), (
             f"{file} has no {name}"
         )
-        for test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", " ".join(row[3:])):
+        for test in re.findall(r"`([\w/]*test_\w+\.py)::(test_\w+)`", " ".join(row[3:])):
             assert f"def {test[1]}(" in (ROOT / "tests" / test[0]).read_text(), "::".join(test)
 
 

@@ -158,6 +158,13 @@ def test_another_users_passkey_is_no_proof(ada, eve, proof_expired, unchanged, r
     assert (transcript["passkey"], transcript["account"]["email"]) == (None, ADA)
 
 
+def test_another_users_passkey_that_names_somebody_else_is_no_proof(ada, eve, proof_expired, reasons):
+    """L3 7.2 step 6: first the passkey must be one of this account. Then the user handle is compared."""
+    answer = eve.key.get(ada.confirmation_options() | {"allowCredentials": []}, user_handle=bytes(64))
+    expect(ada.post("/account/confirm", {"credential": json.dumps(answer)}), 403)
+    assert reasons == ["other_account"]
+
+
 def test_another_sessions_challenge_is_no_proof(ada, phone, proof_expired, reasons):
     tab = Visitor(ada.app)
     tab.sign_in_by_link(ADA)

@@ -208,6 +208,16 @@ def test_challenge_works_once(ada, phone, refuses):
     refuses(Authenticator().create(options), "already_used", spent=0, sentence=sentence)
 
 
+@pytest.mark.parametrize("id", [MISSING, 5, "not base64url!"])
+def test_used_challenge_stays_the_reason_if_the_id_cannot_be_read(ada, phone, refuses, id):
+    """Here the site reads the id only to have the device forget the passkey."""
+    options = ada.creation_options()
+    ada.register(phone.create(options))
+    late = changed(Authenticator().create(options), "rawId", id)
+    sentence = "This works only once, and it was used already. Please try again."
+    refuses(late, "already_used", spent=0, sentence=sentence)
+
+
 # The credential's id: L3 7.1 steps 25 and 26.
 
 
@@ -485,12 +495,14 @@ def test_key_that_is_not_a_map_is_refused(ada, phone, refuses, key):
         ({1: 2, 3: ES256, -1: 1, -2: 5, -3: 5}, "unusable_key"),
         ({1: 2, 3: ES256, -1: 1, -2: "text", -3: "text"}, "unusable_key"),
         ({1: 2, 3: ES256, -1: 99, -2: bytes(32), -3: bytes(32)}, "unusable_key"),
-        ({1: "OKP", 3: EDDSA, -1: "Ed25519"}, "malformed_cbor"),  # The library repairs this key.
+        ({1: "OKP", 3: EDDSA, -1: "Ed25519"}, "malformed_cbor"),  # The library would repair this key.
         ({1: "OKP", 3: EDDSA, -1: 6}, "unusable_key"),
         ({1: 1, 3: EDDSA, -1: 6, -2: "text"}, "unusable_key"),
         ({1: 3, 3: RS256, -1: b"", -2: b""}, "unusable_key"),
         ({1: 3, 3: RS256, -1: 5, -2: 5}, "unusable_key"),
         ({1: 99, 3: ES256}, "unusable_key"),
+        ({1: 7, 3: -48, -1: b""}, "unusable_key"),
+        ({1: 7, 3: -48, -1: b"key"}, "algorithm_not_offered"),
         ({1: [], 3: []}, "unusable_key"),
         ({1: 2, 3: "ES256", -1: 1, -2: bytes(32), -3: bytes(32)}, "algorithm_not_offered"),
     ],

@@ -16,6 +16,7 @@ from typing import Any
 
 from app import passkeys, proof
 from app.ceremonies.base64url import encode
+from app.ceremonies.ctap2_cbor import REPAIRED_KEY
 from app.ceremonies.options import CHALLENGE_LIFETIME
 from app.single_use import CLOCK_SKEW
 from learn.inside import keys
@@ -433,6 +434,8 @@ def _readable(response: Response) -> Texts:
             if at >= len(data) or data[at] >> 5 != 5:
                 raise No("malformed_authenticator_data", f"a map with the {name}", f"none at byte {at}")
             item = cbor(data, at)
+            if data.startswith(REPAIRED_KEY, at):
+                raise No("malformed_cbor", "a map that the library reads as it is", "one that it would change")
             if not item.is_canonical:
                 raise No("malformed_cbor", f"a {name} in canonical form", "another form")
             at = item.end
@@ -841,7 +844,7 @@ def _new(response: Response) -> Texts:
 
 def _equal(reason: str, expected: str, found: object) -> Texts:
     if found != expected:
-        raise No(reason, expected, shown(found))
+        raise No(reason, shown(expected), shown(found))
     return expected, expected
 
 

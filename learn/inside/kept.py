@@ -1,4 +1,4 @@
-"""The ceremonies that the activity of an account keeps."""
+"""The ceremonies that the activity of an account keeps, and its sign-ins by mail."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

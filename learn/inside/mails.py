@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from app.views.site.templating import duration
 from learn.inside.checks import PASSED, Check, Result, Texts
 
 SINGLE_USE, LINKS, CODES = "app/single_use.py", "app/sign_in_links.py", "app/codes.py"
@@ -57,7 +58,7 @@ def judge(mailed: Mailed) -> list[Result]:
 def _waited(mailed: Mailed) -> Texts:
     assert mailed.used_at
     seconds = (mailed.used_at - mailed.asked_at).total_seconds()
-    return "within ten minutes of the first mail", f"after {seconds:.0f} seconds"
+    return "within ten minutes of the first mail", f"after {duration(round(seconds))}"
 
 
 def _browser(mailed: Mailed) -> Texts:

@@ -183,7 +183,7 @@ def tell(ceremony: Ceremony, results: Sequence[Result]) -> Story:
     origin = client_data.get("origin")
     return Story(
         is_registration=is_registration,
-        groups=grouped(results),
+        groups=groups(results),
         failed=failed,
         opened=MESSAGE_OF_PART.get(marked, opened),
         marked=marked,
@@ -251,13 +251,13 @@ def _count_equal(one: Sequence[str], other: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def grouped(results: Iterable[Result]) -> list[Group]:
-    """Return the results in their groups, numbered from 1."""
-    groups, first = [], 1
-    for name, found in groupby(results, key=lambda result: result.check.group):
-        groups.append(Group(name, first, list(found)))
-        first += len(groups[-1].results)
-    return groups
+def groups(results: Iterable[Result]) -> list[Group]:
+    """Return the checks in groups, in the order in which they were made."""
+    found, first = [], 1
+    for name, members in groupby(results, key=lambda result: result.check.group):
+        found.append(Group(name, first, list(members)))
+        first += len(found[-1].results)
+    return found
 
 
 def _parse(text: str) -> Any:

@@ -32,6 +32,9 @@ for words in (story.printable, story.in_hex, story.plain, story.differing):
 blueprint.add_app_template_test(story.is_zero, "zero_bytes")
 
 
+CHECKS = checks.CHECKS | mails.CHECKS
+
+
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
     """Show the visitor's ceremonies, newest first, a page at a time. Signed out, say what there is to see."""
@@ -59,7 +62,7 @@ def newest() -> ResponseReturnValue:
 def show(activity_id: int) -> ResponseReturnValue:
     """Open one of the visitor's ceremonies. There are no others: somebody else's is a plain 404."""
     event, found = kept.find(current_user.user_id, activity_id) or abort(404)
-    return mail_page(event, found) if isinstance(found, Mailed) else page(event, found)
+    return mailed_page(event, found) if isinstance(found, Mailed) else page(event, found)
 
 
 @blueprint.post(f"/<int(max={LARGEST_ID}):activity_id>")
@@ -118,8 +121,7 @@ def mail(id: str) -> ResponseReturnValue:
 @blueprint.get("/code/<kind>/<key>")
 def code(kind: str, key: str) -> ResponseReturnValue:
     """Show the function that makes a check. Only checks have such a page: no part of the path is the name of a file."""
-    all_checks = checks.CHECKS | mails.CHECKS
-    check = next((each for each in all_checks.get(kind, ()) if each.key == key), None)
+    check = next((each for each in CHECKS.get(kind, ()) if each.key == key), None)
     if not check:
         abort(404)
     return render_template("inside/code.html", kind=kind, check=check, source=sources.function_of(check))
@@ -140,12 +142,9 @@ def page(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue
     )
 
 
-def mail_page(event: Event, mailed: Mailed) -> ResponseReturnValue:
+def mailed_page(event: Event, mailed: Mailed) -> ResponseReturnValue:
     """Return the page of a sign-in by mail."""
-    results = mails.judge(mailed)
-    return render_template(
-        "inside/mail.html", event=event, mailed=mailed, groups=story.grouped(results), count=len(results)
-    )
+    return render_template("inside/mailed.html", event=event, mailed=mailed, groups=story.groups(mails.judge(mailed)))
 
 
 def trial(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValue:

@@ -17,6 +17,8 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
 
 class CutLoader(SourceFileLoader):
     """Loads a module from changed source."""
@@ -62,9 +64,18 @@ def changed_sources(cuts: list[dict[str, str]]) -> dict[str, str]:
     return sources
 
 
+def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
+    """Raise ConnectionRefusedError if the program connects to another machine. For `sys.addaudithook`."""
+    if event == "socket.connect":
+        _, address = arguments
+        if isinstance(address, tuple) and address[0] not in LOOPBACK:
+            raise ConnectionRefusedError(f"the lab has no network: {address[0]}")
+
+
 def main() -> None:
     """Read the order, take out the defences, and run the attack."""
     order: dict[str, Any] = json.load(sys.stdin)
+    sys.addaudithook(refuse_network)
     sys.path[0] = str(ROOT)
     assert "app" not in sys.modules
     sys.meta_path.insert(0, CutFinder(changed_sources(order["cuts"])))

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from email import message_from_bytes, policy
 from html import unescape
 from importlib import import_module
@@ -28,7 +29,7 @@ from app import create_app, mailer
 from app.ceremonies.attempts import CeremonyError
 from app.database import db
 from app.refusals import Refusal
-from authenticator import Authenticator, Json
+from authenticator import Authenticator, Json, generate_key
 from learn.inside import ceremonies
 from learn.inside.checks import judge
 
@@ -151,8 +152,8 @@ class _Listener(logging.Handler):
 class Person:
     """Somebody at a browser: cookies, the page that is open, and a device for passkeys.
 
-    A browser sends cookies with a form of another site only if that site has the same host (SameSite=Lax). It says in
-    Sec-Fetch-Site where the form comes from.
+    A browser sends cookies with a form of another site only if that site has the same host (SameSite=Lax). It keeps the
+    cookies of the answer in any case. It says in Sec-Fetch-Site where the form comes from.
     """
 
     def __init__(self, stage: Stage, name: str, at: str):
@@ -163,6 +164,11 @@ class Person:
         self.client: FlaskClient = stage.app.test_client()
         self.device = Authenticator(origin=at)
 
+    def goes_to(self, origin: str) -> None:
+        """Open a page of another site, or come back. From now on, forms and passkey answers come from there."""
+        self.at = self.device.origin = origin
+        self.stage.says(f"{self.name} is on a page of {origin}.")
+
     def opens(self, path: str, **options: Any) -> TestResponse:
         """Open a page of the site."""
         return self._request("GET", path, None, **options)
@@ -171,9 +177,9 @@ class Person:
         """Send a form of the page that is open."""
         return self._request("POST", path, form)
 
-    def asks_for_a_link(self, email: str) -> Mail:
-        """Ask for the sign-in mail, and return it as it is in the mailbox."""
-        self.sends("/sign-in", email=email)
+    def asks_for_a_link(self, email: str, **form: str) -> Mail:
+        """Ask for the sign-in mail, and return the newest one in the mailbox. Notices may have come after it."""
+        self.sends("/sign-in", email=email, **form)
         return next(mail for mail in self.stage.mailbox(email) if mail.link)
 
     def signs_in_by_mail(self, email: str) -> None:
@@ -186,9 +192,20 @@ class Person:
         """Create a passkey on the account page."""
         return self.registers(self.device.create(self.creation_options(), **knobs))
 
+    def gets_a_passkey(self, email: str, **knobs: Any) -> None:
+        """Sign in by mail, create a passkey, and sign out."""
+        self.signs_in_by_mail(email)
+        self.creates_a_passkey(**knobs)
+        self.signs_out()
+
+    def signs(self, options: Json, **knobs: Any) -> Json:
+        """Answer request options with the passkey on the device."""
+        self.stage.says(f"{self.name}’s device signs the challenge for {self.device.origin}.")
+        return self.device.get(options, **knobs)
+
     def signs_in_with_a_passkey(self, **knobs: Any) -> TestResponse:
         """Sign in with the passkey on the device."""
-        return self.answers(self.device.get(self.request_options(), **knobs))
+        return self.answers(self.signs(self.request_options(), **knobs))
 
     def adds_a_passkey(self) -> bool:
         """Ask the site for creation options, as the account page's script does. Return True if a passkey was added."""
@@ -236,10 +253,23 @@ class Person:
             tab._take_cookie(self)
         return tabs
 
+    def copies_the_passkey_of(self, other: "Person") -> None:
+        """Have the other's passkey on the device, with its private key."""
+        self.device.credentials = [replace(credential) for credential in other.device.credentials]
+        self.stage.says(f"{self.name} has a copy of {other.name}’s passkey.")
+
+    def knows_the_passkey_of(self, other: "Person") -> None:
+        """Have everything about the other's passkey on the device, but another private key."""
+        made_up = generate_key(self.device.algorithm)
+        self.device.credentials = [replace(each, private_key=made_up) for each in other.device.credentials]
+        self.stage.says(f"{self.name} knows {other.name}’s passkey: its id and user handle, but not its private key.")
+
     def is_signed_in_as(self, email: str) -> bool:
         """Look at the account page. Return True if it is this account's."""
         page = self.opens("/account")
-        return page.status_code == 200 and f'title="{email}"' in page.text
+        is_signed_in = page.status_code == 200 and f'title="{email}"' in page.text
+        self.stage.says(f"{self.name} is {'' if is_signed_in else 'not '}signed in as {email}.")
+        return is_signed_in
 
     def _take_cookie(self, other: "Person") -> None:
         name = self.stage.app.config["SESSION_COOKIE_NAME"]
@@ -260,6 +290,8 @@ class Person:
         before = len(reasons)
         options = {"base_url": self.base_url, "environ_base": {"REMOTE_ADDR": self.ip}} | options
         response = client.open(path, method=method, data=form, headers=headers, buffered=True, **options)
+        if client is not self.client and (cookie := client.get_cookie(self.stage.app.config["SESSION_COOKIE_NAME"])):
+            self.client.set_cookie(cookie.key, cookie.value)
         emit(
             step="request",
             at=_line_of_attack(),
@@ -333,7 +365,11 @@ def _watching_refusals() -> Iterator[list[Exception]]:
 
 
 def _reason(error: Exception) -> str:
-    return error.reason if isinstance(error, Refusal) else str(getattr(error, "description", ""))
+    """Return the reason as the site logs it: see `http_error`."""
+    if isinstance(error, HTTPException):
+        description = error.description or ""
+        return description if description.isidentifier() else error.name.lower().replace(" ", "_")
+    return error.reason if isinstance(error, Refusal) else ""
 
 
 def _line(error: Exception) -> Line | None:
@@ -372,6 +408,9 @@ def _answer(response: TestResponse) -> str:
     """Return the answer in a few words: where it leads, or the refusal, or the heading of its page."""
     if response.location:
         return f"leads to {_shortened(response.location)}"
+    if response.is_json:
+        # RFC 9457 if it refuses.
+        return str(response.get_json().get("title", "the options of a ceremony"))
     for pattern in (r'id="refusal"[^>]*>(.*?)</p>', r"<h1[^>]*>(.*?)</h1>"):
         found = re.search(pattern, response.text, re.DOTALL)
         if found:

@@ -1,12 +1,14 @@
 """Look inside against the site: both judge every response that any test sends to a site in this process.
 
 The site's verdict is the exception with which an attempt ends, or that it ends without one. This only watches.
+tests/conftest.py imports the fixtures, so they are in use in every test.
 """
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
+
+import pytest
 
 from app.ceremonies.attempts import Attempt, CeremonyError, Facts
 from learn.inside import checks
@@ -16,9 +18,9 @@ from learn.inside.ceremonies import Ceremony
 UNREAD = {"passkeys_disabled"}
 
 
-@contextmanager
-def watch() -> Iterator[list[str]]:
-    """Judge each attempt as it ends. Yield a list, to which each disagreement is added."""
+@pytest.fixture(scope="session")
+def watched() -> Iterator[list[str]]:
+    """Judge each attempt as it ends. Return a list, to which each disagreement is added."""
     disagreements: list[str] = []
     end = Attempt.__exit__
 
@@ -38,6 +40,15 @@ def watch() -> Iterator[list[str]]:
     Attempt.__exit__ = watched_end
     yield disagreements
     Attempt.__exit__ = end
+
+
+@pytest.fixture(autouse=True)
+def look_inside_agrees(watched) -> Iterator[None]:
+    """Assert that Look inside finds what the site found in each response of the test: the same reason, or no fault."""
+    yield
+    disagreements = [*watched]
+    watched.clear()
+    assert disagreements == []
 
 
 def disagreement(attempt: Attempt, refused: str) -> Iterator[str]:

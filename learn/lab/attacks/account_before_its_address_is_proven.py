@@ -31,9 +31,8 @@ ATTACK = Attack(
     refused="not_signed_in",
     wins="Ada uses an account that Eve’s passkey opens.",
     advice=(
-        "Create the account when its address is proven. If you must let people in earlier, delete everything that an "
-        "unproven session has made (passkeys, sessions, linked logins, pending changes) as soon as the address is "
-        "proven."
+        "Create the account when its address is proven. If you must let people in earlier, delete what unproven "
+        "sessions have made as soon as the address is proven: passkeys, sessions, linked logins, pending changes."
     ),
     test="test_sign_in_links.py::test_account_is_created_only_when_its_address_is_proven",
     sources=(

@@ -8,8 +8,8 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Eve asks for a mail to her own address, and reads the code. Then she asks for a mail to Ada’s address in the "
-        "same browser, and types the code that she has. Some sites only look if they have sent this code at all, or "
-        "keep the code in one place and the address in another. There, she is Ada now."
+        "same browser, and types the code that she has. Some sites only check that they have sent this code to "
+        "somebody. There, she is Ada now."
     ),
     defence=(
         "The code is derived from the id of one request, and the request holds the address. So each code fits one "

@@ -7,9 +7,9 @@ ATTACK = Attack(
     title="Does this address have an account?",
     layer="mail",
     story=(
-        "Eve has a list of a million addresses, and wants to know who is a member here: of a clinic, a party, a dating "
-        "site. She types each address into the sign-in form. Most sites tell her, by a sentence such as “we don’t know "
-        "this address”, by another page, or by a quicker answer. (Here, the site is for invited people only, in both "
+        "Eve has a list of a million addresses, and wants to know who is a member of this clinic, party or dating "
+        "site. She types each address into the sign-in form. Most sites tell her: by a sentence (“we don’t know this "
+        "address”), by another page, or by a quicker answer. (Here, the site is for invited people only, in both "
         "runs.)"
     ),
     defence=(

@@ -8,9 +8,9 @@ ATTACK = Attack(
     title="A forwarded link",
     layer="mail",
     story=(
-        "Ada’s mail goes on to other people: by a rule that she made for a holiday, by a mailing list, or because she "
-        "asks a colleague about a mail that looks odd. Eve gets the sign-in mail that way, and opens the link first. "
-        "Where a link is all that it takes, she is Ada now."
+        "Ada’s mail also goes to other people. A holiday rule forwards it, or she asks a colleague about a mail that "
+        "looks odd. Eve gets the sign-in mail that way, and opens the link first. Where a link is all that it takes, "
+        "she is Ada now."
     ),
     defence=(
         "A link signs in only the browser that asked for it. In any other browser, its page shows a code, and the code "

@@ -7,13 +7,13 @@ ATTACK = Attack(
     title="32 threads use one link",
     layer="mail",
     story=(
-        "A thing that works once must also work once when many ask at the same moment. Many sites look if a link was "
-        "used, and then write that it was. Eve has a copy of Ada’s cookie and mail, and sends 32 requests at once. "
-        "All of them look before the first one has written. With a link she gets sessions, and with a voucher money."
+        "Many sites look if a link was used, and then write that it was. Eve has a copy of Ada’s cookie and mail, and "
+        "sends 32 requests at the same moment. All of them look before the first one has written. With a link she gets "
+        "sessions, and with a voucher she gets money."
     ),
     defence=(
-        "Nothing looks first. One statement inserts the link’s id into a table, and the primary key lets one request "
-        "in, however many arrive at once."
+        "Nothing looks first. One statement inserts the link’s id into a table, and its primary key lets only one "
+        "request in."
     ),
     cuts=(
         Cut(
@@ -28,8 +28,8 @@ ATTACK = Attack(
     refused="already_used",
     wins="One link has opened several sessions.",
     advice=(
-        "Let the database decide who is first, by one statement: an insert under a unique key, an update with a "
-        "condition, or a delete that returns its row. Test it with many threads at a barrier."
+        "Let one statement decide who is first: an insert under a unique key, an update with a condition, or a delete "
+        "that returns its row. Test it with many threads at a barrier."
     ),
     test="test_once.py::test_one_link_signs_in_once",
     sources=(

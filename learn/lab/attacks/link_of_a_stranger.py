@@ -14,16 +14,15 @@ ATTACK = Attack(
         "and uses them. This is called login CSRF, and it works wherever a link signs in any browser that opens it."
     ),
     defence=(
-        "A link signs in only the browser that asked for it. Ada’s browser has asked for nothing, so it gets a page "
-        "with a code that helps nobody but the one who asked."
+        "A link signs in only the browser that asked for it. Ada’s browser hasn’t asked. So it only gets a page with a "
+        "code, which works in Eve’s browser alone."
     ),
     cuts=(LINK_NAMES_ITS_ACCOUNT, LINK_WORKS_IN_ANY_BROWSER),
     refused="other_browser",
     wins="Ada is signed in to Eve’s account, and Eve sees what Ada keeps there.",
     advice=(
-        "Put a random id into the cookie of the browser that asks, and let the link work only with it. Do the same for "
-        "every way to sign in: a password form and an OAuth callback (its `state`) need protection against forged "
-        "requests, too."
+        "Put a random id into the cookie of the browser that asks, and let the link work only with it. Protect every "
+        "other way to sign in against forged requests, too: password forms, and OAuth callbacks (by `state`)."
     ),
     test="test_sign_in_links.py::test_link_does_not_sign_in_another_browser",
     alone=(

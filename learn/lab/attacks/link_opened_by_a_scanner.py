@@ -9,12 +9,12 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Nobody means harm here. Ada’s company has a mail server that opens every link in every mail, to look for "
-        "malware. Where opening a link signs in, the scanner is signed in as Ada, and the link is used up before she "
-        "sees it. The same scanner would confirm an account that Eve has opened with Ada’s address."
+        "malware. Where opening a link signs in, the scanner is signed in as Ada. The link is used up before she sees "
+        "it. The same scanner would confirm an account that Eve has opened with Ada’s address."
     ),
     defence=(
-        "Opening a link changes nothing: GET only shows a page with a button, and scanners press no buttons. "
-        "Besides, the link works only in the browser that asked for it."
+        "Opening a link changes nothing: GET only shows a page with a button, and scanners press no buttons. Besides, "
+        "the link works only in the browser that asked for it."
     ),
     cuts=(
         Cut(

@@ -21,8 +21,8 @@ ATTACK = Attack(
     refused="already_used",
     wins="Eve is signed in as Ada.",
     advice=(
-        "Keep the ids of used links in a table, and insert the id in the same transaction that signs in. "
-        "The primary key decides who is first."
+        "Keep the ids of used links in a table, and insert the id in the same transaction that signs in. The primary "
+        "key decides who is first."
     ),
     test="test_sign_in_links.py::test_used_link_is_refused",
 )
