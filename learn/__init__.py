@@ -34,14 +34,10 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     add_header_link(app, "inside.index", "Look inside")
     add_ceremony_pages(app, "inside")
     if app.config["LOCAL"]:
-        from learn.lab import commands as lab_commands
-        from learn.lab import views as lab
-
-        app.register_blueprint(lab.blueprint)
-        app.cli.add_command(lab_commands.lab)
-        add_header_link(app, "lab.index", "Attack it")
-    add_header_link(app, "tutorial.index", "Build it")
-    if app.config["LOCAL"]:
+        from learn.lab import views as attacks
         from learn.lab.commands import lab
 
+        app.register_blueprint(attacks.blueprint)
         app.cli.add_command(lab)
+        add_header_link(app, "lab.index", "Attack it")
+    add_header_link(app, "tutorial.index", "Build it")

@@ -80,11 +80,10 @@ class Run:
         """Return the first request that was refused for this reason."""
         return next((step for step in self.steps if _is_request(step) and reason in step["reasons"]), None)
 
-    @property
-    def ceremony(self) -> "Judged | None":
-        """The checks of the last ceremony that was refused."""
-        found = [step["checks"] for step in self.steps if step.get("checks")]
-        return Judged.read(found[-1]) if found else None
+    def ceremony(self, reason: str) -> "Judged | None":
+        """Return the checks of the ceremony that was refused for this reason, or None if it was none."""
+        step = self.refused(reason)
+        return _judged(**step["checks"]) if step and "checks" in step else None
 
 
 @dataclass(frozen=True)
@@ -95,21 +94,14 @@ class Judged:
     groups: list[Group]
     failed: Result | None
 
-    @classmethod
-    def read(cls, checks: dict[str, Any]) -> "Judged":
-        """Return the results of a step's `checks`."""
-        by_key = {check.key: check for check in CHECKS[checks["kind"]]}
-        results = [Result(by_key[key], *rest) for key, *rest in checks["results"] if key in by_key]
-        failed = next((result for result in results if result.verdict == "failed"), None)
-        return cls(checks["kind"], story.grouped(results), failed)
-
-    @property
-    def is_registration(self) -> bool:
-        """True if a passkey was created."""
-        return self.kind == "registration"
-
 
 _last: dict[tuple[str, str], Run] = {}
+
+
+def _judged(kind: str, results: Sequence[Sequence[str]]) -> Judged:
+    checks = {check.key: check for check in CHECKS[kind]}
+    found = [Result(checks[key], *rest) for key, *rest in results if key in checks]
+    return Judged(kind, story.groups(found), next((each for each in found if each.verdict == "failed"), None))
 
 
 def _is_request(step: Step) -> bool:
@@ -164,6 +156,10 @@ def _stable(name: str, step: Step) -> Step:
         step["at"] -= listings.first_line(name)
     if step["step"] == "request":
         step["form"] = {name: "…" if name in RANDOM_FIELDS else value for name, value in step["form"].items()}
+    if "checks" in step:
+        # Only the one that failed tells what was found. Most of the others found something random.
+        results = [row if row[1] == "failed" else row[:2] for row in step["checks"]["results"]]
+        step["checks"] = step["checks"] | {"results": results}
     if step["step"] == "verdict":
         step["reasons"] = list(dict.fromkeys(step["reasons"]))
         if line := step["line"]:

@@ -17,8 +17,8 @@ ATTACK = Attack(
     cuts=(
         Cut(
             "app/passkeys.py",
-            '    if is_foreign:\n        raise CeremonyError("other_account")',
-            '    if False:\n        raise CeremonyError("other_account")',
+            "    if owner not in (None, passkey.user_id):",
+            "    if False:",
         ),
     ),
     refused="other_account",
