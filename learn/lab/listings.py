@@ -72,13 +72,15 @@ def around(file: str, number: int) -> Listing:
     return _listing(file, [*_before(file, number), *_unchanged(file, number, 1, "here"), *_after(file, number)])
 
 
-def defence(cut: Cut) -> Listing:
-    """Return the lines that a cut changes, as they are."""
+def defence(cut: Cut, refused_at: int | None = None) -> Listing:
+    """Return the lines that a cut changes, as they are. If the line that refused is among their neighbours, mark it."""
     lines = [line if line.kind != "removed" else _original(cut, line) for line in _lines(cut) if line.kind != "added"]
     if not any(line.kind for line in lines):  # a cut that only adds something
         place = next(index for index, line in enumerate(_lines(cut)) if line.kind == "added")
         lines[place] = _original(cut, lines[place])
-    return _listing(cut.file, lines)
+    return _listing(
+        cut.file, [_original(cut, line) if line.number == refused_at and not line.kind else line for line in lines]
+    )
 
 
 def without(cut: Cut) -> Listing:

@@ -42,21 +42,22 @@ class Run:
     def tell(self, beside: "Run | None" = None) -> Iterator[Step]:
         """Yield the steps as they happen, without the verdict. `beside` is the same attack in the other run.
 
-        Each step says more: `again` is True if it is the same request once more, `differs` if its answer is not the
-        one before, and `parts` if the other run has another answer at this place.
+        Each step says more: `again` is True if the same line of the attack takes the same step once more, `differs` if
+        the answer is not the one before, and `apart` if the other run has another answer at this place.
         """
-        before, others = Step(), beside.steps if beside else []
+        before: dict[str, Step] = {}
+        others = beside.steps if beside else []
         for place, step in enumerate(chain(self.steps, self._arrive())):
             if step["step"] == "verdict":
                 continue
-            again = _is_request(step) and all(step[key] == before.get(key) for key in ("who", "method", "path"))
-            other = others[place] if place < len(others) else Step()
+            last, other = before.get(step["step"], {}), others[place] if place < len(others) else Step()
+            again = _deed(step) == _deed(last)
             yield step | {
                 "again": again,
-                "differs": not again or _answer(step) != _answer(before),
-                "parts": _is_request(step) and _is_request(other) and _answer(step) != _answer(other),
+                "differs": not again or _answer(step) != _answer(last),
+                "apart": step["step"] == other.get("step") and _answer(step) != _answer(other),
             }
-            before = step
+            before[step["step"]] = step
 
     def _arrive(self) -> Iterator[Step]:
         for step in self.coming:
@@ -108,8 +109,12 @@ def _is_request(step: Step) -> bool:
     return step.get("step") == "request"
 
 
-def _answer(step: Step) -> tuple[int, list[str]]:
-    return step["status"], step["reasons"]
+def _deed(step: Step) -> list[Any]:
+    return [step[key] for key in ("at", "who", "method", "path", "words") if key in step]
+
+
+def _answer(step: Step) -> list[Any]:
+    return [step[key] for key in ("status", "reasons", "words") if key in step]
 
 
 def cuts_of(attack: Attack, without: str) -> Sequence[Cut] | None:

@@ -1,9 +1,11 @@
 """`/lab/`: the attacks, with buttons that run them. It exists on localhost only."""
 
+import re
 from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request, stream_template
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup, escape
 
 from app.database import rollback
 from app.refusals import Refusal
@@ -18,6 +20,12 @@ PATIENCE_SECONDS = 3
 
 blueprint = Blueprint("lab", __name__, url_prefix="/lab")
 blueprint.before_request(local_only)
+
+
+@blueprint.app_template_filter()
+def with_code(text: str) -> Markup:
+    """Return text as HTML, with `code` between backticks."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, it is escaped
 
 
 @blueprint.get("/")
