@@ -512,6 +512,12 @@ def test_malformed_key_is_refused(ada, phone, refuses, key, reason):
     refuses(phone.create(ada.creation_options(), public_key=key), reason)
 
 
+def test_key_that_the_library_would_repair_is_refused_before_it_reads_anything(ada, phone, refuses):
+    """The repaired bytes would not be those that the site has checked."""
+    key, wrong = {1: "OKP", 3: EDDSA, -1: "Ed25519"}, {"origin": "https://evil.example"}
+    refuses(phone.create(ada.creation_options(), public_key=key, client_data=wrong), "malformed_cbor")
+
+
 @pytest.mark.parametrize("form", ["long head", "indefinite length", "keys in another order", "a key twice", "a tag"])
 def test_key_that_is_not_canonical_is_refused(ada, phone, refuses, form):
     """The same key in another form. An ES256 key is a map with five members: 1, 3, -1, -2 and -3."""

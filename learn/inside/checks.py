@@ -132,9 +132,9 @@ def line_of(check: Check) -> int:
 
 # The words that differ between the three kinds.
 WORDS = {
-    "registration": {"ceremony": "registration", "deed": "creating a passkey", "bound_to": "session"},
-    "authentication": {"ceremony": "authentication", "deed": "signing in", "bound_to": "browser"},
-    "confirmation": {"ceremony": "authentication", "deed": "signing in", "bound_to": "session"},
+    "registration": {"ceremony": "registration", "deed": "for a new passkey", "bound_to": "session"},
+    "authentication": {"ceremony": "authentication", "deed": "to sign in", "bound_to": "browser"},
+    "confirmation": {"ceremony": "authentication", "deed": "to sign in", "bound_to": "session"},
 }
 
 _makers: dict[str, Callable[[str], Check]] = {}
@@ -146,7 +146,7 @@ def _check(
     """Make a check of a function. The function's name is the key.
 
     `created` and `used` are the steps of 7.1 and 7.2. `at` is file, function and a text of the line. `{ceremony}`,
-    `{deed}` and `{bound_to}` stand for the WORDS.
+    `{deed}` and `{bound_to}` stand for the WORDS, and in `at`, `{kind}` for the kind.
     """
 
     def decorate(judge: Judge) -> Judge:
@@ -155,7 +155,7 @@ def _check(
         def make(kind: str) -> Check:
             section, steps = ("7.1", created) if kind == "registration" else ("7.2", used)
             first, _, last = steps.partition("-")
-            file, name, line = at.format(**WORDS[kind]).split(" ", 2)
+            file, name, line = at.format(kind=kind, **WORDS[kind]).split(" ", 2)
             return Check(
                 key=key,
                 step=f"{section}-{first}" if first else "",
@@ -202,7 +202,7 @@ def _answer(response: Response) -> Texts:
     group="challenge",
     by="site",
     title="The question was ours",
-    why="an attacker could choose the question, and send us an answer that was given to somebody else.",
+    why="an attacker could choose the question, and send us an answer that they got earlier.",
     at="app/single_use.py read .loads(text",
     tests="test_ceremonies.py::test_foreign_challenge_is_refused",
     reasons="malformed_token",
@@ -333,9 +333,8 @@ def _proof(response: Response) -> Texts:
     group="who",
     by="site",
     title="It says whose it is",
-    why="only the id would say whose answer this is, because nobody has typed an address. One mix-up of ids would "
-    "open another person’s account.",
-    at="app/passkeys.py finish_{ceremony} userHandle",
+    why="only the id would say whose answer this is. One mix-up of ids would open another person’s account.",
+    at="app/passkeys.py finish_{kind} userHandle",
     tests="test_authentication.py::test_missing_user_handle_is_refused "
     "test_proof.py::test_security_key_that_leaves_out_the_user_handle_proves",
     reasons="malformed_response not_base64url",
@@ -370,7 +369,7 @@ def _known(response: Response) -> Texts:
 @_check(
     group="who",
     by="site",
-    title="It is its owner’s",
+    title="The device and our records name the same account",
     why="somebody could send their own passkey with the name of your account.",
     at="app/ceremonies/verification.py check_user_handle handle != expected",
     tests="test_authentication.py::test_user_handle_of_another_user_is_refused "
@@ -391,7 +390,7 @@ def _owner(response: Response) -> Texts:
 @_check(
     group="browser",
     by="site",
-    title="No other site’s frame was around it",
+    title="Our page was not in another site’s frame",
     why="a hostile site could show ours in an invisible frame, and have you agree to something that you don’t see.",
     at='app/ceremonies/verification.py _refuse_framed "topOrigin" in client_data',
     tests="test_ceremonies.py::test_response_made_in_another_sites_frame_is_refused "
@@ -419,7 +418,7 @@ def _framed(response: Response) -> Texts:
     "test_registration.py::test_attestation_object_that_is_not_cbor_is_refused "
     "test_registration.py::test_attestation_object_in_any_order_is_accepted",
     reasons="malformed_response not_base64url malformed_cbor malformed_attestation malformed_authenticator_data",
-    created="12-13",
+    created="13",
     used="7",
 )
 def _readable(response: Response) -> Texts:
@@ -489,17 +488,16 @@ def _complete(response: Response) -> Texts:
         raise No("credential_id_mismatch", credential["rawId"], id)
     if "type" not in client_data or "origin" not in client_data:
         raise No("malformed_client_data", "type, challenge and origin", ", ".join(client_data))
-    # A member of Level 2 that is out of use. The library still reads it.
-    binding = client_data.get("tokenBinding")
-    if isinstance(binding, dict) and binding.get("status") not in ("supported", "present"):
-        raise No("malformed_client_data", "tokenBinding: supported or present", shown(binding.get("status")))
+    # The library still reads this member of Level 2.
+    if isinstance(binding := client_data.get("tokenBinding"), dict) and "status" not in binding:
+        raise No("malformed_client_data", "tokenBinding with a status", "none")
     return id, id
 
 
 @_check(
     group="browser",
     by="library",
-    title="It is an answer to {deed}",
+    title="It answers a request {deed}",
     why="a signature that was given for one purpose could be used for the other: to sign in, for example, although "
     "you were only creating a passkey.",
     at="app/ceremonies/verification.py verify_{ceremony} = verify_{ceremony}_response(",
@@ -517,15 +515,21 @@ def _type(response: Response) -> Texts:
     group="browser",
     by="library",
     title="The visitor was on our page",
-    why="a phishing site could show our question as its own, and pass your real answer on to us.",
+    why="a phishing page could show our question as its own, and pass your real answer on to us. Browsers stop pages "
+    "of other domains. This check stops pages on our subdomains and other ports.",
     at='app/ceremonies/verification.py expectations "expected_origin"',
     tests="test_ceremonies.py::test_another_origin_is_refused",
-    reasons="wrong_origin",
+    reasons="wrong_origin malformed_client_data",
     created="9",
     used="12",
 )
 def _origin(response: Response) -> Texts:
-    return _equal("wrong_origin", response.fact("origin"), response.client_data["origin"])
+    texts = _equal("wrong_origin", response.fact("origin"), response.client_data["origin"])
+    # After the origin, the library looks at a member of Level 2 that is out of use.
+    status = binding["status"] if isinstance(binding := response.client_data.get("tokenBinding"), dict) else "present"
+    if status not in ("supported", "present"):
+        raise No("malformed_client_data", "tokenBinding: supported or present", shown(status))
+    return texts
 
 
 # What the authenticator wrote.
@@ -535,7 +539,7 @@ def _origin(response: Response) -> Texts:
     group="authenticator",
     by="library",
     title="The passkey is for this site",
-    why="an answer by a passkey of another site could be used here.",
+    why="a passkey that was made for another site could be used here.",
     at='app/ceremonies/verification.py expectations "expected_rp_id"',
     tests="test_ceremonies.py::test_another_rp_id_is_refused",
     reasons="wrong_rp_id",
@@ -616,7 +620,7 @@ def _algorithm(response: Response) -> Texts:
     group="signature",
     by="library",
     title="If the new key signed for itself, the signature is right",
-    why="somebody could send another person’s public key, with a signature that proves nothing.",
+    why="a signature that proves nothing would look like proof that the sender has the private key.",
     at="app/ceremonies/verification.py verify_registration = verify_registration_response(",
     tests="test_registration.py::test_self_attestation_signed_with_another_key_is_refused "
     "test_registration.py::test_self_attestation_without_a_signature_is_refused",
@@ -677,8 +681,9 @@ def _backup_flags(response: Response) -> Texts:
 @_check(
     group="site",
     by="site",
-    title="It can have a backup if it could on its first day",
-    why="we wouldn’t notice that something else answers than the device that created the passkey.",
+    title="The flag BE is the same as on its first day",
+    why="we wouldn’t notice an authenticator that contradicts itself. A passkey keeps this flag for life: it says if "
+    "the passkey may be copied.",
     at="app/ceremonies/verification.py verify_authentication is_backup_eligible(verified) != backup_eligible",
     tests="test_authentication.py::test_passkey_that_can_no_longer_be_backed_up_is_refused "
     "test_authentication.py::test_passkey_that_can_suddenly_be_backed_up_is_refused",
@@ -721,9 +726,9 @@ def _enabled(response: Response) -> Texts:
 @_check(
     group="site",
     by="site",
-    title="A counter that goes back is noticed",
-    why="a thief could use a copy of your key, and you would never hear of it. You get a mail. We don’t refuse the "
-    "answer, because it may be the device that counts wrongly.",
+    title="A counter that doesn’t go up is noticed",
+    why="a thief could use a copy of your key, and no counter would tell you. If it doesn’t go up, you get a mail. We "
+    "don’t refuse the answer, because the device may count wrongly.",
     at="app/passkeys.py _check_against_record attempt.counter_went_back =",
     tests="test_authentication.py::test_counter_that_goes_back_is_flagged_and_signs_in "
     "test_authentication.py::test_counter_that_is_always_zero_is_normal",
@@ -734,7 +739,7 @@ def _counter(response: Response) -> Texts:
     before, now = response.fact("passkey", "sign_count"), int.from_bytes(response.authenticator_data[33:37])
     if not before and not now:
         return "0, if it doesn’t count", "0"
-    return f"more than {before}", f"{now}" if now > before else f"{now}: it went back"
+    return f"more than {before}", f"{now}" if now > before else f"{now}: it didn’t go up"
 
 
 @_check(
@@ -758,7 +763,7 @@ def _kept(response: Response) -> Texts:
     group="site",
     by="site",
     title="The authenticator and the browser name the same id",
-    why="a passkey could be stored under the id of another one.",
+    why="we could check one id, and store another.",
     at="app/ceremonies/verification.py verify_registration verified.credential_id != decode(",
     tests="test_registration.py::test_outer_id_that_is_not_the_attested_id_is_refused",
     reasons="credential_id_mismatch",
@@ -829,8 +834,8 @@ def _transports(response: Response) -> Texts:
     group="site",
     by="site",
     title="No account has it yet",
-    why="somebody who knows the id of your passkey could register it as their own. You could end up in their account, "
-    "or in none.",
+    why="somebody who knows the id and public key of your passkey could register it as their own. You could end up in "
+    "their account, or in none.",
     at="app/passkeys.py finish_registration insert_if_absent(Passkey",
     tests="test_registration.py::test_passkey_of_another_account_is_refused "
     "test_registration.py::test_passkey_of_this_account_is_refused_a_second_time",

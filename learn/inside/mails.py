@@ -106,8 +106,8 @@ RIGHT_BROWSER = Check(
     title="This browser had asked for it",
     why=(
         "Without it, somebody could send you a link of their own. You would be signed in to their "
-        "account without noticing, and they would read what you write there. And who sees your mail "
-        "could use your link first."
+        "account without noticing, and they would read what you write there. And somebody "
+        "who sees your mail could use your link first."
     ),
     by="site",
     file=LINKS,

@@ -146,8 +146,9 @@ class Story:
 
     @property
     def failed_number(self) -> int:
-        """The number of the check that failed."""
-        return self.passed + 1
+        """The number of the check that failed. Earlier ones may not have been reached: they need facts of the site."""
+        results = [result for group in self.groups for result in group.results]
+        return next(number for number, result in enumerate(results, 1) if result.verdict == "failed")
 
     @property
     def count(self) -> int:

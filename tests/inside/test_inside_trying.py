@@ -160,6 +160,25 @@ def test_pasted_sign_in_shows_the_first_thing_that_is_wrong(visitor, elsewhere, 
     assert reason(expect(visitor.post("/inside/paste", elsewhere), 200)) == expected
 
 
+def test_pasted_sign_in_claims_nothing_about_this_site(visitor, elsewhere):
+    page = expect(visitor.post("/inside/paste", elsewhere), 200)
+    assert "A sign-in of another site" in page.text
+    for claim in ("Signed in with a passkey", "Welcome back", "This site signed", "in the HTML", ">Message 6"):
+        assert claim not in page.text, claim
+
+
+def test_pasted_sign_in_names_the_number_of_the_check_that_failed(visitor, elsewhere):
+    elsewhere["origin"] = "https://shopp.example"
+    page = expect(visitor.post("/inside/paste", elsewhere), 200)
+    [failed] = [each for each in parse(page).iter() if each.get("data-verdict") == "failed"]
+    # The checks of the site's database come before it.
+    number = failed.get("id").removeprefix("check-")
+    assert f"check {number} of " in page.text
+    assert number == "13"
+    assert "not checked" in page.text
+    assert "not reached" in page.text
+
+
 def test_pasted_registration_of_another_site_is_opened(visitor):
     key = Authenticator(origin="https://shop.example", rp_id="shop.example")
     user = {"id": "dXNlcg", "name": "grace", "displayName": "Grace"}

@@ -128,3 +128,13 @@ def test_link_works_once_for_32_browsers_with_the_same_cookies(visitor, base_url
     with ThreadPoolExecutor(32) as threads:
         codes = sorted(threads.map(use, range(32)))
     assert codes == [303] + 31 * [400]
+
+
+def test_page_that_refreshes_itself_still_leads_to_the_wanted_page(owner):
+    owner.page.clock.install()
+    owner.page.goto("/account?tab=2")
+    with owner.page.expect_navigation():
+        owner.page.clock.fast_forward(8 * 60 * 1000)
+    owner.device.present = True
+    owner.button("Sign in with a passkey").click()
+    owner.page.wait_for_url("/account?tab=2")

@@ -43,10 +43,13 @@ def init_app(app: Flask) -> None:
     )
 
 
-def add_header_link(app: Flask, endpoint: str, name: str) -> None:
-    """Add a link to the header of the front page and similar pages. Sign-in pages and account pages don't show it."""
-    links: list[tuple[str, str]] = app.jinja_env.globals["header_links"]  # type: ignore[assignment]
-    links.append((endpoint, name))
+def add_header_link(app: Flask, endpoint: str, name: str, about: str) -> None:
+    """Add a link to the header of the front page and similar pages. Sign-in pages and account pages don't show it.
+
+    The front page also says what the link is about.
+    """
+    links: list[tuple[str, str, str]] = app.jinja_env.globals["header_links"]  # type: ignore[assignment]
+    links.append((endpoint, name, about))
 
 
 def add_ceremony_pages(app: Flask, blueprint: str) -> None:

@@ -14,13 +14,7 @@ ATTACK = Attack(
         "genuine answer to the site’s question. Where the site doesn’t check whose passkey it was, that is enough."
     ),
     defence="Proof counts only if the passkey belongs to the account of the session.",
-    cuts=(
-        Cut(
-            "app/passkeys.py",
-            "    if owner not in (None, passkey.user_id):",
-            "    if False:",
-        ),
-    ),
+    cuts=(Cut("app/passkeys.py", "    if owner not in (None, passkey.user_id):", "    if False:"),),
     refused="other_account",
     wins="Eve has a passkey for Ada’s account, and signs in with it.",
     advice=(
