@@ -9,6 +9,7 @@ from app.config import ConfigurationError, boolean
 from app.views.site.templating import add_ceremony_pages, add_header_link
 
 INSIDE = "A sign-in, opened: every message, every byte, and each check with its reason and its code."
+LAB = "Attack this very site, and see the line that stops you. Then cut that line out, and attack again."
 TUTORIAL = "Twelve chapters lead from an empty folder to signing in by autofill. You run each one, and break it."
 
 
@@ -38,8 +39,11 @@ def init_app(app: Flask, environ: Mapping[str, str] = os.environ) -> None:
     app.cli.add_command(export.learn)
     add_header_link(app, "inside.index", "Look inside", INSIDE)
     add_ceremony_pages(app, "inside")
-    add_header_link(app, "tutorial.index", "Build it", TUTORIAL)
     if app.config["LOCAL"]:
+        from learn.lab import views as attacks
         from learn.lab.commands import lab
 
+        app.register_blueprint(attacks.blueprint)
         app.cli.add_command(lab)
+        add_header_link(app, "lab.index", "Attack it", LAB)
+    add_header_link(app, "tutorial.index", "Build it", TUTORIAL)

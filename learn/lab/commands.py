@@ -6,9 +6,12 @@ from collections.abc import Sequence
 import click
 from flask.cli import AppGroup
 
-from learn.lab import runner
+from learn.lab import results, runner
 from learn.lab.attacks import Attack, Cut
 from learn.lab.runner import Step
+
+Both = dict[str, list[Step]]
+"""The steps of both runs: as it is "", and without the defence "all"."""
 
 lab = AppGroup("lab", short_help="Attack a throw-away copy of this site, with each defence and without it.")
 
@@ -24,40 +27,46 @@ def list_() -> None:
 @click.argument("name", default="")
 @click.option("--without-defence", is_flag=True, help="Take out the defence first.")
 @click.option("--all", "run_all", is_flag=True, help="Run each attack both ways, in a few minutes.")
-def run(name: str, without_defence: bool, run_all: bool) -> None:
+@click.option("--record", is_flag=True, help="With --all: keep the steps in learn/lab/recorded.json, for the pages.")
+def run(name: str, without_defence: bool, run_all: bool, record: bool) -> None:
     """Run the attack NAME, and show its steps.
 
     The exit code is 1 unless the defence holds, and the attack succeeds without it.
     """
     attacks = runner.all_attacks()
     if run_all:
-        verdicts = [_run_both_ways(name, attack) for name, attack in attacks.items()]
-        sys.exit(not all(verdicts))
+        runs = {name: _run_both_ways(name, attack) for name, attack in attacks.items()}
+        if record:
+            results.record(runs)
+        sys.exit(not all(_is_as_it_should_be(attacks[name], both) for name, both in runs.items()))
     if name not in attacks:
         raise click.UsageError(f"There is no attack {name!r}. `flask lab list` names them all.")
     attack = attacks[name]
     click.echo(f"{attack.title}\n\n{attack.story}\n")
-    verdict = _run(name, attack.cuts if without_defence else (), quiet=False)
+    verdict = _run(name, attack.cuts if without_defence else ())
     sys.exit(verdict["verdict"] != "succeeded" if without_defence else not runner.holds(attack, verdict))
 
 
-def _run_both_ways(name: str, attack: Attack) -> bool:
-    held = runner.holds(attack, _run(name))
-    succeeded = _run(name, attack.cuts)["verdict"] == "succeeded"
+def _run_both_ways(name: str, attack: Attack) -> Both:
+    both = {"": list(runner.run(name)), "all": list(runner.run(name, attack.cuts))}
+    held, succeeded = runner.holds(attack, both[""][-1]), both["all"][-1]["verdict"] == "succeeded"
     refused = attack.refused or "comes to nothing"
     click.echo(
         f"{name:32} {refused if held else 'NOT HELD':32} "
         f"{'succeeds without the defence' if succeeded else 'DOES NOT SUCCEED without it'}"
     )
-    return held and succeeded
+    return both
 
 
-def _run(name: str, cuts: Sequence[Cut] = (), quiet: bool = True) -> Step:
+def _is_as_it_should_be(attack: Attack, both: Both) -> bool:
+    return runner.holds(attack, both[""][-1]) and both["all"][-1]["verdict"] == "succeeded"
+
+
+def _run(name: str, cuts: Sequence[Cut]) -> Step:
     verdict = Step()
     for step in runner.run(name, cuts):
         verdict = step
-        if not quiet:
-            click.echo(_words(step))
+        click.echo(_words(step))
     return verdict
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import import_module
@@ -43,7 +43,13 @@ def run(name: str, cuts: Sequence[Cut] = (), database: str = "") -> Iterator[Ste
     `database` is the URI of an empty database, or "" for SQLite in the run's own folder. The verdict is "held" if the
     attacker got nothing, "succeeded", or "void" if something crashed or took too long.
     """
-    with places, TemporaryDirectory() as folder:
+    with places:
+        yield from run_in_place(name, cuts, database)
+
+
+def run_in_place(name: str, cuts: Sequence[Cut] = (), database: str = "") -> Generator[Step]:
+    """Run an attack like `run`. The caller has acquired one of the `places`."""
+    with TemporaryDirectory() as folder:
         changes = [asdict(cut) for cut in (*all_attacks()[name].always, *cuts)]
         order = {"attack": name, "cuts": changes, "folder": folder, "database": database}
         # Nothing of ours is in its environment: it must not reach the real database or mail server.

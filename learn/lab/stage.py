@@ -26,11 +26,15 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
 from app import create_app, mailer
+from app.ceremonies.attempts import CeremonyError
 from app.database import db
 from app.refusals import Refusal
 from authenticator import Authenticator, Json, generate_key
+from learn.inside import ceremonies
+from learn.inside.checks import judge
 
 ROOT = Path(__file__).parent.parent.parent
+ATTACKS = ROOT / "learn" / "lab" / "attacks"
 SITE = "http://localhost:8000"
 
 # Cookies ignore ports. So a browser sends the site's cookies with a form of this page, too: for it, both are one site.
@@ -72,6 +76,7 @@ class Stage:
         self.app = create_app(environ=environ, instance_path=folder)
         # The reasons of all refusals, and those of each thread.
         self.reasons: list[str] = []
+        self.refusals: list[Exception] = []
         self.reasons_here: dict[int, list[str]] = defaultdict(list)
         self.lines: dict[str, Line] = {}
         self.has_crashed = False
@@ -121,7 +126,7 @@ class Stage:
 
     def says(self, words: str) -> None:
         """Tell what happens between two requests."""
-        emit(step="words", words=words)
+        emit(step="words", words=words, at=_line_of_attack())
 
 
 class _Listener(logging.Handler):
@@ -289,6 +294,7 @@ class Person:
             self.client.set_cookie(cookie.key, cookie.value)
         emit(
             step="request",
+            at=_line_of_attack(),
             who=self.name,
             where=self.at,
             method=method,
@@ -297,6 +303,7 @@ class Person:
             status=response.status_code,
             answer=_answer(response),
             reasons=reasons[before:],
+            **_checks(self.stage.refusals, reasons[before:]),
         )
         return response
 
@@ -321,6 +328,7 @@ def play(name: str, folder: str, database: str) -> None:
     with _watching_refusals() as refusals:
         try:
             stage = Stage(folder, database, **module.ATTACK.settings)
+            stage.refusals = refusals
             has_succeeded, error = bool(module.attack(stage)), ""
             if stage.has_crashed:
                 error = "the site has crashed"
@@ -408,3 +416,20 @@ def _answer(response: TestResponse) -> str:
         if found:
             return " ".join(unescape(re.sub(r"<[^>]+>", "", found[1])).split())
     return ""
+
+
+def _line_of_attack() -> int | None:
+    """Return the line of the attack that takes this step."""
+    lines = [frame.lineno for frame in traceback.extract_stack() if Path(frame.filename).parent == ATTACKS]
+    return lines[-1] if lines else None
+
+
+def _checks(refusals: list[Exception], reasons: list[str]) -> Json:
+    """Return the checks of a ceremony that was refused for one of these reasons: the results of "Look inside"."""
+    for error in reversed(refusals):
+        if isinstance(error, CeremonyError) and error.attempt and error.reason in reasons:
+            ceremony = ceremonies.read(error.attempt.transcript(error.reason))
+            results = judge(ceremony) if ceremony else []
+            rows = [(each.check.key, each.verdict, each.expected, each.found, each.reason) for each in results]
+            return {"checks": {"kind": ceremony.kind, "results": rows}} if ceremony else {}
+    return {}

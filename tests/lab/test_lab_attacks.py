@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from learn.lab import runner
+from learn.lab import results, runner
 from tests import databases
 from tests.conftest import ROOT
 
@@ -41,12 +41,17 @@ def test_site_refuses_the_attack_for_its_reason(name, verdict_of):
     verdict = verdict_of(name)
     assert runner.holds(ATTACKS[name], verdict), verdict
     assert bool(verdict["line"]) == bool(ATTACKS[name].refused)
+    # The pages show what was recorded. If this differs, run `flask lab run --all --record`.
+    recorded = results.recorded()[name, ""].verdict
+    assert (recorded["verdict"], set(recorded["reasons"])) == ("held", set(verdict["reasons"]))
+    assert (recorded["line"] or {}).get("line") == (verdict["line"] or {}).get("line")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attack_succeeds_without_the_defence(name, verdict_of):
     assert verdict_of(name, ATTACKS[name].cuts)["verdict"] == "succeeded"
+    assert results.recorded()[name, "all"].verdict["verdict"] == "succeeded"
 
 
 @pytest.mark.slow

@@ -1,6 +1,9 @@
 """The attacks, one module each. `ATTACK` describes it, and `attack(stage)` returns True if the attacker has won."""
 
+import re
 from dataclasses import dataclass, field
+
+LONGEST_LEAD = 125
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,12 @@ class Attack:
     """Real incidents or published reports: a title and a URL."""
     settings: dict[str, str] = field(default_factory=dict)
     """Settings of the site for both runs: `{"limit_mails": "2 per 15 minutes"}`."""
+
+    @property
+    def lead(self) -> str:
+        """The first sentences of the story, for the card of the attack."""
+        sentences = re.split(r"(?<=[.?!])\s+", self.story)
+        count = 1
+        while len(" ".join(sentences[: count + 1])) <= LONGEST_LEAD and count < len(sentences):
+            count += 1
+        return " ".join(sentences[:count])
