@@ -16,7 +16,7 @@ from app import log
 learn = AppGroup("learn", short_help="The teaching pages.")
 
 FIRST = "/tutorial/"
-STARTS = (FIRST, "/inside/example", "/inside/example/refused")
+STARTS = (FIRST, "/inside/example", "/inside/example/refused", "/lab/")
 
 # The pages that need no account, and the files that they load.
 PAGES = re.compile(r"/(tutorial/|inside/example|inside/code/|lab/|learn/|static/)")

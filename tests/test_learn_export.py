@@ -10,6 +10,7 @@ import pytest
 
 import learn
 from learn import export
+from learn.lab import runner
 from tests.conftest import ROOT
 
 
@@ -51,9 +52,10 @@ def test_exported_pages_have_no_form(files):
     assert not [name for name, content in files.items() if b"<form" in content]
 
 
-def test_all_chapters_and_both_examples_are_exported(files):
+def test_all_chapters_examples_and_attacks_are_exported(files):
     assert {f"tutorial/{number}.html" for number in range(1, 13)} <= set(files)
-    assert {"index.html", "inside/example.html", "inside/example/refused.html"} <= set(files)
+    assert {"index.html", "inside/example.html", "inside/example/refused.html", "lab/index.html"} <= set(files)
+    assert {f"lab/{name}.html" for name in runner.all_attacks()} <= set(files)
 
 
 def test_command_writes_the_files_into_an_empty_folder(tmp_path):
