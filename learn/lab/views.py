@@ -1,6 +1,7 @@
 """`/lab/`: the attacks, with buttons that run them. It exists on localhost only."""
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from flask import Blueprint, Response, abort, render_template, request, stream_template
@@ -26,6 +27,14 @@ blueprint.before_request(local_only)
 def with_code(text: str) -> Markup:
     """Return text as HTML, with `code` between backticks."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704, it is escaped
+
+
+@blueprint.app_template_global()
+def attacks_on(kind: str, reasons: Collection[str]) -> list[tuple[str, str]]:
+    """Return names and titles of the attacks that a check of this kind of ceremony, with these reasons, refuses."""
+    layer = "mail" if kind in ("link", "code") else "passkeys"
+    attacks = runner.all_attacks().items()
+    return [(name, attack.title) for name, attack in attacks if attack.layer == layer and attack.refused in reasons]
 
 
 @blueprint.get("/")

@@ -594,3 +594,9 @@ def test_words_that_differ_are_marked(one, other, differ):
     found = story.differing(one, other)
     assert ["".join(each) for each in found] == [one, other]
     assert [middle for _, middle, _ in found] == differ
+
+
+def test_check_leads_to_the_attack_that_it_refuses(visitor):
+    page = visitor.get("/inside/example")
+    links = {each.get("href") for each in parse(page).iter("a")}
+    assert {"/lab/phishing_site", "/lab/no_user_verification", "/lab/assertion_replayed"} <= links
