@@ -140,6 +140,21 @@ def recorded() -> dict[tuple[str, str], Run]:
     }
 
 
+def matrix() -> str:
+    """Return the recorded runs as a table in Markdown, for the README."""
+    rows = ["| attack | stopped by | refused | without it |", "|---|---|---|---|"]
+    for name, attack in runner.all_attacks().items():
+        held = runner.holds(attack, recorded()[name, NOTHING].verdict)
+        lost = recorded()[name, EVERYTHING].verdict["verdict"] == "succeeded"
+        defence = re.split(r"(?<=\.) ", attack.defence)[0].rstrip(".")
+        refused = f"`{attack.refused}`" if attack.refused else "comes to nothing"
+        rows.append(
+            f"| [{attack.title}](learn/lab/attacks/{name}.py) | {defence} | {refused if held else 'no'} "
+            f"| {attack.wins.rstrip('.') if lost else 'fails, too'} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
 def record(runs: dict[str, dict[str, list[Step]]]) -> None:
     """Write the steps of the runs of all attacks, one per line, so that two recordings can be compared."""
     attacks = []

@@ -1,6 +1,7 @@
 """The pages of the lab: attacks with their results, runs by button, and who may use them."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -212,8 +213,8 @@ def test_form_of_another_site_starts_no_run(visitor, monkeypatch):
 
 
 def test_header_leads_to_the_lab(visitor):
-    [link] = [each for each in parse(visitor.get("/")).iter("a") if text_of(each) == "Attack it"]
-    assert link.get("href") == "/lab/"
+    links = parse(visitor.get("/")).find(".//header/nav")
+    assert {text_of(link): link.get("href") for link in links}["Attack it"] == "/lab/"
 
 
 def test_public_site_has_no_lab(make_app):
@@ -244,3 +245,21 @@ def test_lines_of_the_recording_are_in_the_code_as_it_is_now(name):
     assert bool(held.verdict["line"]) == bool(ATTACKS[name].refused), "run `flask lab run --all --record`"
     numbers = {line.number for line in views.listings.of_attack(name).lines}
     assert {step["at"] for step in held.steps + lost.steps if step.get("at")} <= numbers
+
+
+def test_table_of_the_readme_is_from_the_recording():
+    table = re.search(r"<!-- The table .*?-->\n(.*?)<!--", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert table == results.matrix(), "put the output of `flask lab matrix` into the README"
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_each_attack_is_in_the_row_of_its_test(name):
+    rows = (ROOT / "docs/security.md").read_text().splitlines()
+    own = [row for row in rows if f"[`{name}`](../learn/lab/attacks/{name}.py)" in row]
+    assert own, f"docs/security.md has no row with {name}"
+    assert all(ATTACKS[name].test in row for row in own)
+
+
+def test_rows_name_attacks_that_exist():
+    named = re.findall(r"\(\.\./learn/lab/attacks/(\w+)\.py\)", (ROOT / "docs/security.md").read_text())
+    assert set(named) == set(ATTACKS)
