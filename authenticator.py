@@ -309,7 +309,7 @@ def cose_key(key: PublicKey, algorithm: int) -> dict[int, int | bytes]:
     # 1: RSA; -1: n; -2: e, without leading zeros.
     numbers = key.public_numbers()
     modulus = numbers.n.to_bytes((key.key_size + 7) // 8, "big")
-    return {1: 3, 3: algorithm, -1: modulus, -2: numbers.e.to_bytes(3, "big")}
+    return {1: 3, 3: algorithm, -1: modulus, -2: numbers.e.to_bytes((numbers.e.bit_length() + 7) // 8, "big")}
 
 
 def sign(key: PrivateKey, data: bytes) -> bytes:

@@ -117,8 +117,8 @@ def record(
 ) -> None:
     """Record an event of the account. The caller commits.
 
-    `detail` completes the event's sentence: a method, a reason, a name. `transcript` is
-    from `Attempt.transcript`. `began` is the time when the visitor began, if it is known.
+    `detail` completes the event's sentence: a method, a reason, a name. `transcript` is that of a ceremony, or of a
+    sign-in by mail. `began` is the time when the visitor began, if it is known.
     """
     at = now()
     kinds, longer_than = (REFUSED, 0) if kind in REFUSED else ([kind], LONG_TRANSCRIPT)

@@ -17,6 +17,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def milliseconds(moment: datetime) -> int:
+    """Return a time in milliseconds since 1970."""
+    return round(moment.timestamp() * 1000)
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time, in UTC. SQLite doesn't store the time zone, so we add it when reading."""
 

@@ -16,10 +16,10 @@ from sqlalchemy.orm import contains_eager
 
 from app import proof
 from app.ceremonies import options, verification
-from app.ceremonies.attempts import Attempt, CeremonyError, milliseconds
+from app.ceremonies.attempts import Attempt, CeremonyError
 from app.ceremonies.base64url import decode, encode
 from app.database import db, execute, insert_if_absent
-from app.models import Passkey, Session, User, now
+from app.models import Passkey, Session, User, milliseconds, now
 from app.refusals import Refusal
 from app.single_use import Token
 from app.user_agents import authenticator

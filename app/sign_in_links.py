@@ -13,7 +13,7 @@ from hashlib import sha256
 from flask import current_app
 
 from app import accounts, codes, single_use
-from app.models import User, now
+from app.models import User, milliseconds, now
 from app.refusals import Refusal
 from app.single_use import CLOCK_SKEW, Token
 
@@ -90,8 +90,8 @@ class ProvenEmail:
             "email": pending.email,
             "asked_at": pending.asked_at * 1000,
             "sent_at": pending.sent_at * 1000,
-            "expires_at": round(pending.expires_at.timestamp() * 1000),
-            "used_at": round(now().timestamp() * 1000),
+            "expires_at": milliseconds(pending.expires_at),
+            "used_at": milliseconds(now()),
             "claims": self.link.claims if self.link else None,
             "is_new": self.is_new,
         }

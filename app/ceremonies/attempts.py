@@ -137,11 +137,6 @@ class Attempt:
             raise refused from error
 
 
-def milliseconds(moment: datetime) -> int:
-    """Return a time in milliseconds since 1970."""
-    return round(moment.timestamp() * 1000)
-
-
 @contextmanager
 def refusing(reason: str) -> Iterator[None]:
     """Raise CeremonyError with this reason for any exception of the block that has no reason of its own."""

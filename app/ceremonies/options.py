@@ -21,8 +21,7 @@ from webauthn.helpers.structs import (
 
 from app import single_use
 from app.ceremonies import base64url
-from app.ceremonies.attempts import milliseconds
-from app.models import Passkey, User, now
+from app.models import Passkey, User, milliseconds, now
 from app.single_use import Purpose
 
 # A challenge is a signed token: see single_use.py.

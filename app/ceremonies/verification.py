@@ -15,10 +15,10 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from app import single_use
 from app.ceremonies import ctap2_cbor, public_keys
-from app.ceremonies.attempts import Attempt, CeremonyError, milliseconds, refusing
+from app.ceremonies.attempts import Attempt, CeremonyError, refusing
 from app.ceremonies.base64url import decode
 from app.ceremonies.options import ALGORITHMS
-from app.models import now
+from app.models import milliseconds, now
 from app.refusals import Refusal
 from app.single_use import Token
 
@@ -41,7 +41,8 @@ def open_response(attempt: Attempt, **bound_to: str) -> Token:
         raise CeremonyError("passkeys_disabled")
     challenge, facts = parse(attempt), attempt.facts
     facts.origin, facts.rp_id = current_app.config["SITE_URL"], current_app.config["RP_ID"]
-    facts.arrived_at, facts.bound_to = milliseconds(now()), " or ".join(bound_to)
+    facts.arrived_at = milliseconds(now())
+    (facts.bound_to,) = bound_to
     try:
         token = single_use.read(attempt.purpose, challenge, **bound_to)
         facts.issued_at = int(token.claims["at"])

@@ -1,6 +1,6 @@
 """Two sign-ins for visitors without an account. They were recorded from a site on localhost: see example.json.
 
-The tests record them anew and compare (tests/inside/test_inside_example.py).
+The tests record them anew and compare (tests/inside/example.py).
 """
 
 import json

@@ -3,12 +3,12 @@
 A refused one is in nobody's activity: without proof of the mailbox, there is only an address that somebody typed.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from app.views.site.templating import duration
+from learn.inside.ceremonies import has_types, parse
 from learn.inside.checks import PASSED, Check, Result, Texts
 
 SINGLE_USE, LINKS, CODES = "app/single_use.py", "app/sign_in_links.py", "app/codes.py"
@@ -16,7 +16,7 @@ SINGLE_USE, LINKS, CODES = "app/single_use.py", "app/sign_in_links.py", "app/cod
 
 @dataclass(frozen=True)
 class Mailed:
-    """A sign-in by mail, or the mail of one that nobody has used yet."""
+    """A sign-in by mail."""
 
     id: str
     """The id that link and code share: using either of them spends it."""
@@ -24,12 +24,12 @@ class Mailed:
     expires_at: datetime
     asked_at: datetime
     """The time of the first mail."""
-    sent_at: datetime | None = None
+    sent_at: datetime
     """The time of the last mail."""
-    used_at: datetime | None = None
-    claims: dict[str, str] | None = None
+    used_at: datetime
+    claims: dict[str, str] | None
     """The claims of the link's token, or None if the code was typed."""
-    is_new: bool = False
+    is_new: bool
 
     @property
     def kind(self) -> str:
@@ -40,14 +40,15 @@ class Mailed:
 def read(transcript: str) -> Mailed | None:
     """Return the sign-in of a transcript (`ProvenEmail.transcript`), or None if this text is none."""
     try:
-        parts: dict[str, Any] = json.loads(transcript)
+        parts: dict[str, Any] = parse(transcript)
         if parts.pop("ceremony") != "mail":
             return None
         for name in ("asked_at", "sent_at", "expires_at", "used_at"):
             parts[name] = datetime.fromtimestamp(parts[name] / 1000, UTC)
-        return Mailed(**parts)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError):
+        mailed = Mailed(**parts)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None
+    return mailed if has_types(mailed) else None
 
 
 def judge(mailed: Mailed) -> list[Result]:
@@ -56,7 +57,6 @@ def judge(mailed: Mailed) -> list[Result]:
 
 
 def _waited(mailed: Mailed) -> Texts:
-    assert mailed.used_at
     seconds = (mailed.used_at - mailed.asked_at).total_seconds()
     return "within ten minutes of the first mail", f"after {duration(round(seconds))}"
 

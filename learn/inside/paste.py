@@ -1,6 +1,5 @@
 """The options and the response of any site, put together as a ceremony. Nothing of them is kept."""
 
-import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +12,7 @@ from app.ceremonies.attempts import CeremonyError, Facts
 from app.ceremonies.base64url import decode, encode
 from app.refusals import Refusal
 from authenticator import EDDSA, ES256, RS256, cose_key
-from learn.inside.ceremonies import Ceremony
+from learn.inside.ceremonies import Ceremony, parse
 
 LONGEST = 16 * 1024
 
@@ -57,10 +56,10 @@ def _host(origin: str) -> str:
 
 def _options(text: str) -> dict[str, Any]:
     try:
-        parsed = json.loads(text)
+        parsed = parse(text)
         # Some sites send the argument of `navigator.credentials.get()`, which has the options inside.
         parsed = parsed.get("publicKey", parsed)
-    except (ValueError, AttributeError, RecursionError) as error:
+    except (ValueError, AttributeError) as error:
         raise Refusal("malformed_options") from error
     if not isinstance(parsed, dict):
         raise Refusal("malformed_options")

@@ -304,8 +304,9 @@ def _sorted(members: list[Member]) -> list[Member]:
 
 def _value(name: str, value: Any) -> str:
     if name == "pubKeyCredParams" and isinstance(value, list):
-        numbers = [_object(each).get("alg", 0) for each in value]
-        return ", ".join(f"{ALGORITHMS.get(number, '?')} ({number})" for number in numbers)
+        numbers = [number for each in value if isinstance(number := _object(each).get("alg"), int)]
+        if len(numbers) == len(value):
+            return ", ".join(f"{ALGORITHMS.get(number, '?')} ({number})" for number in numbers)
     return value if isinstance(value, str) else _text(value)
 
 
@@ -326,7 +327,7 @@ def _json(value: Any) -> str:
 
 def _host(origin: Any) -> str:
     """Return the host of an origin, or ""."""
-    found = re.fullmatch(r"https?://([^/:]+)(:\d+)?", origin) if isinstance(origin, str) else None
+    found = re.fullmatch(r"https?://([\w.-]+)(:\d+)?", origin, re.ASCII) if isinstance(origin, str) else None
     return found[1] if found else ""
 
 
@@ -356,4 +357,6 @@ def _provider(data: Part, passkey: dict[str, Any] | None) -> str:
 
 
 def _moment(milliseconds: int | None) -> datetime | None:
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+    with suppress(ValueError, OverflowError):
+        return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+    return None

@@ -14,7 +14,7 @@ from app.ceremonies.attempts import LONGEST_TRANSCRIPT, CeremonyError
 from app.database import rollback
 from app.models import now
 from app.refusals import Refusal
-from app.views.dev.outbox import local_only, text_of
+from app.views.dev.outbox import gone, local_only, text_of
 from app.views.shared.allowances import count_passkey_answer
 from app.views.shared.answers import render_page
 from app.views.shared.browser import browser_id
@@ -27,10 +27,10 @@ from learn.inside.mails import Mailed
 LINK_IN_MAIL = re.compile(r"/sign-in/link/(\S+)")
 
 blueprint = Blueprint("inside", __name__, url_prefix="/inside")
+blueprint.register_error_handler(FileNotFoundError, gone)
 for words in (story.printable, story.in_hex, story.plain, story.differing):
     blueprint.add_app_template_filter(words)
 blueprint.add_app_template_test(story.is_zero, "zero_bytes")
-
 
 CHECKS = checks.CHECKS | mails.CHECKS
 
@@ -155,20 +155,18 @@ def trial(event: Event, ceremony: Ceremony, **values: Any) -> ResponseReturnValu
         abort(429, refusal.reason)
     name = request.form.get("change")
     change = what_if.find(name) or abort(404) if name else None
-    tried = what_if.try_change(ceremony, change) if change else send_again(ceremony)
-    return page(event, tried or abort(404), change=change, is_trial=True, **values)
+    tried = (what_if.try_change(ceremony, change) or abort(404)) if change else send_again(ceremony)
+    return page(event, tried, change=change, is_trial=True, **values)
 
 
-def send_again(ceremony: Ceremony) -> Ceremony | None:
+def send_again(ceremony: Ceremony) -> Ceremony:
     """Answer the site with the same response once more, as its own views do. Return the ceremony with the new verdict.
 
-    An example has no session to answer in. A challenge works once, so the site refuses all others.
+    A challenge works once, so the site refuses it. If it ever accepts it, this changes nothing.
     """
     try:
         if ceremony.kind == "authentication":
             passkeys.finish_authentication(browser_id(), ceremony.response)
-        elif not current_user.is_authenticated:
-            return None
         elif ceremony.kind == "registration":
             passkeys.finish_registration(current_user, ceremony.response, "", "")
         else:

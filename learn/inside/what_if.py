@@ -14,9 +14,7 @@ from app import single_use
 from app.ceremonies import options, verification
 from app.ceremonies.attempts import Attempt, CeremonyError
 from app.ceremonies.base64url import decode, encode
-from learn.inside.ceremonies import Ceremony
-
-PURPOSES = {purpose.name: purpose for purpose in (options.REGISTRATION, options.AUTHENTICATION, options.CONFIRMATION)}
+from learn.inside.ceremonies import PURPOSES, Ceremony
 
 ELSEWHERE = "https://evil.example"
 

@@ -65,11 +65,16 @@ def changed_sources(cuts: list[dict[str, str]]) -> dict[str, str]:
 
 
 def refuse_network(event: str, arguments: tuple[Any, ...]) -> None:
-    """Raise ConnectionRefusedError if the program connects to another machine. For `sys.addaudithook`."""
-    if event == "socket.connect":
+    """Raise ConnectionRefusedError if the program sends to another machine, or looks up its name. For
+    `sys.addaudithook`."""
+    host = None
+    if event in ("socket.connect", "socket.sendto", "socket.sendmsg"):
         _, address = arguments
-        if isinstance(address, tuple) and address[0] not in LOOPBACK:
-            raise ConnectionRefusedError(f"the lab has no network: {address[0]}")
+        host = address[0] if isinstance(address, tuple) else None
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    if host and host not in LOOPBACK:
+        raise ConnectionRefusedError(f"the lab has no network: {host}")
 
 
 def main() -> None:

@@ -430,6 +430,27 @@ def test_client_data_with_any_member_wrong_has_a_page(ada, phone, shows, kind):
             shows(kind, json.dumps(changed(good, "clientDataJSON", encode(json.dumps(client_data).encode()))))
 
 
+@pytest.mark.parametrize("parameters", [[{"alg": []}], [{"alg": {}}], [5], [None, {}]])
+def test_response_with_a_member_of_options_has_a_page(ada, phone, parameters):
+    ada.sign_out()
+    answer = phone.get(ada.request_options(), client_data={"pubKeyCredParams": parameters})
+    answer["response"]["pubKeyCredParams"] = answer["pubKeyCredParams"] = parameters
+    expect(ada.authenticate(answer), 303)
+    opened(ada)
+
+
+def test_origin_that_is_not_text_has_a_page(ada, phone):
+    ada.sign_out()
+    expect(
+        ada.authenticate(
+            phone.get(ada.request_options(), rp_id="evil.example", client_data={"origin": "https://\ud800"})
+        ),
+        400,
+    )
+    ada.sign_in_by_link(ADA)
+    expect(ada.get(f"/inside/{ceremonies(ada.app)[-2].id}"), 200)
+
+
 @pytest.mark.parametrize("kind", ["registration", "authentication", "confirmation"])
 @pytest.mark.parametrize(
     "response",
@@ -466,11 +487,32 @@ def test_longest_response_that_is_kept_has_a_page(shows):
 
 
 def test_transcript_that_cannot_be_read_is_not_found(ada):
-    for transcript in ("nonsense", "{}", "[]", '{"ceremony": 1, "refused": ""}{'):
+    nested = "[" * 100_000 + "]" * 100_000
+    for transcript in ("nonsense", "{}", "[]", '{"ceremony": 1, "refused": ""}{', '{"a":' * 20_000, nested):
         with ada.app.app_context():
             db.session.execute(update(Activity).where(Activity.id == 2).values(transcript=transcript))
             db.session.commit()
         assert ada.get("/inside/2").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "value", [None, 5, 1e308, 10**30, float("nan"), "\ud800", "x", [], {}, [[]], {"challenge": 1, "email": []}, True]
+)
+def test_transcript_with_any_value_is_opened_or_not_found(ada, phone, value, watched):
+    ada.app.config["LIMITS_ENABLED"] = False
+    ada.prove_by_passkey(phone)
+    for row in ceremonies(ada.app):
+        transcript = json.loads(row.transcript)
+        for name in transcript:
+            with ada.app.app_context():
+                text = json.dumps(transcript | {name: value})
+                db.session.execute(update(Activity).where(Activity.id == row.id).values(transcript=text))
+                db.session.commit()
+            path = f"/inside/{row.id}"
+            for page in (ada.get(path), ada.post(path), ada.post(path, {"change": "origin"})):
+                assert page.status_code in (200, 404), (name, value)
+    # The site never recorded these facts, so there is no verdict to agree with.
+    watched.clear()
 
 
 def test_attempt_without_facts_has_a_page(ada):

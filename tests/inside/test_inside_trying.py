@@ -4,12 +4,17 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import update
 
 import learn
+from app import mailer
+from app.database import db
 from app.models import Activity, Passkey
 from authenticator import Authenticator, decode
 from tests import mails
-from tests.conftest import ADA, Visitor, count, expect, parse, rows, text_of
+from tests.conftest import ADA, PUBLIC, Visitor, count, expect, parse, rows, text_of
 
 
 @pytest.fixture
@@ -78,6 +83,21 @@ def test_sign_in_sent_again_from_another_browser_is_refused_for_that(ada, phone,
 def test_example_sent_again_is_not_ours(visitor, app, unchanged):
     with unchanged():
         assert reason(expect(visitor.post("/inside/example"), 200)) == "malformed_token"
+
+
+@pytest.mark.parametrize("kind", ["authentication", "registration"])
+def test_response_that_the_site_would_accept_changes_nothing(ada, phone, unchanged, kind):
+    """No transcript has a challenge that still works. If one had, this page would still not be a way in."""
+    ada.make_passkey(security_key := Authenticator(synced=False))
+    options = ada.creation_options() if kind == "registration" else ada.post("/sign-in/passkey/options").get_json()
+    answer = Authenticator().create(options) if kind == "registration" else security_key.get(options)
+    row = rows(ada.app, Activity)[-1]
+    transcript = json.loads(row.transcript) | {"ceremony": kind, "response": json.dumps(answer)}
+    with ada.app.app_context():
+        db.session.execute(update(Activity).where(Activity.id == row.id).values(transcript=json.dumps(transcript)))
+        db.session.commit()
+    with unchanged():
+        expect(ada.post(newest(ada)), 200)
 
 
 # With one thing changed.
@@ -209,6 +229,7 @@ def test_pasted_registration_of_another_site_is_opened(visitor):
         ("options", "{"),
         ("options", "[" * 5000),
         ("options", '{"publicKey": 5}'),
+        ("options", '{"rpId": "\\ud800"}'),
         ("origin", "shop.example"),
         ("origin", "https://shop.example/"),
         ("origin", "https://["),
@@ -236,13 +257,49 @@ def test_page_for_developers_exists_on_this_machine_only(visitor, path):
     expect(visitor.get(path, headers={"X-Forwarded-For": "192.0.2.1"}), 404)
 
 
+def test_public_site_has_no_page_for_developers(make_app):
+    """To a site behind a proxy that adds no header, every request seems to come from this machine."""
+    app = make_app(**PUBLIC)
+    learn.init_app(app, {"FLASK_LEARN": "true"})
+    visitor = Visitor(app)
+    expect(visitor.get("/inside/example"), 200)
+    expect(visitor.get("/inside/paste"), 404)
+    expect(visitor.post("/inside/paste", {"options": "{}", "response": "{}"}), 404)
+    # The folder may have mails of a time when the site was on localhost.
+    outbox = mailer.outbox(app)
+    outbox.mkdir(exist_ok=True)
+    link = f"{app.config['SITE_URL']}/sign-in/link/x"
+    (outbox / "old.eml").write_text(f"Subject: Sign in\nContent-Type: text/plain\n\n{link}\n")
+    expect(visitor.get("/inside/mail/old"), 404)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        '{"pubKeyCredParams": [{"alg": []}]}',
+        f'{{"pubKeyCredParams": [{{"alg": {"[" * 900}{"]" * 900}}}]}}',
+        '{"rp": 5}',
+        '{"rp": {"id": []}}',
+        '{"rpId": 5}',
+    ],
+    ids=range(5),
+)
+def test_pasted_options_may_have_any_values(visitor, elsewhere, options):
+    expect(visitor.post("/inside/paste", elsewhere | {"options": options}), 200)
+
+
+def test_pasted_key_may_have_any_exponent(visitor, elsewhere):
+    modulus = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key().public_numbers().n
+    key = rsa.RSAPublicNumbers(2**64 + 1, modulus).public_key()
+    elsewhere["public_key"] = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    expect(visitor.post("/inside/paste", elsewhere), 200)
+
+
 # The link of a mail.
 
 
 def mail_id(app) -> str:
     """Return the outbox's id of the newest mail."""
-    from app import mailer
-
     return max(mailer.outbox(app).glob("*.eml")).stem
 
 
@@ -262,6 +319,13 @@ def test_mail_without_a_link_is_not_found(ada, app):
     mails.deliver_notices(app)
     expect(ada.get(f"/inside/mail/{mail_id(app)}"), 404)
     expect(ada.get("/inside/mail/none"), 404)
+
+
+def test_mail_that_is_deleted_meanwhile_is_not_found(visitor, app):
+    visitor.ask(ADA)
+    # The folder lists it, but it can't be read.
+    (mailer.outbox(app) / "deleted.eml").symlink_to("nowhere")
+    expect(visitor.get("/inside/mail/deleted"), 404)
 
 
 def test_mail_leads_to_what_is_in_its_link(visitor, app):

@@ -267,9 +267,17 @@ def test_database_and_outbox_of_a_run_are_in_its_folder_and_are_deleted():
 
 
 @pytest.mark.slow
-def test_run_connects_to_no_other_machine():
-    connect = "socket.create_connection(('192.0.2.1', 80), timeout=1)"
-    verdict = verdict_of(program("import socket", connect))
+@pytest.mark.parametrize(
+    "use",
+    [
+        "socket.socket().connect(('192.0.2.1', 80))",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 53))",
+        "socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendmsg([b'x'], [], 0, ('192.0.2.1', 53))",
+        "socket.getaddrinfo('192.0.2.1', 80)",
+    ],
+)
+def test_run_reaches_no_other_machine(use):
+    verdict = verdict_of(program("import socket", use))
     assert verdict["verdict"] == "void"
     assert "the lab has no network: 192.0.2.1" in verdict["error"]
 

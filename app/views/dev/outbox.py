@@ -26,8 +26,10 @@ FRAME_POLICY = (
 
 @blueprint.before_request
 def local_only() -> None:
-    """Answer this machine only, even when a proxy or a tunnel makes localhost public."""
-    if request.remote_addr not in ("127.0.0.1", "::1") or any(name in request.headers for name in FORWARDING_HEADERS):
+    """Answer this machine only, even when a proxy or a tunnel makes localhost public. A public site answers nobody."""
+    is_here = request.remote_addr in ("127.0.0.1", "::1")
+    is_forwarded = any(name in request.headers for name in FORWARDING_HEADERS)
+    if not current_app.config["LOCAL"] or not is_here or is_forwarded:
         abort(404)
 
 
