@@ -235,8 +235,20 @@ def test_site_without_the_teaching_parts_has_no_link_to_the_lab(make_app):
 
 
 def test_recording_has_every_attack_and_no_other():
-    assert list(json.loads(results.RECORDED.read_text())) == list(ATTACKS)
+    recorded = json.loads(results.RECORDED.read_text())
+    assert list(recorded) == list(ATTACKS), "run `flask lab run --all --record`"
     assert set(results.recorded()) == {(name, without) for name in ATTACKS for without in ("", "all")}
+
+
+@pytest.mark.slow
+def test_two_recordings_of_an_attack_are_the_same(tmp_path, monkeypatch):
+    recordings = []
+    for number in range(2):
+        monkeypatch.setattr(results, "RECORDED", tmp_path / f"{number}.json")
+        results.record({"user_handle_swapped": {"": list(runner.run("user_handle_swapped"))}})
+        recordings.append(results.RECORDED.read_text())
+    assert "wrong_user_handle" in recordings[0]
+    assert recordings[0] == recordings[1]
 
 
 @pytest.mark.parametrize("name", ATTACKS)
