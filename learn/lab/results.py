@@ -183,7 +183,11 @@ def _stable(name: str, step: Step) -> Step:
     if step["step"] == "verdict":
         step["reasons"] = list(dict.fromkeys(step["reasons"]))
         if line := step["line"]:
-            step["line"] = {"file": line["file"], "text": listings.text(line["file"])[line["line"] - 1].strip()}
+            step["line"] = {
+                "file": line["file"],
+                "function": line["function"],
+                "text": listings.text(line["file"])[line["line"] - 1].strip(),
+            }
     return _without_random(step)
 
 
@@ -193,8 +197,9 @@ def _located(name: str, step: Step) -> Step:
         return step | {"at": step["at"] + listings.first_line(name)}
     if line := step.get("line"):
         texts = [text.strip() for text in listings.text(line["file"])]
-        here = texts.index(line["text"]) + 1 if line["text"] in texts else None
-        return step | {"line": line | {"line": here} if here else None}
+        start = next((n for n, text in enumerate(texts) if text.startswith(f"def {line['function']}(")), len(texts))
+        here = [n for n, text in enumerate(texts, 1) if n > start and text == line["text"]]
+        return step | {"line": line | {"line": here[0]} if here else None}
     return step
 
 
