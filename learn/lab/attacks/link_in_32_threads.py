@@ -12,8 +12,8 @@ ATTACK = Attack(
         "sessions, and with a voucher she gets money."
     ),
     defence=(
-        "Nothing looks first. One statement inserts the link’s id into a table, and its primary key lets only one "
-        "request in."
+        "One statement inserts the link’s id into a table, and its primary key lets only one request in. Nothing looks "
+        "first."
     ),
     cuts=(
         Cut(

@@ -14,7 +14,7 @@ ATTACK = Attack(
         "of eight points for which signing takes no private key. With one of them, the same signature even fits every "
         "message. Eve only has to see one sign-in of Ada’s, to know the passkey’s id."
     ),
-    defence="A new public key is refused if it is one of these points.",
+    defence="A new public key is refused if it is one of the points of small order.",
     cuts=(
         Cut(
             "app/ceremonies/public_keys.py",
