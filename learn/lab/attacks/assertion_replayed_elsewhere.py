@@ -1,6 +1,7 @@
 """The answer of a passkey is sent a second time, from another computer."""
 
 from learn.lab.attacks import Attack, Cut
+from learn.lab.cuts import CHALLENGE_WORKS_IN_ANY_BROWSER
 from learn.lab.stage import ADA, Stage
 
 ATTACK = Attack(
@@ -17,11 +18,7 @@ ATTACK = Attack(
         "works only once."
     ),
     cuts=(
-        Cut(
-            "app/passkeys.py",
-            "        token = verification.open_response(attempt, browser=browser_id)",
-            "        token = verification.open_response(attempt)",
-        ),
+        CHALLENGE_WORKS_IN_ANY_BROWSER,
         Cut(
             "app/single_use.py",
             "    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):",
