@@ -12,7 +12,10 @@ ATTACK = Attack(
         "page gives it the random text (the challenge) that the real site wants signed. Where the site trusts every "
         "device to do its part, Eve is Ada now."
     ),
-    defence="The site checks both names that were signed: the browser’s origin, and the device’s hash of the RP ID.",
+    defence=(
+        "The signed answer names its site twice. The browser writes the page’s origin (scheme, host and port), and the "
+        "device writes a hash of the RP ID. The site checks both."
+    ),
     cuts=(
         Cut(
             "app/ceremonies/verification.py",
@@ -25,10 +28,7 @@ ATTACK = Attack(
             '        "expected_rp_id": _client_data(attempt.credential)["origin"].split("/")[2].split(":")[0],',
         ),
     ),
-    alone=(
-        "The browser writes the origin, and the device writes the hash of the RP ID. Both name Eve’s site here. So "
-        "each of the two checks refuses the answer alone."
-    ),
+    alone="Both names in the answer are those of Eve’s site. So each of the two checks refuses the answer alone.",
     refused="wrong_origin",
     wins="Eve is signed in as Ada.",
     advice="Give your library fixed values for both: the full origin and the RP ID. Take neither from the request.",

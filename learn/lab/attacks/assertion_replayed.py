@@ -12,8 +12,8 @@ ATTACK = Attack(
         "Where a site only checks that it is genuine, Eve sends the form again, and is Ada now."
     ),
     defence=(
-        "The first answer spends its challenge: the challenge’s id goes into a table whose primary key takes it only "
-        "once."
+        "Each answer signs a challenge: a random text from the site. The first answer spends it: the challenge’s id "
+        "goes into a table whose primary key takes it only once."
     ),
     cuts=(
         Cut(

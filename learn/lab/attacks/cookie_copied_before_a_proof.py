@@ -9,9 +9,10 @@ ATTACK = Attack(
     title="A cookie copied before a proof",
     layer="sessions",
     story=(
-        "Eve copied Ada’s cookie a week ago. It lets her look around, but changes need a fresh proof. So she waits "
-        "until Ada confirms something with her passkey. Most sites write “proven at 12:04” into the session, and Eve’s "
-        "copy names the same session. For ten minutes, Ada’s proof is Eve’s."
+        "Eve copied Ada’s cookie a week ago. It lets her look around, but changes need fresh proof of identity: a "
+        "passkey, or a code from the mail. So Eve waits until Ada confirms something with her passkey. Many sites "
+        "write “proven at 12:04” into the session, and Eve’s copy names the same session. For ten minutes, Ada’s proof "
+        "is Eve’s."
     ),
     defence=(
         "Each proof leaves a random mark in the browser’s cookie, and the mark’s hash in the session. The proof counts "

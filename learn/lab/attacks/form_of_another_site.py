@@ -7,10 +7,10 @@ ATTACK = Attack(
     title="A form sent from another site",
     layer="sessions",
     story=(
-        "Ada is signed in, and opens a page of Eve’s. It sends a form to this site by itself, and her browser adds her "
-        "cookie. The form moves Ada’s account to Eve’s address, and a second one types the code that Eve was mailed. "
-        "SameSite cookies don’t help here, because to a browser, another port or a sibling such as old.example.com is "
-        "the same site."
+        "Ada has just signed in, and opens a page of Eve’s. It sends a form to this site by itself, and her browser "
+        "adds her cookie. The form moves Ada’s account to Eve’s address, and a second one types the code that Eve was "
+        "mailed. SameSite cookies don’t help here, because to a browser, another port or a sibling such as "
+        "old.example.com is the same site. This is called cross-site request forgery (CSRF)."
     ),
     defence=(
         "The browser says in Sec-Fetch-Site where a form comes from, and a page can’t forge that. Only “same-origin” "

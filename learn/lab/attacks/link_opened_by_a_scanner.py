@@ -33,9 +33,8 @@ ATTACK = Attack(
     ),
     test="test_sign_in_links.py::test_opening_a_link_many_times_changes_nothing",
     alone=(
-        "If GET signs in, the scanner still isn’t the browser that asked. If any browser may use the link, the scanner "
-        "still presses no button. And the link doesn’t name its account, because that is in the cookie of the browser "
-        "that asked."
+        "If GET signs in, the site still refuses the scanner, because another browser asked for the link. If the link "
+        "works in any browser, or names its account, the scanner still presses no button."
     ),
     sources=(
         (

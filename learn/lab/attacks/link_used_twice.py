@@ -7,8 +7,9 @@ ATTACK = Attack(
     title="A link is used twice",
     layer="mail",
     story=(
-        "Ada signs in by mail on a shared computer and signs out again. Eve comes next. She finds the link in the "
-        "browser’s history and presses the button on its page. Where a link works until it expires, she is Ada now."
+        "Ada signs in by mail on a shared computer, and signs out again. Eve has left the developer tools open in that "
+        "browser. They show her the link, and the cookie that was sent with it. Where a link works until it expires, "
+        "Eve sends both again, and is Ada now."
     ),
     defence="Signing in spends the link: its id goes into a table whose primary key takes it only once.",
     cuts=(

@@ -36,7 +36,7 @@ ATTACK = Attack(
         "comparison were missing, Eve could still not register the passkey."
     ),
     refused="duplicate_credential",
-    wins="Ada is signed in as Eve, with her own passkey.",
+    wins="Ada’s own passkey signs her in to Eve’s account.",
     advice=(
         "Make the column of credential ids unique, for all accounts together, and refuse an id that is there already. "
         "Never update the row."

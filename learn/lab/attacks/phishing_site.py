@@ -12,7 +12,7 @@ ATTACK = Attack(
         "sign on pages of a foreign host. But it does sign on another port or a subdomain, such as an old "
         "shop.example.com that Eve has taken over. It only writes into the signed data where it was."
     ),
-    defence="The origin that the browser signed must be exactly the site’s own: scheme, host and port.",
+    defence="The origin in the signed data must be exactly the site’s own: scheme, host and port.",
     cuts=(
         Cut(
             "app/ceremonies/verification.py",
