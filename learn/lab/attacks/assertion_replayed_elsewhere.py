@@ -1,6 +1,7 @@
 """The answer of a passkey is sent a second time, from another computer."""
 
-from learn.lab.attacks import Attack, Cut
+from learn.lab.attacks import Attack
+from learn.lab.cuts import CHALLENGE_WORKS_IN_ANY_BROWSER, TOKEN_IS_NOT_SPENT
 from learn.lab.stage import ADA, Stage
 
 ATTACK = Attack(
@@ -17,16 +18,8 @@ ATTACK = Attack(
         "id in that browser’s cookie. It also works only once."
     ),
     cuts=(
-        Cut(
-            "app/passkeys.py",
-            "        token = verification.open_response(attempt, browser=browser_id)",
-            "        token = verification.open_response(attempt)",
-        ),
-        Cut(
-            "app/single_use.py",
-            "    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):",
-            "    if False:",
-        ),
+        CHALLENGE_WORKS_IN_ANY_BROWSER,
+        TOKEN_IS_NOT_SPENT,
     ),
     alone=(
         "An answer that was used already is refused in every browser. An answer for Ada’s browser is refused in Eve’s, "

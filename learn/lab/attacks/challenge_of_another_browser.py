@@ -1,6 +1,7 @@
 """Ada is signed in to Eve's account, by a form of Eve's page."""
 
 from learn.lab.attacks import Attack, Cut
+from learn.lab.cuts import CHALLENGE_WORKS_IN_ANY_BROWSER
 from learn.lab.stage import ELSEWHERE, EVE, SITE, Stage
 
 ATTACK = Attack(
@@ -22,11 +23,7 @@ ATTACK = Attack(
             '    if site not in ("same-origin", "none"):',
             "    if False:",
         ),
-        Cut(
-            "app/passkeys.py",
-            "        token = verification.open_response(attempt, browser=browser_id)",
-            "        token = verification.open_response(attempt)",
-        ),
+        CHALLENGE_WORKS_IN_ANY_BROWSER,
     ),
     alone=(
         "A form of Eve’s page is refused, whatever is in it. If it were not, the answer would still be refused, "

@@ -42,7 +42,7 @@ def attack(stage: Stage) -> bool:
     ada.creates_a_passkey()
     thief.copies_the_cookie_of(ada)
     stage.proofs_grow_old()
-    proof = ada.device.get(options_in(ada.opens("/account/confirm")))
+    proof = ada.signs(options_in(ada.opens("/account/confirm")))
     ada.sends("/account/confirm", credential=json.dumps(proof))
     if not thief.adds_a_passkey():
         return False

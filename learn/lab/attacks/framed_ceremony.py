@@ -56,7 +56,7 @@ def attack(stage: Stage) -> bool:
     ada = stage.person("Ada")
     ada.signs_in_by_mail(ADA)
     ada.creates_a_passkey()
-    stage.sql("update sessions set proved_at = '2026-01-01 00:00:00'")  # Ada signed in long ago
+    stage.proofs_grow_old()
     stage.says(f"Ada is on a page of {OTHER_PORT}, with the site in a frame.")
     frame = ada.opens("/account")
     if "frame-ancestors 'none'" in frame.headers["Content-Security-Policy"]:

@@ -51,7 +51,7 @@ ATTACK = Attack(
 def attack(stage: Stage) -> bool:
     """Return True if Eve is signed in as Ada."""
     eve = stage.person("Eve")
-    eve.base_url = "http://evil.example"
+    eve.names_the_host("evil.example")
     eve.sends("/sign-in", email=ADA)
     poisoned = [mail for mail in stage.mailbox(ADA) if "http://evil.example/" in mail.text]
     if not poisoned:

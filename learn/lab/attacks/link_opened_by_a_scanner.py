@@ -42,8 +42,8 @@ ATTACK = Attack(
             "https://forum.ghost.org/t/magic-links-don-t-work-when-outlook-safe-links-are-enabled/18033",
         ),
         (
-            "Descope: Checking for Email Scanners",
-            "https://docs.descope.com/flows/conditions/email-scanner",
+            "Supabase: link scanners use up magic links",
+            "https://github.com/supabase/auth/issues/1214",
         ),
     ),
 )

@@ -37,8 +37,7 @@ def attack(stage: Stage) -> bool:
     ada, eve = stage.person("Ada"), stage.person("Eve")
     ada.signs_in_by_mail(ADA)
     stage.proofs_grow_old()
-    stage.says("Ada has left her browser open. Eve sits down there, with her own phone.")
-    eve.client = ada.client
+    eve.sits_down_at_the_browser_of(ada)
     if not eve.adds_a_passkey():
         return False
     stage.says("At home, Eve uses the passkey on her phone.")

@@ -1,6 +1,7 @@
 """The answer of Eve's passkey claims to be for Ada's account."""
 
 from learn.lab.attacks import Attack, Cut
+from learn.lab.cuts import ANY_USER_HANDLE
 from learn.lab.stage import ADA, EVE, Stage
 
 ATTACK = Attack(
@@ -14,11 +15,7 @@ ATTACK = Attack(
     ),
     defence=("The stored key decides the account. And the user handle in the answer must be that of the key’s owner."),
     cuts=(
-        Cut(
-            "app/ceremonies/verification.py",
-            "    if handle is not None and handle != expected:",
-            "    if False:",
-        ),
+        ANY_USER_HANDLE,
         Cut(
             "app/passkeys.py",
             "        _check_against_record(attempt, passkey, email)",
