@@ -23,6 +23,12 @@ def list_() -> None:
         click.echo(f"{name:32} {attack.layer:10} {attack.title}")
 
 
+@lab.command(short_help="Print the table of the README.")
+def matrix() -> None:
+    """Print a table of all attacks: what stops each, and what comes of it without that. It shows the recorded runs."""
+    click.echo(results.matrix(), nl=False)
+
+
 @lab.command(short_help="Run an attack, or all of them.")
 @click.argument("name", default="")
 @click.option("--without-defence", is_flag=True, help="Take out the defence first.")

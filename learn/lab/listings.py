@@ -146,9 +146,9 @@ def _whole(line: str) -> str:
 
 
 def _before(file: str, number: int) -> list[Line]:
-    """Return the lines before this one, in the same function."""
+    """Return the lines before this one, in the same function and after its docstring."""
     lines = _unchanged(file, number - CONTEXT, CONTEXT)
-    while lines and not all(line.html for line in lines):
+    while any(not line.html or '"""' in text(file)[line.number - 1] for line in lines):
         lines.pop(0)
     return lines
 

@@ -140,6 +140,21 @@ def recorded() -> dict[tuple[str, str], Run]:
     }
 
 
+def matrix() -> str:
+    """Return the recorded runs as a table in Markdown, for the README."""
+    rows = ["| attack | stopped by | refused | without it |", "|---|---|---|---|"]
+    for name, attack in runner.all_attacks().items():
+        held = runner.holds(attack, recorded()[name, NOTHING].verdict)
+        lost = recorded()[name, EVERYTHING].verdict["verdict"] == "succeeded"
+        defence = re.split(r"(?<=\.) ", attack.defence)[0].rstrip(".")
+        refused = f"`{attack.refused}`" if attack.refused else "comes to nothing"
+        rows.append(
+            f"| [{attack.title}](learn/lab/attacks/{name}.py) | {defence} | {refused if held else 'no'} "
+            f"| {attack.wins.rstrip('.') if lost else 'fails, too'} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
 def record(runs: dict[str, dict[str, list[Step]]]) -> None:
     """Write the steps of the runs of all attacks, one per line, so that two recordings can be compared."""
     attacks = []
@@ -168,7 +183,11 @@ def _stable(name: str, step: Step) -> Step:
     if step["step"] == "verdict":
         step["reasons"] = list(dict.fromkeys(step["reasons"]))
         if line := step["line"]:
-            step["line"] = {"file": line["file"], "text": listings.text(line["file"])[line["line"] - 1].strip()}
+            step["line"] = {
+                "file": line["file"],
+                "function": line["function"],
+                "text": listings.text(line["file"])[line["line"] - 1].strip(),
+            }
     return _without_random(step)
 
 
@@ -178,8 +197,9 @@ def _located(name: str, step: Step) -> Step:
         return step | {"at": step["at"] + listings.first_line(name)}
     if line := step.get("line"):
         texts = [text.strip() for text in listings.text(line["file"])]
-        here = texts.index(line["text"]) + 1 if line["text"] in texts else None
-        return step | {"line": line | {"line": here} if here else None}
+        start = next((n for n, text in enumerate(texts) if text.startswith(f"def {line['function']}(")), len(texts))
+        here = [n for n, text in enumerate(texts, 1) if n > start and text == line["text"]]
+        return step | {"line": line | {"line": here[0]} if here else None}
     return step
 
 

@@ -42,7 +42,7 @@ def states(visitor: Visitor) -> Iterator[str]:
 def test_attack_is_run_by_button_with_and_without_the_defence(new_visitor):
     visitor = new_visitor(java_script_enabled=False)
     visitor.goto("/")
-    visitor.page.get_by_role("link", name="Attack it").click()
+    visitor.page.get_by_role("link", name="Attack it").first.click()
     visitor.page.get_by_role("link", name="A link is used twice").click()
     as_it_is, without = visitor.page.locator("#as-it-is"), visitor.page.locator("#without")
 

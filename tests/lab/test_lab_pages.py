@@ -1,6 +1,7 @@
 """The pages of the lab: attacks with their results, runs by button, and who may use them."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -236,8 +237,20 @@ def test_site_without_the_teaching_parts_has_no_link_to_the_lab(make_app):
 
 
 def test_recording_has_every_attack_and_no_other():
-    assert list(json.loads(results.RECORDED.read_text())) == list(ATTACKS)
+    recorded = json.loads(results.RECORDED.read_text())
+    assert list(recorded) == list(ATTACKS), "run `flask lab run --all --record`"
     assert set(results.recorded()) == {(name, without) for name in ATTACKS for without in ("", "all")}
+
+
+@pytest.mark.slow
+def test_two_recordings_of_an_attack_are_the_same(tmp_path, monkeypatch):
+    recordings = []
+    for number in range(2):
+        monkeypatch.setattr(results, "RECORDED", tmp_path / f"{number}.json")
+        results.record({"user_handle_swapped": {"": list(runner.run("user_handle_swapped"))}})
+        recordings.append(results.RECORDED.read_text())
+    assert "wrong_user_handle" in recordings[0]
+    assert recordings[0] == recordings[1]
 
 
 @pytest.mark.parametrize("name", ATTACKS)
@@ -246,3 +259,21 @@ def test_lines_of_the_recording_are_in_the_code_as_it_is_now(name):
     assert bool(held.verdict["line"]) == bool(ATTACKS[name].refused), "run `flask lab run --all --record`"
     numbers = {line.number for line in views.listings.of_attack(name).lines}
     assert {step["at"] for step in held.steps + lost.steps if step.get("at")} <= numbers
+
+
+def test_table_of_the_readme_is_from_the_recording():
+    table = re.search(r"<!-- The table .*?-->\n(.*?)<!--", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    assert table == results.matrix(), "put the output of `flask lab matrix` into the README"
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_each_attack_is_in_the_row_of_its_test(name):
+    rows = (ROOT / "docs/security.md").read_text().splitlines()
+    own = [row for row in rows if f"[`{name}`](../learn/lab/attacks/{name}.py)" in row]
+    assert own, f"docs/security.md has no row with {name}"
+    assert all(ATTACKS[name].test in row for row in own)
+
+
+def test_rows_name_attacks_that_exist():
+    named = re.findall(r"\(\.\./learn/lab/attacks/(\w+)\.py\)", (ROOT / "docs/security.md").read_text())
+    assert set(named) == set(ATTACKS)

@@ -14,8 +14,8 @@ ATTACK = Attack(
         "device to do its part, Eve is Ada now."
     ),
     defence=(
-        "The signed answer names its site twice. The browser writes the page’s origin (scheme, host and port), and the "
-        "device writes a hash of the RP ID. The site checks both."
+        "The site checks both names that were signed: the page’s origin (scheme, host and port) from the browser, and "
+        "a hash of the RP ID from the device."
     ),
     cuts=(
         ANY_ORIGIN,

@@ -13,8 +13,8 @@ ATTACK = Attack(
         "Where a site only checks that it is genuine, Eve sends the form again, and is Ada now."
     ),
     defence=(
-        "Each answer signs a challenge: a random text from the site. The first answer spends it: the challenge’s id "
-        "goes into a table whose primary key takes it only once."
+        "The first answer spends its challenge, the random text that it signs: the challenge’s id goes into a table "
+        "whose primary key takes it only once."
     ),
     cuts=(TOKEN_IS_NOT_SPENT,),
     refused="already_used",

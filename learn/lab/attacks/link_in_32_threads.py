@@ -12,8 +12,8 @@ ATTACK = Attack(
         "gets many sessions, and with a voucher she gets its money many times."
     ),
     defence=(
-        "The site doesn’t check first. One statement inserts the link’s id into a table, and its primary key lets only "
-        "one request in."
+        "One statement inserts the link’s id into a table, and its primary key lets only one request in. The site "
+        "doesn’t check first."
     ),
     cuts=(
         Cut(

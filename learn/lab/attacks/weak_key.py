@@ -15,7 +15,7 @@ ATTACK = Attack(
         "signature even fits every message. Eve only has to know the passkey’s id and user handle, and any log of "
         "Ada’s sign-in shows both."
     ),
-    defence="When a passkey is registered, the site refuses a public key that is one of these values.",
+    defence="When a passkey is registered, the site refuses a public key for which anybody can sign.",
     cuts=(
         Cut(
             "app/ceremonies/public_keys.py",
