@@ -9,9 +9,8 @@ import logging
 import re
 import traceback
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from email import message_from_bytes, policy
 from html import unescape
@@ -25,7 +24,7 @@ from sqlalchemy import text
 from werkzeug.exceptions import HTTPException
 from werkzeug.test import TestResponse
 
-from app import create_app, mailer
+from app import create_app, mailer, notices
 from app.ceremonies.attempts import CeremonyError
 from app.database import db
 from app.refusals import Refusal
@@ -86,14 +85,12 @@ class Stage:
         log = logging.getLogger("latchkey")
         log.handlers = [_Listener(self)]
 
-    def person(self, name: str, at: str = SITE) -> "Person":
-        """Return somebody with a browser and a device of their own. `at` is the origin of their page."""
-        return Person(self, name, at)
+    def person(self, name: str) -> "Person":
+        """Return somebody with a browser and a device of their own. A page of the site is open in the browser."""
+        return Person(self, name)
 
     def mailbox(self, email: str) -> list[Mail]:
         """Return the mails to this address, the newest first."""
-        from app import notices
-
         with self.app.app_context():
             notices.send_due()
         files = sorted(mailer.outbox(self.app).glob("*.eml"), reverse=True)
@@ -109,7 +106,7 @@ class Stage:
         return rows
 
     def proofs_grow_old(self) -> None:
-        """Let so much time pass that each session needs fresh proof."""
+        """Let so much time pass that each session needs fresh proof of identity."""
         self.sql("UPDATE sessions SET proved_at = '2020-01-01 00:00:00'")
         self.says("An hour passes.")
 
@@ -156,18 +153,22 @@ class Person:
     cookies of the answer in any case. It says in Sec-Fetch-Site where the form comes from.
     """
 
-    def __init__(self, stage: Stage, name: str, at: str):
-        self.stage, self.name, self.at = stage, name, at
+    def __init__(self, stage: Stage, name: str):
+        self.stage, self.name, self.at = stage, name, SITE
         self.ip = "127.0.0.1"
-        # A browser names the host of the URL in its request. A program can name any.
         self.base_url = SITE
         self.client: FlaskClient = stage.app.test_client()
-        self.device = Authenticator(origin=at)
+        self.device = Authenticator(origin=SITE)
 
     def goes_to(self, origin: str) -> None:
         """Open a page of another site, or come back. From now on, forms and passkey answers come from there."""
         self.at = self.device.origin = origin
         self.stage.says(f"{self.name} is on a page of {origin}.")
+
+    def names_the_host(self, host: str) -> None:
+        """Write this host into each request from now on. A browser writes the URL's host, a program can write any."""
+        self.base_url = f"http://{host}"
+        self.stage.says(f"{self.name}’s program writes “Host: {host}” into its requests.")
 
     def opens(self, path: str, **options: Any) -> TestResponse:
         """Open a page of the site."""
@@ -241,6 +242,11 @@ class Person:
         """Press the button that signs out."""
         self.sends("/sign-out")
 
+    def sits_down_at_the_browser_of(self, other: "Person") -> None:
+        """Use the other's browser from now on, as it is, but with a device of one's own."""
+        self.client = other.client
+        self.stage.says(f"{self.name} sits down at {other.name}’s browser.")
+
     def copies_the_cookie_of(self, other: "Person") -> None:
         """Have the other's cookie, from now on, as it is now."""
         self._take_cookie(other)
@@ -248,7 +254,7 @@ class Person:
 
     def opens_tabs(self, count: int) -> list["Person"]:
         """Return so many tabs of this browser. Each keeps its own copy of the cookie."""
-        tabs = [Person(self.stage, self.name, self.at) for _ in range(count)]
+        tabs = [Person(self.stage, self.name) for _ in range(count)]
         for tab in tabs:
             tab._take_cookie(self)
         return tabs
@@ -325,15 +331,15 @@ def emit(**line: Any) -> None:
 def play(name: str, folder: str, database: str) -> None:
     """Run an attack and write its verdict: it succeeded, it was refused, or the run is void because of a crash."""
     module = import_module(f"learn.lab.attacks.{name}")
-    with _watching_refusals() as refusals:
-        try:
-            stage = Stage(folder, database, **module.ATTACK.settings)
-            stage.refusals = refusals
-            has_succeeded, error = bool(module.attack(stage)), ""
-            if stage.has_crashed:
-                error = "the site has crashed"
-        except Exception:
-            has_succeeded, error, stage = False, traceback.format_exc(), None
+    refusals = _watch_refusals()
+    try:
+        stage = Stage(folder, database, **module.ATTACK.settings)
+        stage.refusals = refusals
+        has_succeeded, error = bool(module.attack(stage)), ""
+        if stage.has_crashed:
+            error = "the site has crashed"
+    except Exception:
+        has_succeeded, error, stage = False, traceback.format_exc(), None
     reasons, lines = (stage.reasons, stage.lines) if stage else ([], {})
     wanted = next((each for each in reversed(refusals) if _reason(each) == module.ATTACK.refused), None)
     emit(
@@ -345,9 +351,8 @@ def play(name: str, folder: str, database: str) -> None:
     )
 
 
-@contextmanager
-def _watching_refusals() -> Iterator[list[Exception]]:
-    """Collect every refusal of the site. This process is thrown away, so we may change the classes."""
+def _watch_refusals() -> list[Exception]:
+    """Return a list that gets every refusal of the site. This process is thrown away, so we may change the classes."""
     refusals: list[Exception] = []
 
     def watch(made: type[Exception]) -> None:
@@ -361,7 +366,7 @@ def _watching_refusals() -> Iterator[list[Exception]]:
 
     watch(Refusal)
     watch(HTTPException)
-    yield refusals
+    return refusals
 
 
 def _reason(error: Exception) -> str:

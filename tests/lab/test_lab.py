@@ -140,10 +140,8 @@ def test_lab_says_that_a_defence_is_missing(copy):
 
 @pytest.mark.slow
 def test_lab_says_that_a_defence_is_not_the_one_that_stops_the_attack(copy):
-    file = copy / ATTACK_FILE
-    file.write_text(
-        file.read_text().replace("            " + json.dumps(CUT.new), "            " + json.dumps(CUT.old))
-    )
+    file = copy / "learn" / "lab" / "cuts.py"
+    file.write_text(file.read_text().replace(json.dumps(CUT.new), json.dumps(CUT.old)))
     assert lab(copy, "run", NAME)[0] == 0
     assert lab(copy, "run", NAME, "--without-defence")[0] == 1
     code, said = lab(copy, "run", "--all")

@@ -25,7 +25,7 @@ class Attack:
     story: str
     """Who wants what, and why it works elsewhere. About three sentences."""
     defence: str
-    """The defence, in one or two sentences."""
+    """The defence, in one to three sentences. The first one stands in the table of the README."""
     cuts: tuple[Cut, ...]
     """They take the defence out. With all of them, the attack succeeds."""
     refused: str

@@ -9,11 +9,11 @@ ATTACK = Attack(
     story=(
         "Ada has no account here yet, and Eve knows her address. Eve signs up with it, is let in at once “until you "
         "confirm the mail”, and adds her own passkey. Weeks later Ada comes, confirms her address, and uses the "
-        "account. Eve’s passkey is still in it."
+        "account. Eve’s passkey still opens it, so Eve reads what Ada keeps there. This is called pre-hijacking."
     ),
     defence=(
-        "Asking for a mail creates nothing. The account is created in the moment in which somebody proves the address "
-        "by its link or code."
+        "Asking for a mail creates nothing. The site creates the account when somebody uses the mail’s link or code, "
+        "because that proves the address."
     ),
     cuts=(
         Cut(
@@ -29,7 +29,7 @@ ATTACK = Attack(
         ),
     ),
     refused="not_signed_in",
-    wins="Ada uses an account that Eve’s passkey opens.",
+    wins="Ada uses an account that Eve’s passkey opens, too.",
     advice=(
         "Create the account when its address is proven. If you must let people in earlier, delete what unproven "
         "sessions have made as soon as the address is proven: passkeys, sessions, linked logins, pending changes."

@@ -12,9 +12,8 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Eve registers a domain that looks like example.com, but its e and x are Cyrillic letters. She signs in with "
-        f"{LOOKALIKE}. Nobody can see the difference: neither a colleague who shares a file with her, nor the people "
-        "at the help desk. GitHub and Django once took two such spellings for one themselves, and mailed one person’s "
-        "link to another."
+        f"{LOOKALIKE}. A colleague who shares a file with Ada picks this address, and Eve gets the file. Sites make a "
+        "similar mistake: GitHub and Django took two spellings for one, and mailed one person’s link to another."
     ),
     defence=(
         "The site stores, compares, shows and mails one form of an address. It is ASCII, and other letters in the "
@@ -34,8 +33,8 @@ ATTACK = Attack(
             "https://www.xudongz.com/blog/2017/idn-phishing/",
         ),
         (
-            "GitHub Bug Bounty: a password reset for mike@ went to mıke@ (2016)",
-            "https://bounty.github.com/2016/07/05/forgot-password-vulnerability.html",
+            "Hacking GitHub with Unicode’s dotless i: a password reset went to another spelling (2019)",
+            "https://eng.getwisdom.io/hacking-github-with-unicode-dotless-i/",
         ),
         (
             "Django security releases: CVE-2019-19844, potential account hijack via password reset form",

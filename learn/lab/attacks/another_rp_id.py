@@ -1,6 +1,7 @@
 """A device that doesn't keep sites apart signs for another site's name."""
 
 from learn.lab.attacks import Attack, Cut
+from learn.lab.cuts import ANY_ORIGIN
 from learn.lab.stage import ADA, ELSEWHERE, Stage
 
 ATTACK = Attack(
@@ -12,23 +13,19 @@ ATTACK = Attack(
         "page gives it the random text (the challenge) that the real site wants signed. Where the site trusts every "
         "device to do its part, Eve is Ada now."
     ),
-    defence="The site checks both names that were signed: the browser’s origin, and the device’s hash of the RP ID.",
+    defence=(
+        "The site checks both names that were signed: the page’s origin (scheme, host and port) from the browser, and "
+        "a hash of the RP ID from the device."
+    ),
     cuts=(
-        Cut(
-            "app/ceremonies/verification.py",
-            '        "expected_origin": attempt.facts.origin,',
-            '        "expected_origin": _client_data(attempt.credential)["origin"],',
-        ),
+        ANY_ORIGIN,
         Cut(
             "app/ceremonies/verification.py",
             '        "expected_rp_id": attempt.facts.rp_id,',
             '        "expected_rp_id": _client_data(attempt.credential)["origin"].split("/")[2].split(":")[0],',
         ),
     ),
-    alone=(
-        "The browser writes the origin, and the device writes the hash of the RP ID. Both name Eve’s site here. So "
-        "each of the two checks refuses the answer alone."
-    ),
+    alone="Both names in the answer are those of Eve’s site. So each of the two checks refuses the answer alone.",
     refused="wrong_origin",
     wins="Eve is signed in as Ada.",
     advice="Give your library fixed values for both: the full origin and the RP ID. Take neither from the request.",

@@ -1,6 +1,7 @@
 """The answer of a passkey is sent a second time, in the same browser."""
 
-from learn.lab.attacks import Attack, Cut
+from learn.lab.attacks import Attack
+from learn.lab.cuts import TOKEN_IS_NOT_SPENT
 from learn.lab.stage import ADA, Stage
 
 ATTACK = Attack(
@@ -12,16 +13,10 @@ ATTACK = Attack(
         "Where a site only checks that it is genuine, Eve sends the form again, and is Ada now."
     ),
     defence=(
-        "The first answer spends its challenge: the challenge’s id goes into a table whose primary key takes it only "
-        "once."
+        "The first answer spends its challenge, the random text that it signs: the challenge’s id goes into a table "
+        "whose primary key takes it only once."
     ),
-    cuts=(
-        Cut(
-            "app/single_use.py",
-            "    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):",
-            "    if False:",
-        ),
-    ),
+    cuts=(TOKEN_IS_NOT_SPENT,),
     refused="already_used",
     wins="Eve is signed in as Ada, without Ada’s device.",
     advice=(
@@ -43,9 +38,9 @@ def attack(stage: Stage) -> bool:
     ada = stage.person("Ada")
     ada.gets_a_passkey(ADA)
     answer = ada.signs(ada.request_options())
-    eve = stage.person("Eve")
-    eve.copies_the_cookie_of(ada)  # the same browser, as it was before Ada signed in
     ada.answers(answer)
     ada.signs_out()
+    eve = stage.person("Eve")
+    eve.sits_down_at_the_browser_of(ada)
     eve.answers(answer)
     return eve.is_signed_in_as(ADA)

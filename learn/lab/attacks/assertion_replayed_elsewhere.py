@@ -1,29 +1,25 @@
 """The answer of a passkey is sent a second time, from another computer."""
 
-from learn.lab.attacks import Attack, Cut
-from learn.lab.cuts import CHALLENGE_WORKS_IN_ANY_BROWSER
+from learn.lab.attacks import Attack
+from learn.lab.cuts import CHALLENGE_WORKS_IN_ANY_BROWSER, TOKEN_IS_NOT_SPENT
 from learn.lab.stage import ADA, Stage
 
 ATTACK = Attack(
     title="A passkey’s answer is used on another computer",
     layer="passkeys",
     story=(
-        "Ada has trouble with a site, and its helpdesk asks for a recording of her browser’s requests. In it is the "
-        "form with her passkey’s answer. Eve steals the recording from the helpdesk, and sends the form from her own "
-        "computer. Attackers did this with cookies from such recordings in 2023. Where nothing says which browser the "
-        "answer is from, it signs Eve in."
+        "Ada has trouble with a site, and its help desk asks for a recording of her browser’s requests. She removes "
+        "the cookies from it, but not the form with her passkey’s answer. Eve steals the recording from the help desk, "
+        "and sends the form from her own computer. (Attackers did this with cookies from such recordings in 2023.) "
+        "Where nothing says which browser the answer is from, it signs Eve in."
     ),
     defence=(
-        "The challenge works in one browser only, because it names the random id in that browser’s cookie. It also "
-        "works only once."
+        "The challenge (the random text that the passkey signs) works in one browser only, because it names the random "
+        "id in that browser’s cookie. It also works only once."
     ),
     cuts=(
         CHALLENGE_WORKS_IN_ANY_BROWSER,
-        Cut(
-            "app/single_use.py",
-            "    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):",
-            "    if False:",
-        ),
+        TOKEN_IS_NOT_SPENT,
     ),
     alone=(
         "An answer that was used already is refused in every browser. An answer for Ada’s browser is refused in Eve’s, "

@@ -10,8 +10,8 @@ ATTACK = Attack(
     story=(
         "Ada’s passkey is on a security key that never gives it away. The key said so when the passkey was registered. "
         "Eve had that key for a day, and measured the passkey out of its chip, as researchers did in 2024. She puts "
-        "the copy into a password manager, and this one says with each signature that its passkeys are synced. A site "
-        "that doesn’t compare the two signs Eve in."
+        "the copy into a password manager, which says with each signature that its passkeys may be copied. A site that "
+        "doesn’t notice the difference signs Eve in."
     ),
     defence="A passkey can’t change from “stays on this device” to “may be copied”: that is refused.",
     cuts=(
@@ -24,8 +24,8 @@ ATTACK = Attack(
     refused="backup_eligibility_changed",
     wins="Eve is signed in as Ada, with a copy of her key.",
     advice=(
-        "Store the flag BE with the passkey, and refuse answers in which it differs. This finds only a careless thief: "
-        "one who writes a program can set the flag as it was."
+        "Store the flag BE (“backup eligible”) with the passkey, and refuse answers in which it differs. This finds "
+        "only a careless thief: one who writes a program can set the flag as it was."
     ),
     test="test_authentication.py::test_passkey_that_can_suddenly_be_backed_up_is_refused",
     sources=(

@@ -9,13 +9,13 @@ ATTACK = Attack(
     layer="passkeys",
     story=(
         "Eve wants to read what Ada types into a site, such as a card number or a document. She starts to sign in to "
-        "her own account, but keeps her passkey’s answer. A form on Eve’s page sends this answer from Ada’s browser. "
-        "Where the site accepts it, Ada is signed in to Eve’s account, and may not notice that. This is called login "
-        "CSRF."
+        "her own account, but doesn’t send what her passkey has signed. A form on Eve’s page sends this answer from "
+        "Ada’s browser. Where the site accepts it, Ada is signed in to Eve’s account, and may not notice that. This is "
+        "called login CSRF."
     ),
     defence=(
-        "The site refuses forms that come from other sites’ pages. And a challenge works only in the browser that got "
-        "it."
+        "The site refuses forms that come from other sites’ pages. And a challenge, the random text that a passkey "
+        "signs, works only in the browser that got it."
     ),
     cuts=(
         Cut(
@@ -30,7 +30,7 @@ ATTACK = Attack(
         "because its challenge was for Eve’s browser."
     ),
     refused="cross_site",
-    wins="Ada is signed in as Eve, and whatever she enters is Eve’s.",
+    wins="Ada is signed in to Eve’s account, and Eve can read what Ada enters there.",
     advice=(
         "Protect the sign-in form against cross-site requests like every other form, although nobody is signed in yet. "
         "And accept a challenge only from the browser that asked for it."

@@ -9,12 +9,12 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Eve asks for a mail to Ada’s address. She can’t read the mail, but its code is short, and her program tries "
-        "many. Where nobody counts, six digits take a million requests, and that is minutes. (So that you needn’t wait "
-        "here, codes have two letters in both runs, and her thirtieth guess is right.)"
+        "many. Where nobody counts, a code of six digits falls: a program sends a million requests within hours. (So "
+        "that you needn’t wait here, codes have two letters in both runs, and her thirtieth guess is right.)"
     ),
     defence=(
         "The site counts every code that is typed for a request, and compares afterwards. The tenth wrong one ends the "
-        "request, so that even the right code and the link are refused. A real code has 35 bits."
+        "request, so that even the right code and the link are refused. A real code is one of 55 billion."
     ),
     always=(Cut("app/codes.py", "LENGTH = 8", "LENGTH = 2"),),
     cuts=(Cut("app/codes.py", "count = limits.count_code(token.id)", "count = 0"),),

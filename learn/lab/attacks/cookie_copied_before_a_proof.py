@@ -9,9 +9,10 @@ ATTACK = Attack(
     title="A cookie copied before a proof",
     layer="sessions",
     story=(
-        "Eve copied Ada’s cookie a week ago. It lets her look around, but changes need a fresh proof. So she waits "
-        "until Ada confirms something with her passkey. Most sites write “proven at 12:04” into the session, and Eve’s "
-        "copy names the same session. For ten minutes, Ada’s proof is Eve’s."
+        "Eve copied Ada’s cookie a week ago. It lets her look around, but changes need fresh proof of identity: a "
+        "passkey, or a code from the mail. So Eve waits until Ada confirms something with her passkey. Many sites "
+        "write “proven at 12:04” into the session, and Eve’s copy names the same session. For ten minutes, Ada’s proof "
+        "is Eve’s."
     ),
     defence=(
         "Each proof leaves a random mark in the browser’s cookie, and the mark’s hash in the session. The proof counts "
@@ -41,7 +42,7 @@ def attack(stage: Stage) -> bool:
     ada.creates_a_passkey()
     thief.copies_the_cookie_of(ada)
     stage.proofs_grow_old()
-    proof = ada.device.get(options_in(ada.opens("/account/confirm")))
+    proof = ada.signs(options_in(ada.opens("/account/confirm")))
     ada.sends("/account/confirm", credential=json.dumps(proof))
     if not thief.adds_a_passkey():
         return False

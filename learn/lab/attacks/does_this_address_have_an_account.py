@@ -8,9 +8,9 @@ ATTACK = Attack(
     layer="mail",
     story=(
         "Eve has a list of a million addresses, and wants to know who is a member of this clinic, party or dating "
-        "site. She types each address into the sign-in form. Most sites tell her: by a sentence (“we don’t know this "
-        "address”), by another page, or by a quicker answer. (Here, the site is for invited people only, in both "
-        "runs.)"
+        "site. She types each address into the sign-in form. Many sites tell her: by a sentence (“we don’t know this "
+        "address”), by another page, or by a quicker answer. (Here, the site is for invited people only, in both runs. "
+        "The lab compares the answers, not the times.)"
     ),
     defence=(
         "Every address gets the same page and a mail, in the same time. Only the mail says if there is an account, and "

@@ -36,10 +36,10 @@ def attack(stage: Stage) -> bool:
     ada = stage.person("Ada")
     ada.gets_a_passkey(ADA)
     ada.signs_in_by_mail(ADA)
-    stage.sql("update sessions set proved_at = '2026-01-01 00:00:00'")  # Ada signed in long ago
     eve = stage.person("Eve")
     eve.gets_a_passkey(EVE)
-    eve.copies_the_cookie_of(ada)  # Eve sits at Ada's browser
+    stage.proofs_grow_old()
+    eve.sits_down_at_the_browser_of(ada)
     options = options_in(eve.opens("/account/confirm"))
     answer = eve.signs(options | {"allowCredentials": []})  # so that the key offers Eve's passkey
     proof = eve.sends("/account/confirm", credential=json.dumps(answer))

@@ -7,9 +7,10 @@ ATTACK = Attack(
     title="Somebody removes your passkey",
     layer="passkeys",
     story=(
-        "Eve has an account of her own, and the button that removes her passkey sends its number. She sends another "
-        "number: Ada’s. Many sites ask “are you signed in?” but not “is it yours?”, and remove it. Then Ada has to go "
-        "back to a weaker way to sign in. This mistake has been first on OWASP’s list for APIs since 2019."
+        "Eve can’t phish Ada’s passkey, so she wants it gone: then Ada has to sign in by something weaker. In Eve’s "
+        "own account, the button that removes a passkey sends its number. Eve sends the number of Ada’s passkey "
+        "instead. Many sites ask “are you signed in?” but not “is it yours?”, and remove it. This mistake has been "
+        "first on OWASP’s list for APIs since 2019."
     ),
     defence="A passkey is looked up among the visitor’s own. Somebody else’s is not found there.",
     cuts=(

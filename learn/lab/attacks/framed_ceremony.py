@@ -9,10 +9,10 @@ ATTACK = Attack(
     title="A passkey in an invisible frame",
     layer="passkeys",
     story=(
-        "Ada plays a game on Eve’s page. Above the game, invisible, is a frame with Ada’s own account page. Her clicks "
-        "press its buttons: remove the passkey, and confirm that. Her phone asks for her finger, and Ada thinks that "
-        "the game does. The form comes from the site’s own page, so a check for cross-site forms doesn’t see anything "
-        "wrong."
+        "Eve wants Ada’s passkey gone, so that Ada has to sign in by something weaker. Ada plays a game on "
+        "old.example.com, which Eve has taken over, under an invisible frame with Ada’s account page. Her clicks press "
+        "its buttons: remove the passkey, and confirm that. Her phone asks for her finger, and Ada thinks that the "
+        "game does. The form comes from the site’s own page, so a check for cross-site forms finds nothing wrong."
     ),
     defence=(
         "A header tells browsers to show no page of the site in a frame. If a passkey was used in a frame after all, "
@@ -56,7 +56,7 @@ def attack(stage: Stage) -> bool:
     ada = stage.person("Ada")
     ada.signs_in_by_mail(ADA)
     ada.creates_a_passkey()
-    stage.sql("update sessions set proved_at = '2026-01-01 00:00:00'")  # Ada signed in long ago
+    stage.proofs_grow_old()
     stage.says(f"Ada is on a page of {OTHER_PORT}, with the site in a frame.")
     frame = ada.opens("/account")
     if "frame-ancestors 'none'" in frame.headers["Content-Security-Policy"]:

@@ -7,10 +7,9 @@ ATTACK = Attack(
     title="One inbox is flooded",
     layer="mail",
     story=(
-        "Eve wants to bury one mail to Ada, such as a warning from her bank, among hundreds of others. She lets many "
-        "sites write to Ada, and each site that mails whoever is typed into its form helps her. A limit per IP address "
-        "doesn’t stop her, because she has rented many. (The limit here is five mails an hour in both runs, instead of "
-        "twenty.)"
+        "Eve wants to bury one mail to Ada, such as a warning from her bank, among hundreds of others. So she types "
+        "Ada’s address into the forms of many sites, and each of them mails Ada. A limit per IP address doesn’t stop "
+        "her, because she has rented many. (The limit here is five mails an hour in both runs, instead of twenty.)"
     ),
     defence=(
         "The site counts the mails to each inbox, no matter who asks for them, and refuses more. It counts each client "

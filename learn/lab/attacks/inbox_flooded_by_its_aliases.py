@@ -7,9 +7,10 @@ ATTACK = Attack(
     title="One inbox is flooded by its aliases",
     layer="mail",
     story=(
-        "Many providers deliver mail for ada+1@example.com, ada+2@example.com and so on to ada@example.com. To a site "
-        "that counts mails per address, each of them is new, and none reaches its limit. All mails arrive in Ada’s "
-        "inbox. (The limit here is five mails an hour in both runs, instead of twenty.)"
+        "Eve wants to flood Ada’s inbox, but sites limit the mails to one address. Many providers deliver mail for "
+        "ada+1@example.com, ada+2@example.com and so on to ada@example.com. To a site that counts mails per address, "
+        "each of them is new, and none reaches its limit. (The limit here is five mails an hour in both runs, instead "
+        "of twenty.)"
     ),
     defence=(
         "All addresses of an inbox share one count: the site leaves out a part after “+”, and at Gmail the dots. Only "

@@ -7,10 +7,10 @@ ATTACK = Attack(
     title="A link pointed elsewhere by the Host header",
     layer="mail",
     story=(
-        "Each request names the host that it wants, and a program can name any. Eve asks for a mail to Ada’s address, "
-        "and names evil.example as the host. Where a site builds its links from that header, it mails Ada a link to "
-        "Eve’s server. The mail is genuine, so Ada opens the link, and Eve’s server gets the token. Eve’s own browser "
-        "has asked for it, so it works there."
+        "Eve wants the link that signs in as Ada. Each request names its host in a header, and a program can name any "
+        "host. So Eve asks for a mail to Ada’s address, and names evil.example. Where a site builds its links from "
+        "that header, Ada gets a genuine mail that leads to Eve’s server. Once Ada opens it, Eve has the token, and it "
+        "works in Eve’s browser, which asked for it."
     ),
     defence=(
         "The site answers requests for its own host only. And links are built from the setting SITE_URL, never from a "
@@ -51,7 +51,7 @@ ATTACK = Attack(
 def attack(stage: Stage) -> bool:
     """Return True if Eve is signed in as Ada."""
     eve = stage.person("Eve")
-    eve.base_url = "http://evil.example"
+    eve.names_the_host("evil.example")
     eve.sends("/sign-in", email=ADA)
     poisoned = [mail for mail in stage.mailbox(ADA) if "http://evil.example/" in mail.text]
     if not poisoned:

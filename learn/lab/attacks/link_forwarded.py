@@ -25,8 +25,8 @@ ATTACK = Attack(
     ),
     test="test_sign_in_links.py::test_link_in_another_browser_shows_the_code_and_the_browser_that_asked",
     alone=(
-        "The link doesn’t name its account: that is in the cookie of the browser that asked. So a link for every "
-        "browser must name its account, too."
+        "If the link names its account, the site still refuses it in another browser. If it worked in any browser, "
+        "Eve’s browser still wouldn’t know whose account to open. Only the cookie of the browser that asked says that."
     ),
 )
 

@@ -7,13 +7,13 @@ ATTACK = Attack(
     title="32 threads use one link",
     layer="mail",
     story=(
-        "Many sites look if a link was used, and then write that it was. Eve has a copy of Ada’s cookie and mail, and "
-        "sends 32 requests at the same moment. All of them look before the first one has written. With a link she gets "
-        "sessions, and with a voucher she gets money."
+        "Many sites check if a link was used, and then write that it was. Eve has a copy of Ada’s cookie and mail, and "
+        "sends 32 requests at the same moment. All of them check before the first one has written. With a link she "
+        "gets many sessions, and with a voucher she gets its money many times."
     ),
     defence=(
-        "One statement inserts the link’s id into a table, and its primary key lets only one request in. Nothing looks "
-        "first."
+        "One statement inserts the link’s id into a table, and its primary key lets only one request in. The site "
+        "doesn’t check first."
     ),
     cuts=(
         Cut(

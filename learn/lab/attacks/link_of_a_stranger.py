@@ -10,8 +10,8 @@ ATTACK = Attack(
     story=(
         "Here the attacker doesn’t want to get into Ada’s account: she wants Ada in hers. Eve asks for a link for her "
         "own account, and sends it to Ada: “please look at this”. Ada presses the button and believes that she is in "
-        "her own account. From now on, she puts her passkey, her card or her files into Eve’s account, where Eve reads "
-        "and uses them. This is called login CSRF, and it works wherever a link signs in any browser that opens it."
+        "her own account. From now on, she puts her passkey, her card or her files into Eve’s account, where Eve sees "
+        "them. This is called login CSRF, and it works wherever a link signs in any browser that opens it."
     ),
     defence=(
         "A link signs in only the browser that asked for it. Ada’s browser hasn’t asked. So it only gets a page with a "
@@ -26,8 +26,8 @@ ATTACK = Attack(
     ),
     test="test_sign_in_links.py::test_link_does_not_sign_in_another_browser",
     alone=(
-        "The link doesn’t name its account: that is in the cookie of the browser that asked. So a link for every "
-        "browser must name its account, too."
+        "If the link names its account, the site still refuses it in another browser. If it worked in any browser, "
+        "Ada’s browser still wouldn’t know whose account to open. Only the cookie of the browser that asked says that."
     ),
     sources=(
         (

@@ -33,9 +33,8 @@ ATTACK = Attack(
     ),
     test="test_sign_in_links.py::test_opening_a_link_many_times_changes_nothing",
     alone=(
-        "If GET signs in, the scanner still isn’t the browser that asked. If any browser may use the link, the scanner "
-        "still presses no button. And the link doesn’t name its account, because that is in the cookie of the browser "
-        "that asked."
+        "If GET signs in, the site still refuses the scanner, because another browser asked for the link. If the link "
+        "works in any browser, or names its account, the scanner still presses no button."
     ),
     sources=(
         (
@@ -43,8 +42,8 @@ ATTACK = Attack(
             "https://forum.ghost.org/t/magic-links-don-t-work-when-outlook-safe-links-are-enabled/18033",
         ),
         (
-            "Descope: Checking for Email Scanners",
-            "https://docs.descope.com/flows/conditions/email-scanner",
+            "Supabase: link scanners use up magic links",
+            "https://github.com/supabase/auth/issues/1214",
         ),
     ),
 )

@@ -1,23 +1,19 @@
 """A sign-in link is used twice."""
 
-from learn.lab.attacks import Attack, Cut
+from learn.lab.attacks import Attack
+from learn.lab.cuts import TOKEN_IS_NOT_SPENT
 from learn.lab.stage import ADA, Stage
 
 ATTACK = Attack(
     title="A link is used twice",
     layer="mail",
     story=(
-        "Ada signs in by mail on a shared computer and signs out again. Eve comes next. She finds the link in the "
-        "browser’s history and presses the button on its page. Where a link works until it expires, she is Ada now."
+        "Ada signs in by mail on a shared computer, and signs out again. Eve has left the developer tools open in that "
+        "browser. They show her the link, and the cookie that was sent with it. Where a link works until it expires, "
+        "Eve sends both again, and is Ada now."
     ),
     defence="Signing in spends the link: its id goes into a table whose primary key takes it only once.",
-    cuts=(
-        Cut(
-            "app/single_use.py",
-            "    if not insert_if_absent(SpentToken, id=token.id, expires_at=token.expires_at):",
-            "    if False:",
-        ),
-    ),
+    cuts=(TOKEN_IS_NOT_SPENT,),
     refused="already_used",
     wins="Eve is signed in as Ada.",
     advice=(
@@ -33,7 +29,7 @@ def attack(stage: Stage) -> bool:
     ada = stage.person("Ada")
     mail = ada.asks_for_a_link(ADA)
     eve = stage.person("Eve")
-    eve.copies_the_cookie_of(ada)  # the same browser, as it was before Ada signed in
+    eve.copies_the_cookie_of(ada)  # as the developer tools have kept it
     ada.opens(mail.link)
     ada.sends(mail.link)
     ada.signs_out()

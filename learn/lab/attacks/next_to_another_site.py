@@ -14,7 +14,8 @@ ATTACK = Attack(
     story=(
         "Eve sends Ada a link to this very site: /sign-in?next=//evil.example/. Ada looks at the address, trusts it, "
         "and signs in. If the site now follows `next`, she arrives at Eve’s copy of the site, which says “please sign "
-        "in again”. Most sites check `next`, but browsers know more spellings of another host than their authors."
+        "in again”, and keeps what she types. Many sites check `next`, but browsers understand more spellings of "
+        "another host than developers think of."
     ),
     defence=(
         "`next` must be a path of this site, in printable characters and without a backslash. Python’s parser must "

@@ -14,12 +14,13 @@ ATTACK = Attack(
     ),
     defence=(
         "A browser that has signed in to the account before has a count of its own, which strangers can’t use up. And "
-        "a passkey has no count per account at all."
+        "a passkey has no count per account at all. Only a browser that is new to the account has to wait, unless Ada "
+        "has a passkey."
     ),
     cuts=(Cut("app/views/shared/allowances.py", "if known_accounts.has_address(email):", "if False:"),),
     refused="",
     settings={"limit_mails_to_address": "5 per 60 minutes"},
-    wins="Ada gets no mail, and can’t sign in.",
+    wins="Ada gets no mail, so she can’t sign in by mail.",
     advice=(
         "For each limit, ask whom it can lock out. Give a browser that has signed in before a count of its own. Never "
         "lock an account because strangers have failed to open it."

@@ -7,9 +7,9 @@ ATTACK = Attack(
     title="A passkey added on a browser left open",
     layer="sessions",
     story=(
-        "Ada goes to lunch and leaves her browser open. Eve has one minute at it. She adds a passkey from her own "
-        "phone to Ada’s account, and closes the window. Where being signed in is enough for that, Eve can sign in as "
-        "Ada from now on. It doesn’t help that Ada ends her sessions."
+        "An hour after signing in, Ada goes to lunch and leaves her browser open. Eve has one minute at it. She adds a "
+        "passkey from her own phone to Ada’s account, and closes the window. Where being signed in is enough for that, "
+        "Eve can sign in as Ada from now on. It doesn’t help that Ada ends her sessions."
     ),
     defence=(
         "To change a sign-in method, the visitor needs a proof from the last ten minutes. Without it, the site gives "
@@ -37,8 +37,7 @@ def attack(stage: Stage) -> bool:
     ada, eve = stage.person("Ada"), stage.person("Eve")
     ada.signs_in_by_mail(ADA)
     stage.proofs_grow_old()
-    stage.says("Ada has left her browser open. Eve sits down there, with her own phone.")
-    eve.client = ada.client
+    eve.sits_down_at_the_browser_of(ada)
     if not eve.adds_a_passkey():
         return False
     stage.says("At home, Eve uses the passkey on her phone.")

@@ -2,6 +2,7 @@
 
 from authenticator import ES256, cose_key
 from learn.lab.attacks import Attack, Cut
+from learn.lab.cuts import ANY_USER_HANDLE
 from learn.lab.stage import ADA, EVE, Stage
 
 ATTACK = Attack(
@@ -24,11 +25,7 @@ ATTACK = Attack(
             "        execute(delete(Passkey).where(Passkey.credential_id == verified.credential_id))\n"
             "        is_new = insert_if_absent(Passkey, user_id=session.user_id, created_at=now(), **values)",
         ),
-        Cut(
-            "app/ceremonies/verification.py",
-            "    if handle is not None and handle != expected:",
-            "    if False:",
-        ),
+        ANY_USER_HANDLE,
     ),
     alone=(
         "If only the row were replaced, Ada’s passkey would stop working, but not open Eve’s account. Her device names "
@@ -36,7 +33,7 @@ ATTACK = Attack(
         "comparison were missing, Eve could still not register the passkey."
     ),
     refused="duplicate_credential",
-    wins="Ada is signed in as Eve, with her own passkey.",
+    wins="Ada’s own passkey signs her in to Eve’s account.",
     advice=(
         "Make the column of credential ids unique, for all accounts together, and refuse an id that is there already. "
         "Never update the row."

@@ -18,7 +18,7 @@ ATTACK = Attack(
         Cut(
             "app/second_step.py",
             "return recovery_codes.spend(user.id, recovery_code)",
-            "return recovery_codes.count(user.id)",
+            "return recovery_codes.count(user.id)  # checked above, but not deleted",
         ),
     ),
     refused="wrong_recovery_code",

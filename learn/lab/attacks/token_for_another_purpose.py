@@ -10,9 +10,10 @@ ATTACK = Attack(
     title="A token of one purpose used for another",
     layer="sessions",
     story=(
-        "Eve has a copy of Ada’s cookie, but its proof is too old to change anything. The site offers to mail Ada a "
-        "code, and its page has a signed token in a hidden field. The token names Ada’s address, and is worth nothing "
-        "without the code. But if a site signs all tokens alike, Eve can use it as a sign-in link."
+        "Eve has a copy of Ada’s cookie, but to change anything, the site wants fresh proof of identity. It offers to "
+        "mail Ada a code, and its page has a signed token in a hidden field. The token names Ada’s address, and is "
+        "worth nothing without the code. But if a site signs all tokens alike, Eve can use this one as a sign-in link. "
+        "And signing in counts as fresh proof."
     ),
     defence=(
         "Each purpose signs with a salt of its own, so a token for one purpose is no token for another. Besides, each "
@@ -30,8 +31,8 @@ ATTACK = Attack(
     ),
     test="test_single_use.py::test_token_for_another_purpose_is_refused",
     alone=(
-        "With one salt for all, the token passes for a link, but for one that another browser has asked for. If links "
-        "work in any browser, this token is still none."
+        "If all purposes share one salt, the site takes the token for a link, but refuses it, because another browser "
+        "has asked for it. If links work in any browser, the site still doesn’t take this token for a link."
     ),
     sources=(
         (

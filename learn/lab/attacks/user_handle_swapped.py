@@ -1,24 +1,21 @@
 """The answer of Eve's passkey claims to be for Ada's account."""
 
 from learn.lab.attacks import Attack, Cut
+from learn.lab.cuts import ANY_USER_HANDLE
 from learn.lab.stage import ADA, EVE, Stage
 
 ATTACK = Attack(
     title="Eve’s passkey says that she is Ada",
     layer="passkeys",
     story=(
-        "An answer names two things: the passkey, and the account that it is for (the user handle). The signature "
-        "covers neither. Eve signs in with her own passkey, and puts Ada’s user handle into the answer. Some sites "
-        "find the key by the one and the account by the other. They check Eve’s signature with Eve’s key, and sign her "
-        "in as Ada."
+        "An answer names two things that its signature doesn’t cover: the passkey, and the account that it is for (the "
+        "user handle). Eve signs in with her own passkey, and puts Ada’s user handle into the answer. She has it from "
+        "a log, because it is no secret. Some sites find the key by the passkey, and the account by the user handle. "
+        "They check Eve’s signature with Eve’s key, and sign her in as Ada."
     ),
     defence=("The stored key decides the account. And the user handle in the answer must be that of the key’s owner."),
     cuts=(
-        Cut(
-            "app/ceremonies/verification.py",
-            "    if handle is not None and handle != expected:",
-            "    if False:",
-        ),
+        ANY_USER_HANDLE,
         Cut(
             "app/passkeys.py",
             "        _check_against_record(attempt, passkey, email)",

@@ -10,11 +10,12 @@ ATTACK = Attack(
     title="A key that accepts every signature",
     layer="passkeys",
     story=(
-        "Ada has a cheap security key whose maker got its keys wrong, or wanted to. Its public key for Ed25519 is one "
-        "of eight points for which signing takes no private key. With one of them, the same signature even fits every "
-        "message. Eve only has to see one sign-in of Ada’s, to know the passkey’s id."
+        "Ada has a cheap security key whose maker got its keys wrong, by mistake or on purpose. It makes Ed25519 "
+        "signatures, and its public key is one of eight values for which anybody can sign. With one of them, the same "
+        "signature even fits every message. Eve only has to know the passkey’s id and user handle, and any log of "
+        "Ada’s sign-in shows both."
     ),
-    defence="A new public key is refused if it is one of the points of small order.",
+    defence="When a passkey is registered, the site refuses a public key for which anybody can sign.",
     cuts=(
         Cut(
             "app/ceremonies/public_keys.py",
@@ -23,10 +24,10 @@ ATTACK = Attack(
         ),
     ),
     refused="weak_key",
-    wins="Eve is signed in as Ada, with a signature that she wrote down.",
+    wins="Eve is signed in as Ada, without any private key.",
     advice=(
-        "When a passkey is registered, check that your library can use its key. Refuse Ed25519 points of small order, "
-        "because most libraries don’t."
+        "When a passkey is registered, check that your library can use its key. Refuse Ed25519 points of small order "
+        "(these eight values), because many libraries don’t."
     ),
     test="test_registration.py::test_ed25519_key_of_small_order_is_refused",
     sources=(("Chalkias, Garillot, Nikolaenko: Taming the many EdDSAs", "https://eprint.iacr.org/2020/1244"),),
