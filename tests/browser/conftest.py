@@ -36,6 +36,12 @@ def base_url(server) -> str:
     return server.url
 
 
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args, base_url) -> dict:
+    # The plugin keeps the first `base_url` of the process, but the tests of the tutorial have another.
+    return browser_context_args | {"base_url": base_url}
+
+
 @pytest.fixture
 def app(live_app) -> Flask:
     """The site with an empty database, in the place of the one of the HTTP tests."""
