@@ -44,7 +44,9 @@ def test_site_refuses_the_attack_for_its_reason(name, verdict_of):
     # The pages show what was recorded. If this differs, run `flask lab run --all --record`.
     recorded = results.recorded()[name, ""].verdict
     assert (recorded["verdict"], set(recorded["reasons"])) == ("held", set(verdict["reasons"]))
-    assert (recorded["line"] or {}).get("line") == (verdict["line"] or {}).get("line")
+    # Which of two lines refuses the last of 32 threads depends on the race.
+    if name != "link_in_32_threads":
+        assert (recorded["line"] or {}).get("line") == (verdict["line"] or {}).get("line")
 
 
 @pytest.mark.slow
