@@ -33,7 +33,7 @@ LONGEST_CREDENTIAL_ID = 1023
 LONGEST = 100
 
 Texts = tuple[str, str]
-"""What was expected, and what was found."""
+"""The expected value and the found one, in words."""
 
 Judge = Callable[[Response], Texts]
 """Return the texts, or raise `No` or `Unknown`. Any other exception fails the check for its first reason."""
@@ -49,9 +49,9 @@ class Check:
     group: str
     """"challenge", "who", "browser", "authenticator", "signature" or "site". The checks of a group are neighbours."""
     title: str
-    """What must be true, in plain words."""
+    """The claim that must be true, in plain words."""
     why: str
-    """What could happen otherwise. It begins with "Without it, "."""
+    """The harm that could follow otherwise. It begins with "Without it, "."""
     by: str
     """"library" or "site"."""
     file: str

@@ -94,7 +94,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Story:
-    """What the page shows of a ceremony. A part that could not be decoded is empty."""
+    """The contents of a ceremony's page. A part that could not be decoded is empty."""
 
     is_registration: bool
     groups: list[Group]
@@ -131,7 +131,7 @@ class Story:
 
     @property
     def client_data_hash(self) -> bytes:
-        """What the authenticator signs of the client data."""
+        """The part of the client data that the authenticator signs."""
         return sha256(self.client_data_json).digest()
 
     @property

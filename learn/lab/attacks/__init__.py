@@ -23,7 +23,7 @@ class Attack:
     layer: str
     """"mail", "passkeys" or "sessions"."""
     story: str
-    """Who wants what, and why it works elsewhere. About three sentences."""
+    """The attacker's aim, and the reason why it works elsewhere. About three sentences."""
     defence: str
     """The defence, in one to three sentences. The first one stands in the table of the README."""
     cuts: tuple[Cut, ...]
@@ -31,9 +31,9 @@ class Attack:
     refused: str
     """The reason of the refusal, or "" if the attack is not refused but comes to nothing."""
     wins: str
-    """What the attacker has if it succeeds."""
+    """The attacker's gain if it succeeds."""
     advice: str
-    """What to do in an application of one's own."""
+    """Advice for an application of one's own."""
     test: str
     """The test of the site: "test_sign_in_links.py::test_used_link_is_refused"."""
     alone: str = ""
